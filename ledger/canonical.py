@@ -1,0 +1,87 @@
+"""Canonical JSON (RFC 8785) and the salted hashes of documents.
+
+Reading is strict: what is accepted re-encodes to the same bytes, so a document has one form and a changed byte is
+never ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Final, NoReturn
+
+import rfc8785
+
+from ledger.errors import MalformedError
+from ledger.types import Bytes32
+
+__all__ = ["JsonValue", "encode_canonical", "hash_document", "parse_canonical"]
+
+JsonValue = bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
+
+_MAX_DEPTH: Final = 64
+
+
+def encode_canonical(value: JsonValue) -> bytes:
+    """Encode as RFC 8785 canonical JSON, UTF-8.
+
+    Raises:
+        MalformedError: an integer beyond 2^53, a NaN, a lone surrogate or a value that JSON can not say.
+    """
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
+        raise MalformedError(f"not expressible as canonical JSON: {error}") from error
+
+
+def parse_canonical(raw: bytes, *, max_size_bytes: int | None = None) -> JsonValue:
+    """Parse RFC 8785 canonical JSON, strictly: encoding the result again gives ``raw``.
+
+    Raises:
+        MalformedError: too large, not UTF-8, not JSON, a repeated member, nested beyond 64 levels, or not canonical.
+    """
+    if max_size_bytes is not None and len(raw) > max_size_bytes:
+        raise MalformedError(f"{len(raw)} bytes of JSON, at most {max_size_bytes} are taken")
+    try:
+        value: JsonValue = json.loads(raw.decode("utf-8"), object_pairs_hook=_members, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"not JSON: {error}") from error
+    _check_depth(value)
+    if encode_canonical(value) != raw:
+        raise MalformedError("JSON is not in canonical form (RFC 8785)")
+    return value
+
+
+def hash_document(salt: Bytes32, document: JsonValue) -> Bytes32:
+    """SHA-256(salt || RFC 8785 form): what a statement carries of a document (DESIGN, Entry).
+
+    Raises:
+        MalformedError: the document is not expressible as canonical JSON.
+    """
+    return Bytes32(hashlib.sha256(salt + encode_canonical(document)).digest())
+
+
+def _members(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise MalformedError("a member name stands twice in one JSON object")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedError(f"{name} is not JSON")
+
+
+def _check_depth(value: JsonValue) -> None:
+    level: list[JsonValue] = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return
+    raise MalformedError(f"JSON is nested beyond {_MAX_DEPTH} levels")
+
+
+def _children(value: JsonValue) -> list[JsonValue]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
