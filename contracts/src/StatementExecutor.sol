@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+
+import {IStatementExecutor} from "./interfaces/IStatementExecutor.sol";
+
+// The domain, the deadline and the signature: what every contract checks of a statement.
+abstract contract StatementExecutor is IStatementExecutor, EIP712 {
+    constructor() EIP712("Concord", "1") {}
+
+    function _digestOf(bytes32 structHash) internal view returns (bytes32) {
+        return _hashTypedDataV4(structHash);
+    }
+
+    function _checkDeadline(bytes32 digest, uint64 deadline) internal view {
+        if (block.timestamp > deadline) {
+            revert StatementExecutorDeadlinePassed(digest, deadline, uint64(block.timestamp));
+        }
+    }
+
+    // Recovers first: a key without code then costs no look at its code.
+    function _checkSignature(bytes32 digest, address signer, bytes memory signature) internal view {
+        (address recovered, ECDSA.RecoverError failure, ) = ECDSA.tryRecover(digest, signature);
+        if (failure == ECDSA.RecoverError.NoError && recovered == signer) return;
+        if (signer.code.length == 0 || !SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature)) {
+            revert StatementExecutorSignatureInvalid(digest, signer);
+        }
+    }
+}
