@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Final, NoReturn
 
 import rfc8785
@@ -20,6 +21,7 @@ __all__ = ["JsonValue", "encode_canonical", "hash_document", "parse_canonical"]
 JsonValue = bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
 
 _MAX_DEPTH: Final = 64
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 
 
 def encode_canonical(value: JsonValue) -> bytes:
@@ -30,7 +32,7 @@ def encode_canonical(value: JsonValue) -> bytes:
     """
     try:
         return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise MalformedError(f"not expressible as canonical JSON: {error}") from error
 
 
@@ -42,11 +44,11 @@ def parse_canonical(raw: bytes, *, max_size_bytes: int | None = None) -> JsonVal
     """
     if max_size_bytes is not None and len(raw) > max_size_bytes:
         raise MalformedError(f"{len(raw)} bytes of JSON, at most {max_size_bytes} are taken")
+    _check_depth(raw)
     try:
         value: JsonValue = json.loads(raw.decode("utf-8"), object_pairs_hook=_members, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise MalformedError(f"not JSON: {error}") from error
-    _check_depth(value)
     if encode_canonical(value) != raw:
         raise MalformedError("JSON is not in canonical form (RFC 8785)")
     return value
@@ -72,16 +74,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise MalformedError(f"{name} is not JSON")
 
 
-def _check_depth(value: JsonValue) -> None:
-    level: list[JsonValue] = [value]
-    for _ in range(_MAX_DEPTH):
-        level = [child for item in level for child in _children(item)]
-        if not level:
-            return
-    raise MalformedError(f"JSON is nested beyond {_MAX_DEPTH} levels")
+def _check_depth(raw: bytes) -> None:
+    """Bound the nesting before the parser sees it.
 
-
-def _children(value: JsonValue) -> list[JsonValue]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+    CPython's parser recurses on the C stack as deep as the recursion limit lets it, and other libraries raise that
+    limit: a megabyte of brackets would end the process.
+    """
+    depth = 0
+    for token in _TOKEN.finditer(raw):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token.group(), 0)
+        if depth > _MAX_DEPTH:
+            raise MalformedError(f"JSON is nested beyond {_MAX_DEPTH} levels")

@@ -1,0 +1,78 @@
+# Every target does its own set-up, quietly and once: a stamp in .venv (Python) or contracts/node_modules (Node)
+# says for which lock file it was done.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+NODE_STAMP := contracts/node_modules/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
+EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo serve test test-python test-contracts lint types bench contracts lock clean
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+demo: $(RUN_STAMP) ## the main job, end to end, into var/demo (KEEP=1 continues with the state that is there)
+	@$(BIN)/python -m scripts.demo $(if $(KEEP),--keep)
+
+serve: $(RUN_STAMP) ## the service on the demo's state, or on an empty one (PORT=8080)
+	@$(BIN)/python -m scripts.demo.serve --port $(or $(PORT),8080)
+
+test: test-python test-contracts ## every test there is
+
+test-python: $(DEV_STAMP) $(NODE_STAMP)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m scripts.check_coverage
+
+test-contracts: $(DEV_STAMP) $(NODE_STAMP)
+	@$(BIN)/python -m scripts.build_contracts --check
+	@cd contracts && npm run --silent test && npm run --silent coverage && npm run --silent gas
+
+lint: $(DEV_STAMP) $(NODE_STAMP) ## ruff, import-linter and solhint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
+	@cd contracts && npm run --silent lint
+
+types: $(DEV_STAMP) ## mypy, strictly
+	@$(BIN)/mypy
+
+bench: $(DEV_STAMP) $(NODE_STAMP) ## gas for each operation and statements registered for each second
+	@$(BIN)/python -m bench.statements
+	@$(BIN)/python -m bench.gas
+
+contracts: $(DEV_STAMP) $(NODE_STAMP) ## generate the Solidity types and compile the committed artifacts
+	@$(BIN)/python -m scripts.build_contracts
+
+lock: ## resolve the locked requirements anew (needs uv)
+	@uv pip compile --quiet --generate-hashes --universal --no-annotate --no-header --python-version 3.11 \
+		pyproject.toml requirements/build.in --extra service --extra demo --output-file requirements/run.txt
+	@uv pip compile --quiet --generate-hashes --universal --no-annotate --no-header --python-version 3.11 \
+		--constraint requirements/run.txt \
+		pyproject.toml requirements/build.in --extra service --extra demo --extra dev --output-file requirements/dev.txt
+
+clean: ## remove what the targets made, the demo's state included
+	@rm -rf $(VENV) contracts/node_modules contracts/out contracts/cache var build dist *.egg-info .coverage .coverage.*
+
+$(VENV)/bin/python:
+	@$(PYTHON) scripts/preflight.py python
+	@echo "Setting up $(VENV) (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the service's packages (once) ..."
+	@$(PIP) -r requirements/run.txt && $(EDITABLE) && touch $@
+
+$(DEV_STAMP): requirements/dev.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the development packages (once) ..."
+	@$(PIP) -r requirements/dev.txt && $(EDITABLE) && touch $@ $(RUN_STAMP)
+
+$(NODE_STAMP): contracts/package-lock.json
+	@$(PYTHON) scripts/preflight.py node
+	@echo "Installing the Solidity tools (once) ..."
+	@cd contracts && npm ci --silent --no-audit --no-fund && touch node_modules/.installed
