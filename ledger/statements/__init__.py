@@ -12,6 +12,7 @@ from ledger.statements.signing import address_of, generate_private_key, recover_
 from ledger.statements.statement import Domains, Statement, UnknownStatementTypeError
 from ledger.statements.vocabulary import (
     STATEMENT_TYPES,
+    Choice,
     Custody,
     Decision,
     HistoryKind,
@@ -23,6 +24,7 @@ from ledger.statements.vocabulary import (
 __all__ = [
     "ENTRY_SIZE_BYTES",
     "STATEMENT_TYPES",
+    "Choice",
     "Custody",
     "Decision",
     "Domains",

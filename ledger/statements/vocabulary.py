@@ -21,6 +21,7 @@ __all__ = [
     "DOMAIN_VERSION",
     "PARENT",
     "STATEMENT_TYPES",
+    "Choice",
     "Contract",
     "Custody",
     "Decision",
@@ -57,6 +58,13 @@ class Decision(IntEnum):
     SET_THRESHOLD = 7  # argument: the new threshold
     RECOVER_CONTROL_KEY = 8  # argument: digest of the ControlKeyClaim that was filed
     REVOKE_KEY = 9  # argument: the signing key's address, left-padded with zeros
+
+
+class Choice(IntEnum):
+    """How a governor votes. A proposal is rejected, and its subject's counter moves, once approval is out of reach."""
+
+    APPROVE = 1
+    REJECT = 2
 
 
 class HistoryKind(IntEnum):
@@ -220,6 +228,7 @@ _ALL: Final = (
         Field("decision", "uint8", "what is decided: Decision"),
         Field("subject", "bytes32", "the participant decided on; zero for SET_THRESHOLD", party=True),
         Field("argument", "bytes32", "what the decision takes: see Decision"),
+        Field("choice", "uint8", "approve or reject: Choice"),
         Field("epoch", "uint64", "the governors' epoch: moves when their set or threshold changes"),
         Field("counter", "uint64", "the subject's counter: moves when a decision on it is executed"),
         signed_by="control",
