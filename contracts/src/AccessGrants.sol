@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IAccessGrants} from "./interfaces/IAccessGrants.sol";
+import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
+import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
+import {ParticipantStatementExecutor} from "./ParticipantStatementExecutor.sol";
+import {AccessGrant, AccessGrantsTypes, AccessRevocation} from "./types/AccessGrantsTypes.sol";
+
+contract AccessGrants is IAccessGrants, ParticipantStatementExecutor {
+    using AccessGrantsTypes for AccessGrant;
+    using AccessGrantsTypes for AccessRevocation;
+
+    IDatasetRegistry public immutable datasetRegistry;
+
+    mapping(bytes32 participantAndDigest => Grant) private _grants;
+
+    constructor(IParticipantRegistry registry_, IDatasetRegistry datasetRegistry_) ParticipantStatementExecutor(registry_) {
+        datasetRegistry = datasetRegistry_;
+    }
+
+    /// @inheritdoc IAccessGrants
+    function grant(AccessGrant calldata statement, address signer, bytes calldata signature)
+        external
+        returns (bool executed)
+    {
+        bytes32 digest = _digestOf(statement.hash());
+        Grant storage slot = _slotOf(statement.participant, digest);
+        if (slot.grantedAt != 0) return false;
+        _checkStatement(digest, statement.participant, statement.deadline, signer, signature);
+        if (slot.revokedAt != 0) revert AccessGrantsRevoked(digest, slot.revokedAt);
+        _checkTerms(statement, digest);
+        bytes32 dataset = _checkParties(statement);
+        (slot.validFrom, slot.validUntil) = (statement.validFrom, statement.validUntil);
+        slot.grantedAt = uint64(block.timestamp);
+        emit AccessGranted(digest, statement.participant, statement.consumer, signer, dataset, statement);
+        return true;
+    }
+
+    /// @inheritdoc IAccessGrants
+    function revoke(AccessRevocation calldata statement, address signer, bytes calldata signature)
+        external
+        returns (bool executed)
+    {
+        Grant storage slot = _slotOf(statement.participant, statement.grant);
+        if (slot.revokedAt != 0) return false;
+        bytes32 digest = _digestOf(statement.hash());
+        _checkRevocation(digest, statement.participant, statement.deadline, signer, signature);
+        slot.revokedAt = uint64(block.timestamp);
+        emit AccessRevoked(digest, statement.participant, statement.grant, signer);
+        return true;
+    }
+
+    /// @inheritdoc IAccessGrants
+    function attest(AccessGrant calldata statement) external {
+        bytes32 digest = _digestOf(statement.hash());
+        bytes32 dataset = _datasetOf(statement);
+        Grant memory kept = _slotOf(statement.participant, digest);
+        emit GrantAttested(
+            digest,
+            statement.participant,
+            statement.consumer,
+            dataset,
+            kept.validFrom,
+            kept.validUntil,
+            kept.grantedAt,
+            kept.revokedAt,
+            datasetRegistry.retiredAt(dataset),
+            registry.historyHead()
+        );
+    }
+
+    /// @inheritdoc IAccessGrants
+    function isPermitted(AccessGrant calldata statement, uint64 version, uint256 right)
+        external
+        view
+        returns (bool permitted)
+    {
+        return _covers(statement, version, right) && _isLive(_slotOf(statement.participant, _digestOf(statement.hash())))
+            && _isActive(statement.participant) && _isActive(statement.consumer)
+            && datasetRegistry.retiredAt(_datasetOf(statement)) == 0;
+    }
+
+    /// @inheritdoc IAccessGrants
+    function grantOf(bytes32 participant, bytes32 digest) external view returns (Grant memory kept) {
+        return _slotOf(participant, digest);
+    }
+
+    function _checkTerms(AccessGrant calldata statement, bytes32 digest) private view {
+        if (statement.consumer == statement.participant) revert AccessGrantsToProvider(statement.participant);
+        (uint64 from, uint64 until) = (statement.validFrom, statement.validUntil);
+        if (from >= until || until <= block.timestamp) {
+            revert AccessGrantsWindowClosed(from, until, uint64(block.timestamp));
+        }
+        (uint64 first, uint64 last) = (statement.firstVersion, statement.lastVersion);
+        if (first == 0 || (last != 0 && last < first)) revert AccessGrantsVersionsInvalid(first, last);
+        if (statement.rights == 0) revert AccessGrantsNoRights(digest);
+    }
+
+    function _checkParties(AccessGrant calldata statement) private view returns (bytes32 dataset) {
+        IParticipantRegistry.Status status = registry.statusOf(statement.consumer);
+        if (status != IParticipantRegistry.Status.Active) {
+            revert AccessGrantsConsumerNotActive(statement.consumer, uint8(status));
+        }
+        dataset = _datasetOf(statement);
+        uint64 retired = datasetRegistry.retiredAt(dataset);
+        if (retired != 0) revert AccessGrantsRetired(dataset, retired);
+    }
+
+    function _isLive(Grant memory kept) private view returns (bool) {
+        return kept.grantedAt != 0 && kept.revokedAt == 0 && kept.validFrom <= block.timestamp
+            && block.timestamp < kept.validUntil;
+    }
+
+    function _isActive(bytes32 participant) private view returns (bool) {
+        return registry.statusOf(participant) == IParticipantRegistry.Status.Active;
+    }
+
+    function _slotOf(bytes32 participant, bytes32 digest) private view returns (Grant storage slot) {
+        return _grants[keccak256(abi.encode(participant, digest))];
+    }
+
+    function _covers(AccessGrant calldata statement, uint64 version, uint256 right) private pure returns (bool) {
+        return right != 0 && statement.rights & right == right && version >= statement.firstVersion
+            && (statement.lastVersion == 0 || version <= statement.lastVersion);
+    }
+
+    function _datasetOf(AccessGrant calldata statement) private pure returns (bytes32) {
+        return keccak256(abi.encode(statement.participant, statement.datasetSalt));
+    }
+}
