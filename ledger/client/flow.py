@@ -1,0 +1,76 @@
+"""What the client does, apart from how bytes travel.
+
+A *flow* is a generator that yields requests, receives their answers and returns a result. The sync and the async client
+(``ledger.client.transport``) drive the same flows, so that nothing is written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from ledger.canonical import JsonValue
+
+__all__ = ["Answer", "Download", "Flow", "Request", "Upload", "quote_name"]
+
+Result = TypeVar("Result")
+
+ByteProgress = Callable[[int], None]
+"""Told how many bytes more have travelled."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A request's body, read from a file as it travels; ``size_bytes`` is sent ahead."""
+
+    path: Path
+    size_bytes: int
+    progress: ByteProgress | None = None
+
+    def chunks(self) -> Iterator[bytes]:
+        """The file's bytes in pieces of 1 MiB. Raises: OSError."""
+        with self.path.open("rb") as source:
+            while piece := source.read(1 << 20):
+                if self.progress is not None:
+                    self.progress(len(piece))
+                yield piece
+
+
+@dataclass(frozen=True)
+class Download:
+    """Where an answer's body goes, as it arrives: ``accept`` takes each piece, in order."""
+
+    accept: Callable[[bytes], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request below the service's URL. ``json`` and ``body`` exclude one another."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    json: JsonValue = None
+    body: bytes | Upload | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    download: Download | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer. ``content`` is empty when the request was a download."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    json: JsonValue
+
+
+Flow = Generator[Request, Answer, Result]
+
+
+def quote_name(name: str) -> str:
+    """A name or id as one segment of a URL's path: ``provider/slug`` becomes ``provider~slug``."""
+    return name.replace("/", "~")

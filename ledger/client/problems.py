@@ -1,0 +1,53 @@
+"""Answers that say no, as the errors of the tree (problem+json, RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from ledger.errors import (
+    ConflictError,
+    LedgerError,
+    MalformedError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+    VerificationError,
+)
+
+__all__ = ["error_of"]
+
+_CONFLICTS = frozenset({"not-final", "conflict", "version-conflict", "file-changed", "no-custodial-key"})
+_MEMBERS = frozenset({"type", "title", "status", "detail", "code", "instance"})
+
+
+def error_of(status: int, headers: Mapping[str, str], content: bytes) -> LedgerError:
+    """The error that an answer with status 400 or above stands for; facts and code are kept."""
+    problem = _read(content)
+    code = str(problem.get("code", f"http-{status}"))
+    message = str(problem.get("detail") or problem.get("title") or f"the service answered {status}")
+    retry_after_s = _seconds(headers.get("retry-after"))
+    if status == 404:
+        return NotFoundError(message)
+    if status in (408, 429) or (status >= 500 and status != 501):
+        return UnavailableError(message, retry_after_s=retry_after_s)
+    if status == 409 and code in _CONFLICTS:
+        return ConflictError(message, code=code, retry_after_s=retry_after_s)
+    if code == "malformed":
+        return MalformedError(message)
+    if code == "verification-failed":
+        return VerificationError(message, expected=problem.get("expected"), found=problem.get("found"))
+    facts = {name: value for name, value in problem.items() if name not in _MEMBERS}
+    return RefusedError(message, code=code, facts=facts)
+
+
+def _read(content: bytes) -> dict[str, object]:
+    try:
+        problem = json.loads(content)
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isdecimal() else None
