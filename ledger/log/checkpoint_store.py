@@ -1,0 +1,29 @@
+"""What the sequencer asks of a database: the one row that decides which checkpoint is a log's last."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ledger.log.checkpoint import Checkpoint
+
+__all__ = ["CheckpointStore"]
+
+
+class CheckpointStore(Protocol):
+    """One durable row for each origin: the last checkpoint, unsigned (keep `Checkpoint.text`, read `Checkpoint.parse`).
+
+    Both calls may raise ``UnavailableError``. A swap that raised may have happened all the same: the sequencer loads
+    the row before it goes on.
+    """
+
+    def load(self, origin: str) -> Checkpoint | None:
+        """Return the log's row, None where there is none."""
+        ...
+
+    def compare_and_swap(self, expected: Checkpoint | None, new: Checkpoint) -> bool:
+        """Replace the row of ``new.origin`` if it equals ``expected`` (None: no row yet), in one durable transaction.
+
+        Returns False, and changes nothing, where the row is another one. True only once the row would survive a
+        power cut.
+        """
+        ...
