@@ -1,0 +1,46 @@
+"""The exchange: joins chain, store, log, content and evidence into what a gateway does. One door: `Gateway`.
+
+`found` makes a consortium; `Gateway.open` runs a gateway of one. A statement takes one path, whoever brings it:
+prepare (an intent becomes a statement with its documents), sign, submit (checked, simulated, logged, receipted),
+then workers submit it to its contract, index what the chain says and publish the log's checkpoints.
+"""
+
+from ledger.exchange.asker import NOBODY, Asker, Scope
+from ledger.exchange.errors import ForbiddenError
+from ledger.exchange.founding import Founded, Founder, FoundingPlan, found
+from ledger.exchange.gateway import Gateway, Paging
+from ledger.exchange.outcomes import (
+    InForce,
+    Outcome,
+    Page,
+    Prepared,
+    Refusal,
+    SaltedDocument,
+    SignedStatement,
+    Stamped,
+    State,
+)
+from ledger.exchange.settings import GatewaySettings, Home
+
+__all__ = [
+    "NOBODY",
+    "Asker",
+    "ForbiddenError",
+    "Founded",
+    "Founder",
+    "FoundingPlan",
+    "Gateway",
+    "GatewaySettings",
+    "Home",
+    "InForce",
+    "Outcome",
+    "Page",
+    "Paging",
+    "Prepared",
+    "Refusal",
+    "SaltedDocument",
+    "SignedStatement",
+    "Stamped",
+    "State",
+    "found",
+]

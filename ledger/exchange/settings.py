@@ -1,0 +1,83 @@
+"""Settings of a gateway, given by whoever starts it; no environment is read here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["GatewaySettings", "Home"]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The gateway's folder and what lies where in it."""
+
+    folder: Path
+
+    @property
+    def consortium_file(self) -> Path:
+        """What joiners and auditors import: chain id, genesis hash, contracts, logs."""
+        return self.folder / "consortium.json"
+
+    @property
+    def gateway_file(self) -> Path:
+        """What this gateway is: operator, origin, log id, relay account, chain profile."""
+        return self.folder / "gateway.json"
+
+    @property
+    def founding_file(self) -> Path:
+        """What an interrupted founding goes on from; gone when it is done."""
+        return self.folder / "founding.json"
+
+    @property
+    def chain_folder(self) -> Path:
+        """The embedded chain's blocks and state."""
+        return self.folder / "chain"
+
+    @property
+    def log_folder(self) -> Path:
+        """The log's tiles, entries and checkpoints, as C2SP lays them out."""
+        return self.folder / "log"
+
+    @property
+    def content_folder(self) -> Path:
+        """Manifests' files."""
+        return self.folder / "content"
+
+    @property
+    def database_file(self) -> Path:
+        """The SQLite database, unless settings name another."""
+        return self.folder / "ledger.db"
+
+    @property
+    def keys_folder(self) -> Path:
+        """Encrypted keys that the gateway signs with."""
+        return self.folder / "keys"
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """How a gateway runs. ``passphrase`` opens its keystore."""
+
+    home: Path
+    passphrase: str = field(repr=False)
+    database_url: str | None = None
+    """None: SQLite in the home folder"""
+    content_url: str | None = None
+    """None: a folder in the home folder; else what obstore takes (s3://, gs://, az://)"""
+    batch_size: int = 256
+    """most statements in one checkpoint"""
+    batch_delay_s: float = 0.02
+    """how long a batch waits for company"""
+    most_in_flight: int = 4096
+    """statements waiting for the log; beyond that: come back later"""
+    publish_after_s: float = 2.0
+    """longest time until what was accepted is published on chain"""
+    publish_after_entries: int = 1024
+    anchor_within_s: float = 600.0
+    """what receipts promise (anchor-by)"""
+    poll_s: float = 0.2
+    """how often workers look at the chain when nothing wakes them"""
+    finality_depth: int = 0
+    """blocks on top of one until it counts as final; 0 for engines with immediate finality"""
+    download_chunk_size_bytes: int = 1 << 20
