@@ -40,6 +40,7 @@ __all__ = [
     "Refusal",
     "SaltedDocument",
     "SignedStatement",
+    "Scope",
     "Stamped",
     "State",
     "found",
