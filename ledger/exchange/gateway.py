@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -156,11 +156,13 @@ class Datasets:
     def files(self, asker: Asker, name: str, version: int) -> Stamped[tuple[FileView, ...]]:
         raise NotImplementedError
 
-    def upload(self, asker: Asker, name: str, version: int, path: str, blocks: Iterable[bytes]) -> Stamped[FileView]:
-        """Take a file's bytes (any block sizes), checked against the manifest as they arrive."""
+    async def upload(
+        self, asker: Asker, name: str, version: int, path: str, stream: AsyncIterable[bytes]
+    ) -> Stamped[FileView]:
+        """Take a file's bytes (pieces of any size), checked against the manifest as they arrive. Async, as `download`."""
         raise NotImplementedError
 
-    def download(
+    async def download(
         self,
         asker: Asker,
         name: str,

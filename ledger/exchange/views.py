@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -182,7 +182,7 @@ class Download:
     file: FileView
     first: int
     last: int
-    chunks: Iterator[bytes]
+    pieces: AsyncIterator[bytes]
     as_of_block: int
 
 
