@@ -15,7 +15,14 @@ from ledger.errors import FatalError, MalformedError, NotFoundError, Unavailable
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.note import SignedNote
 from ledger.log.tiles import ENTRIES, TILE_HEIGHT, TILE_WIDTH, Tile, parse_bundle, parse_tile, tile_width
-from ledger.merkle import EMPTY_ROOT, complete_subtrees, consistency_subtrees, inclusion_subtrees, node_hash
+from ledger.merkle import (
+    EMPTY_ROOT,
+    complete_subtrees,
+    compute_root,
+    consistency_subtrees,
+    inclusion_subtrees,
+    node_hash,
+)
 
 __all__ = ["CHECKPOINT_PATH", "TileReader"]
 
@@ -177,13 +184,13 @@ class _Nodes:
         return root
 
     def _node(self, level: int, index: int) -> bytes:
-        tile_level, height = divmod(level, TILE_HEIGHT)
-        if not height:
-            return self._tile(tile_level, index // TILE_WIDTH)[index % TILE_WIDTH]
         node = self._nodes.get((level, index))
         if node is None:
-            node = node_hash(self._node(level - 1, 2 * index), self._node(level - 1, 2 * index + 1))
-            self._nodes[level, index] = node
+            tile_level, height = divmod(level, TILE_HEIGHT)
+            first = index << height
+            at = first % TILE_WIDTH
+            hashes = self._tile(tile_level, first // TILE_WIDTH)
+            node = self._nodes[level, index] = compute_root(hashes[at : at + (1 << height)])
         return node
 
     def _tile(self, level: int, index: int) -> list[bytes]:
