@@ -30,6 +30,7 @@ from solcx.exceptions import SolcError
 from ledger.statements.vocabulary import (
     PARENT,
     STATEMENT_TYPES,
+    Choice,
     Custody,
     Decision,
     Field,
@@ -153,7 +154,7 @@ def _types_file(library: str, kinds: list[StatementType]) -> str:
 
 def _enumerations_file() -> str:
     parts = [_HEADER]
-    enumerations: tuple[type[IntEnum], ...] = (Custody, Decision, HistoryKind, Resource)
+    enumerations: tuple[type[IntEnum], ...] = (Choice, Custody, Decision, HistoryKind, Resource)
     for enumeration in enumerations:
         lines = "".join(f"    uint8 internal constant {each.name} = {each.value};\n" for each in enumeration)
         parts.append(f"library {enumeration.__name__} {{\n{lines}}}\n")
@@ -242,10 +243,15 @@ def _compile(sources: Mapping[str, Mapping[str, str]], settings: Mapping[str, An
         raise BuildError(f"the compiler refused the sources:\n{error}") from error
     except OSError as error:
         raise BuildError("the compiler did not start: install Node 20 and run `npm ci` in contracts/") from error
-    warnings = [each["formattedMessage"] for each in answer.get("errors", []) if each["severity"] == "warning"]
+    warnings = [each["formattedMessage"] for each in answer.get("errors", []) if _is_ours(each)]
     if warnings:
         raise BuildError("warnings are errors:\n" + "\n".join(warnings))
     return answer
+
+
+def _is_ours(message: Mapping[str, Any]) -> bool:
+    place = message.get("sourceLocation") or {}
+    return not str(place.get("file", "")).startswith(_OPENZEPPELIN)
 
 
 def _artifact(name: str, unit: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

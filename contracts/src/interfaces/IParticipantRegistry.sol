@@ -79,20 +79,33 @@ interface IParticipantRegistry is IStatementExecutor {
     /// @notice The participant left.
     event ParticipantRetired(bytes32 indexed digest, bytes32 indexed participant);
 
-    /// @notice A governor's vote was counted; `tally` is how many there are now for the same ballot.
+    /// @notice A governor's vote was counted; `approvals` and `rejections` are the counts of its ballot now.
     event VoteCast(
         bytes32 indexed digest,
         bytes32 indexed participant,
         bytes32 indexed subject,
         uint8 decision,
         bytes32 argument,
+        uint8 choice,
         uint64 epoch,
         uint64 counter,
-        uint256 tally
+        uint64 approvals,
+        uint64 rejections
     );
 
     /// @notice The vote with this digest reached the threshold and the decision took effect.
     event DecisionExecuted(
+        bytes32 indexed digest,
+        bytes32 indexed subject,
+        uint8 indexed decision,
+        bytes32 argument,
+        uint64 epoch,
+        uint64 counter
+    );
+
+    /// @notice With the vote that has this digest, so many governors have rejected the proposal that the threshold is out
+    /// of reach; the subject's counter moved.
+    event ProposalRejected(
         bytes32 indexed digest,
         bytes32 indexed subject,
         uint8 indexed decision,
@@ -142,6 +155,9 @@ interface IParticipantRegistry is IStatementExecutor {
 
     /// @notice The governor's vote for this ballot is counted already.
     error ParticipantRegistryAlreadyVoted(bytes32 participant, bytes32 ballot);
+
+    /// @notice The choice is none that the vocabulary names.
+    error ParticipantRegistryChoiceUnknown(uint8 choice);
 
     /// @notice The decision is none that the vocabulary names.
     error ParticipantRegistryDecisionUnknown(uint8 decision);
@@ -210,8 +226,9 @@ interface IParticipantRegistry is IStatementExecutor {
         bytes calldata signature
     ) external returns (bool executed);
 
-    /// @notice Counts a governor's vote, and executes the decision when it reaches the threshold. Votes count for the
-    /// same decision, subject, argument, epoch and counter, once per governor. `signer` is the governor's control key.
+    /// @notice Counts a governor's vote; executes the decision when approvals reach the threshold, drops the proposal
+    /// when rejections put it out of reach. Votes count for the same decision, subject, argument, epoch and counter,
+    /// once per governor. The decision must be one that could be executed now. `signer` is the governor's control key.
     /// @return executed false on a repeat
     function vote(
         GovernanceVote calldata statement,
@@ -255,11 +272,15 @@ interface IParticipantRegistry is IStatementExecutor {
     /// @notice The governors' epoch: 1 at first, moves when their set or the threshold changes.
     function epoch() external view returns (uint64);
 
-    /// @notice How many decisions on `subject` were executed.
+    /// @notice How many proposals on `subject` were executed or rejected.
     function counterOf(bytes32 subject) external view returns (uint64);
 
-    /// @notice How many distinct governors have voted for a ballot of the present epoch and counter.
-    function tallyOf(uint8 decision, bytes32 subject, bytes32 argument) external view returns (uint256);
+    /// @notice How many distinct governors have approved and rejected a proposal of the present epoch and counter.
+    function tallyOf(
+        uint8 decision,
+        bytes32 subject,
+        bytes32 argument
+    ) external view returns (uint64 approvals, uint64 rejections);
 
     /// @notice Head of the history.
     function historyHead() external view returns (bytes32);

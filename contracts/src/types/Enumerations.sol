@@ -2,6 +2,11 @@
 // Generated from ledger/statements/vocabulary.py by scripts/build_contracts.py. Do not edit.
 pragma solidity 0.8.37;
 
+library Choice {
+    uint8 internal constant APPROVE = 1;
+    uint8 internal constant REJECT = 2;
+}
+
 library Custody {
     uint8 internal constant OWN = 0;
     uint8 internal constant CUSTODIAL = 1;

@@ -68,6 +68,7 @@ struct GovernanceVote {
     uint8 decision; // what is decided: Decision
     bytes32 subject; // the participant decided on; zero for SET_THRESHOLD
     bytes32 argument; // what the decision takes: see Decision
+    uint8 choice; // approve or reject: Choice
     uint64 epoch; // the governors' epoch: moves when their set or threshold changes
     uint64 counter; // the subject's counter: moves when a decision on it is executed
     uint64 deadline; // UTC seconds after which no log takes it and no contract executes it
@@ -97,7 +98,7 @@ library ParticipantRegistryTypes {
         keccak256("ParticipantRetirement(bytes32 participant,uint64 deadline,bytes32 salt)");
 
     bytes32 internal constant GOVERNANCE_VOTE_TYPEHASH =
-        keccak256("GovernanceVote(bytes32 participant,uint8 decision,bytes32 subject,bytes32 argument,uint64 epoch,uint64 counter,uint64 deadline,bytes32 salt)");
+        keccak256("GovernanceVote(bytes32 participant,uint8 decision,bytes32 subject,bytes32 argument,uint8 choice,uint64 epoch,uint64 counter,uint64 deadline,bytes32 salt)");
 
     function hash(ParticipantApplication memory statement) internal pure returns (bytes32) {
         return keccak256(abi.encode(PARTICIPANT_APPLICATION_TYPEHASH, statement));

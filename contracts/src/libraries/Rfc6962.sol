@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+// Verification of RFC 6962 Merkle proofs with SHA-256: RFC 9162, sections 2.1.3.2 and 2.1.4.2. Agrees with
+// `ledger.merkle` case by case: RootMismatch is its VerificationError, every other error its MalformedError.
+library Rfc6962 {
+    // A tree of size 0 has no proofs.
+    error Rfc6962SizeZero();
+
+    error Rfc6962IndexOutOfRange(uint64 index, uint64 size);
+
+    error Rfc6962SizesOutOfOrder(uint64 size1, uint64 size2);
+
+    // The proof has surplus hashes, or some are missing.
+    error Rfc6962ProofLength(uint256 length);
+
+    error Rfc6962RootMismatch(bytes32 expected, bytes32 found);
+
+    // SHA-256 of the empty string.
+    bytes32 internal constant EMPTY_ROOT = 0xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855;
+
+    function leafHash(bytes memory entry) internal pure returns (bytes32) {
+        return sha256(abi.encodePacked(bytes1(0x00), entry));
+    }
+
+    function verifyInclusion(
+        bytes32 leaf,
+        uint64 index,
+        uint64 size,
+        bytes32[] calldata proof,
+        bytes32 root
+    ) internal view {
+        if (size == 0) revert Rfc6962SizeZero();
+        if (index >= size) revert Rfc6962IndexOutOfRange(index, size);
+        bytes32 found = _foldInclusion(leaf, index, size, proof);
+        if (found != root) revert Rfc6962RootMismatch(root, found);
+    }
+
+    // Equal sizes take an empty proof and equal roots.
+    function verifyConsistency(
+        uint64 size1,
+        uint64 size2,
+        bytes32[] calldata proof,
+        bytes32 root1,
+        bytes32 root2
+    ) internal view {
+        if (size1 == 0) revert Rfc6962SizeZero();
+        if (size1 > size2) revert Rfc6962SizesOutOfOrder(size1, size2);
+        if (size1 == size2) {
+            if (proof.length != 0) revert Rfc6962ProofLength(proof.length);
+            if (root1 != root2) revert Rfc6962RootMismatch(root1, root2);
+            return;
+        }
+        (bytes32 found1, bytes32 found2) = _foldConsistency(size1, size2, proof, root1);
+        if (found1 != root1) revert Rfc6962RootMismatch(root1, found1);
+        if (found2 != root2) revert Rfc6962RootMismatch(root2, found2);
+    }
+
+    // Section 2.1.3.2, steps 2 to 4: `fn` is the node's place on its level, `sn` that of the level's last.
+    function _foldInclusion(
+        bytes32 leaf,
+        uint64 index,
+        uint64 size,
+        bytes32[] calldata proof
+    ) private view returns (bytes32 r) {
+        (uint256 fn, uint256 sn) = (index, uint256(size) - 1);
+        r = leaf;
+        for (uint256 i = 0; i < proof.length; ++i) {
+            if (sn == 0) revert Rfc6962ProofLength(proof.length);
+            if (fn & 1 == 1 || fn == sn) {
+                r = _nodeHash(proof[i], r);
+                // The last node of an odd level moves up as it is.
+                while (fn & 1 == 0 && fn != 0) (fn, sn) = (fn >> 1, sn >> 1);
+            } else {
+                r = _nodeHash(r, proof[i]);
+            }
+            (fn, sn) = (fn >> 1, sn >> 1);
+        }
+        if (sn != 0) revert Rfc6962ProofLength(proof.length);
+    }
+
+    // Section 2.1.4.2, steps 1 to 6, for 0 < size1 < size2.
+    function _foldConsistency(
+        uint64 size1,
+        uint64 size2,
+        bytes32[] calldata proof,
+        bytes32 root1
+    ) private view returns (bytes32 fr, bytes32 sr) {
+        uint256 next = 0;
+        if (size1 & (size1 - 1) == 0) {
+            // A complete first tree is a node of the second, so its root is not in the proof.
+            fr = root1;
+        } else {
+            if (proof.length == 0) revert Rfc6962ProofLength(0);
+            fr = proof[next++];
+        }
+        sr = fr;
+        (uint256 fn, uint256 sn) = (uint256(size1) - 1, uint256(size2) - 1);
+        while (fn & 1 == 1) (fn, sn) = (fn >> 1, sn >> 1);
+        for (; next < proof.length; ++next) {
+            if (sn == 0) revert Rfc6962ProofLength(proof.length);
+            bytes32 c = proof[next];
+            if (fn & 1 == 1 || fn == sn) {
+                (fr, sr) = (_nodeHash(c, fr), _nodeHash(c, sr));
+                while (fn & 1 == 0 && fn != 0) (fn, sn) = (fn >> 1, sn >> 1);
+            } else {
+                sr = _nodeHash(sr, c);
+            }
+            (fn, sn) = (fn >> 1, sn >> 1);
+        }
+        if (sn != 0) revert Rfc6962ProofLength(proof.length);
+    }
+
+    // SHA-256(0x01 || left || right), in memory that nobody owns, so that a long proof allocates none.
+    function _nodeHash(bytes32 left, bytes32 right) private view returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            let input := mload(0x40)
+            mstore8(input, 0x01)
+            mstore(add(input, 0x01), left)
+            mstore(add(input, 0x21), right)
+            if iszero(staticcall(gas(), 0x02, input, 0x41, 0x00, 0x20)) {
+                revert(0x00, 0x00)
+            }
+            hash := mload(0x00)
+        }
+    }
+}
