@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {ICheckpointLog} from "./interfaces/ICheckpointLog.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
+import {Rfc6962} from "./libraries/Rfc6962.sol";
 import {ParticipantStatementExecutor} from "./ParticipantStatementExecutor.sol";
 import {
     DatasetRegistration,
@@ -17,7 +18,6 @@ contract DatasetRegistry is IDatasetRegistry, ParticipantStatementExecutor {
     using DatasetRegistryTypes for DatasetRetirement;
 
     uint256 private constant MOST_PARENTS = 64;
-    bytes1 private constant LEAF_PREFIX = 0x00;
     bytes1 private constant ENTRY_PREFIX = 0x01;
 
     ICheckpointLog public immutable checkpointLog;
@@ -67,7 +67,9 @@ contract DatasetRegistry is IDatasetRegistry, ParticipantStatementExecutor {
         if (_isRegistered(statement, digest)) return false;
         _checkActiveSigner(statement.participant, signer);
         _checkSignature(digest, signer, signature);
-        bytes32 leafHash = _leafHash(digest, statement.participant, loggedSignatureHash);
+        bytes32 leafHash = Rfc6962.leafHash(
+            abi.encodePacked(ENTRY_PREFIX, digest, statement.participant, loggedSignatureHash)
+        );
         checkpointLog.verifyInclusion(log, checkpoint, leafHash, index, proof);
         _record(statement, digest, signer);
         emit RegistrationLifted(digest, log, index);
@@ -146,10 +148,6 @@ contract DatasetRegistry is IDatasetRegistry, ParticipantStatementExecutor {
     function _isBefore(Parent calldata first, Parent calldata second) private pure returns (bool) {
         if (first.dataset == second.dataset) return first.version < second.version;
         return first.dataset < second.dataset;
-    }
-
-    function _leafHash(bytes32 digest, bytes32 participant, bytes32 signatureHash) private pure returns (bytes32) {
-        return sha256(abi.encodePacked(LEAF_PREFIX, ENTRY_PREFIX, digest, participant, signatureHash));
     }
 
     function _datasetOf(bytes32 provider, bytes32 datasetSalt) private pure returns (bytes32) {
