@@ -15,11 +15,11 @@ import {
     ParticipantApplication,
     ParticipantRegistryTypes
 } from "../../src/types/ParticipantRegistryTypes.sol";
-import {Cheats} from "./Cheats.sol";
 import {Erc1271Wallet} from "./Erc1271Wallet.sol";
+import {Relay} from "./Relay.sol";
 
 // A consortium with one governor and four participants, on all five contracts.
-abstract contract Exchange is Cheats {
+abstract contract Exchange is Relay {
     struct Member {
         bytes32 id;
         uint256 controlKey;
@@ -41,8 +41,6 @@ abstract contract Exchange is Cheats {
     Member internal analyst;
     Member internal maker;
     Member internal outsider; // applied, never admitted
-
-    uint256 private _salts;
 
     function setUp() public virtual {
         vm.warp(NOW);
@@ -144,58 +142,7 @@ abstract contract Exchange is Cheats {
         registry.addKey(statement, vm.addr(member.controlKey), _signature(member.controlKey, digest), "");
     }
 
-    // --- Signatures --------------------------------------------------------------------------------------------------
-
-    // The EIP-712 digest, written out here apart from the contracts' own.
-    function _typed(address executor, bytes32 structHash) internal view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256("Concord"),
-                keccak256("1"),
-                block.chainid,
-                executor
-            )
-        );
-        return keccak256(abi.encodePacked(hex"1901", domain, structHash));
-    }
-
-    function _signature(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
-        return abi.encodePacked(r, s, v);
-    }
-
-    // The same signature with the other s, which ecrecover alone would take.
-    function _malleated(bytes memory signature) internal pure returns (bytes memory) {
-        uint256 order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141;
-        (bytes32 r, uint256 s, uint8 v) = (0, 0, uint8(signature[64]));
-        assembly ("memory-safe") {
-            r := mload(add(signature, 32))
-            s := mload(add(signature, 64))
-        }
-        return abi.encodePacked(r, order - s, v == 27 ? uint8(28) : uint8(27));
-    }
-
-    function _salt() internal returns (bytes32) {
-        return keccak256(abi.encode("salt", ++_salts));
-    }
-
-    // --- Calls -------------------------------------------------------------------------------------------------------
-
-    // Relays a call from a stranger and asserts what it answers: whether the statement took effect.
-    function _assertExecutes(address executor, bytes memory call, bool executed) internal {
-        vm.prank(address(uint160(uint256(_salt()))));
-        (bool success, bytes memory answer) = executor.call(call);
-        vm.assertEq(answer, abi.encode(executed), "the answer");
-        vm.assertTrue(success, "executes");
-    }
-
-    function _assertRefused(address executor, bytes memory call, bytes memory refusal) internal {
-        vm.prank(address(uint160(uint256(_salt()))));
-        (bool success, bytes memory answer) = executor.call(call);
-        vm.assertEq(answer, refusal, "the refusal");
-        vm.assertFalse(success, "refused");
-    }
+    // --- Names -------------------------------------------------------------------------------------------------------
 
     function _member(string memory name) private pure returns (Member memory member) {
         member.controlKey = uint256(keccak256(abi.encode(name, "control")));
