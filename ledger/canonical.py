@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Final, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import rfc8785
 
@@ -18,7 +18,19 @@ from ledger.types import Bytes32
 
 __all__ = ["JsonValue", "encode_canonical", "hash_document", "parse_canonical"]
 
-JsonValue = bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
+
+
+class _AnyJson:
+    """Tells pydantic, where it is installed, to take any JSON value instead of following the recursive alias."""
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> object:
+        from pydantic_core import core_schema  # noqa: PLC0415 - asked for by pydantic alone; the verifier has none
+
+        return core_schema.any_schema()
+
+
+JsonValue = Annotated[bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None, _AnyJson()]
+"""What JSON can say."""
 
 _MAX_DEPTH: Final = 64
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Self
+from typing import Any, Self
 
 from ledger.errors import MalformedError
 
@@ -41,6 +41,23 @@ class _Fixed(bytes):
     def parse(cls, text: str) -> Self:
         """Read from lower-case 0x-hex. Raises: MalformedError."""
         return cls(parse_hex(text, cls.SIZE))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> object:
+        """Tell pydantic, where it is installed, the JSON form: lower-case 0x-hex of one length."""
+        from pydantic_core import PydanticCustomError, core_schema  # noqa: PLC0415 - the verifier has no pydantic
+
+        def read(value: Any) -> _Fixed:
+            try:
+                return value if isinstance(value, cls) else cls.parse(value)
+            except MalformedError as error:
+                raise PydanticCustomError("hex", "{reason}", {"reason": str(error)}) from error
+
+        return core_schema.no_info_plain_validator_function(
+            read,
+            json_schema_input_schema=core_schema.str_schema(pattern=f"^0x[0-9a-f]{{{2 * cls.SIZE}}}$"),
+            serialization=core_schema.to_string_ser_schema(),
+        )
 
     def __str__(self) -> str:
         return "0x" + self.hex()

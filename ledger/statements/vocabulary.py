@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import Final, Literal
+from typing import Any, Final, Literal, Self
+
+from ledger.errors import MalformedError
 
 __all__ = [
     "DOMAIN_NAME",
@@ -39,14 +41,48 @@ Contract = Literal["ParticipantRegistry", "DatasetRegistry", "AccessGrants", "Sh
 KeyRole = Literal["signing", "control"]
 
 
-class Custody(IntEnum):
+class _Worded(IntEnum):
+    """A number on chain, a kebab-case word in JSON: ``Decision.APPOINT_GOVERNOR`` is ``appoint-governor``."""
+
+    @property
+    def word(self) -> str:
+        """Its kebab-case word."""
+        return self.name.lower().replace("_", "-")
+
+    @classmethod
+    def parse_word(cls, word: str) -> Self:
+        """Read it from its word. Raises: MalformedError."""
+        for each in cls:
+            if each.word == word:
+                return each
+        raise MalformedError(f"expected one of {', '.join(each.word for each in cls)}")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> object:
+        """Tell pydantic, where it is installed, the JSON form."""
+        from pydantic_core import PydanticCustomError, core_schema  # noqa: PLC0415 - the verifier has no pydantic
+
+        def read(value: Any) -> _Worded:
+            try:
+                return value if isinstance(value, cls) else cls.parse_word(value)
+            except MalformedError as error:
+                raise PydanticCustomError("word", "{reason}", {"reason": str(error)}) from error
+
+        return core_schema.no_info_plain_validator_function(
+            read,
+            json_schema_input_schema=core_schema.literal_schema([each.word for each in cls]),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.word),
+        )
+
+
+class Custody(_Worded):
     """Who holds a signing key."""
 
     OWN = 0
     CUSTODIAL = 1
 
 
-class Decision(IntEnum):
+class Decision(_Worded):
     """What governors vote on. ``subject`` is a participant id (zero for SET_THRESHOLD); ``argument`` as named."""
 
     ADMIT = 1  # argument: digest of the ParticipantApplication that was filed
@@ -60,7 +96,7 @@ class Decision(IntEnum):
     REVOKE_KEY = 9  # argument: the signing key's address, left-padded with zeros
 
 
-class Choice(IntEnum):
+class Choice(_Worded):
     """How a governor votes. A proposal is rejected, and its subject's counter moves, once approval is out of reach."""
 
     APPROVE = 1
@@ -96,7 +132,7 @@ class Right(IntFlag):
     ARCHIVE = 1 << 7  # odrl:archive
 
 
-class Resource(IntEnum):
+class Resource(_Worded):
     """What an agreement shares."""
 
     DATA = 1
