@@ -78,9 +78,17 @@ class NotFoundError(LedgerError):
 class ConflictError(LedgerError):
     """The request does not fit the present state; ``code`` is a stable kebab-case word (``not-final``)."""
 
-    def __init__(self, message: str, *, code: str = "conflict", retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "conflict",
+        facts: Mapping[str, object] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
+        self.facts: dict[str, object] = dict(facts or {})
         self.retry_after_s = retry_after_s
 
 
