@@ -4,6 +4,9 @@ One frozen dataclass a statement type. Participants are named by id or handle, d
 versions by ``provider/slug@2``; times are aware UTC, quantities decimals.
 """
 
+from collections.abc import Mapping
+from typing import Final
+
 from ledger.exchange.intents.access import (
     AccessDenialIntent,
     AccessGrantIntent,
@@ -34,6 +37,7 @@ from ledger.exchange.intents.participants import (
 )
 
 __all__ = [
+    "INTENTS",
     "AccessDenialIntent",
     "AccessGrantIntent",
     "AccessRequestIntent",
@@ -60,3 +64,32 @@ __all__ = [
     "UsageDisputeIntent",
     "UsageReportIntent",
 ]
+
+INTENTS: Final[Mapping[str, type[Intent]]] = {
+    kind.TYPE: kind
+    for kind in (
+        AccessDenialIntent,
+        AccessGrantIntent,
+        AccessRequestIntent,
+        AccessRevocationIntent,
+        AgreementAcceptanceIntent,
+        AgreementProposalIntent,
+        AgreementRejectionIntent,
+        AgreementTerminationIntent,
+        ControlKeyClaimIntent,
+        ControlKeyRotationIntent,
+        DatasetRegistrationIntent,
+        DatasetRetirementIntent,
+        GovernanceVoteIntent,
+        KeyAdditionIntent,
+        KeyRevocationIntent,
+        ParticipantApplicationIntent,
+        ParticipantRetirementIntent,
+        ProfileUpdateIntent,
+        SettlementRecordIntent,
+        UsageConfirmationIntent,
+        UsageDisputeIntent,
+        UsageReportIntent,
+    )
+}
+"""The intent of each statement type that has one; the others are given as `RawIntent`."""

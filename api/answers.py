@@ -1,0 +1,99 @@
+"""The form of answers: reads say as of which block, lists page by cursor, writes say how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import Depends, Query, Response
+from fastapi.responses import JSONResponse
+
+from ledger.canonical import JsonValue
+from ledger.exchange import Outcome, Page, Paging, Prepared, SaltedDocument, Stamped, State
+from ledger.surface.codec import dump_value
+
+__all__ = [
+    "PagingOf",
+    "answer_outcome",
+    "answer_page",
+    "answer_prepared",
+    "answer_stamped",
+    "documents_members",
+    "file_headers",
+    "members_of",
+    "outcome_members",
+]
+
+_FINAL_HEADER = "Concord-As-Of-Block"
+
+
+def _paging(
+    limit: Annotated[int, Query(ge=1, le=200, description="most items on the page")] = 50,
+    cursor: Annotated[str | None, Query(max_length=512, description="`next` of the page before")] = None,
+) -> Paging:
+    return Paging(limit, cursor)
+
+
+PagingOf = Annotated[Paging, Depends(_paging)]
+
+
+def members_of(value: object) -> dict[str, JsonValue]:
+    """The JSON members of a view."""
+    dumped = dump_value(value)
+    if not isinstance(dumped, dict):
+        raise TypeError(f"{type(value).__name__} is no object")
+    return dumped
+
+
+def answer_stamped(stamped: Stamped[object], name: str | None = None) -> Response:
+    """One object with ``as_of_block``; a tuple of objects stands as list under ``name``."""
+    value = stamped.value
+    if isinstance(value, tuple):
+        items: list[JsonValue] = [members_of(item) for item in value]
+        return JSONResponse({name or "items": items, "as_of_block": stamped.as_of_block})
+    return JSONResponse({**members_of(value), "as_of_block": stamped.as_of_block})
+
+
+def answer_page(page: Page[object]) -> Response:
+    """One page of a list."""
+    items: list[JsonValue] = [members_of(item) for item in page.items]
+    return JSONResponse({"items": items, "next": page.next, "as_of_block": page.as_of_block})
+
+
+def outcome_members(outcome: Outcome) -> dict[str, JsonValue]:
+    """A write's answer: the outcome and where to follow it."""
+    path = f"/v1/statements/{outcome.digest}"
+    links: dict[str, JsonValue] = {"self": path, "receipt": f"{path}/receipt", "evidence": f"{path}/evidence"}
+    return {**members_of(outcome), "links": links}
+
+
+def answer_outcome(outcome: Outcome) -> Response:
+    """202, or 201 when final, with the statement's address."""
+    status = 201 if outcome.state is State.FINAL else 202
+    return JSONResponse(
+        outcome_members(outcome), status_code=status, headers={"Location": f"/v1/statements/{outcome.digest}"}
+    )
+
+
+def answer_prepared(prepared: Prepared) -> Response:
+    """What a client signs."""
+    return JSONResponse(
+        {
+            "type": prepared.type,
+            "digest": str(prepared.digest),
+            "message": prepared.message,
+            "typed_data": prepared.typed_data,
+            "documents": documents_members(prepared.documents),
+            "expires": prepared.expires.isoformat().replace("+00:00", "Z"),
+        }
+    )
+
+
+def documents_members(documents: tuple[SaltedDocument, ...]) -> list[JsonValue]:
+    """Documents with their salts and hashes."""
+    return [members_of(each) for each in documents]
+
+
+def file_headers(as_of_block: int, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Headers of an answer that is not JSON of ours: as of which block."""
+    return {_FINAL_HEADER: str(as_of_block), **(extra or {})}

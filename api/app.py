@@ -1,0 +1,59 @@
+"""The service: one FastAPI application over one gateway."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+from anyio import to_thread
+from fastapi import APIRouter, FastAPI
+
+from api.access.routes import router as access
+from api.agreements.routes import router as agreements
+from api.api_keys.routes import router as api_keys
+from api.datasets.files import router as files
+from api.datasets.routes import router as datasets
+from api.log.routes import router as log
+from api.operations.routes import router as operations
+from api.participants.routes import router as participants
+from api.problems import register_handlers
+from api.statements.routes import documents
+from api.statements.routes import router as statements
+from api.verification.routes import router as verification
+from ledger.exchange import Gateway
+
+__all__ = ["create_app"]
+
+_THREADS: Final = 200
+"""Requests that wait (``Prefer: wait``, downloads) hold a thread each."""
+
+_ROUTERS: Final[tuple[APIRouter, ...]] = (
+    participants, datasets, files, access, agreements, statements, documents, log, verification, api_keys, operations,
+)  # fmt: skip
+
+
+def create_app(gateway: Gateway) -> FastAPI:
+    """The application. It starts the gateway's workers and closes the gateway when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        await to_thread.run_sync(gateway.start)
+        try:
+            yield
+        finally:
+            await to_thread.run_sync(gateway.close)
+
+    app = FastAPI(
+        title="Concord",
+        version=version("concord-ledger"),
+        summary="A permissioned ledger for trusted data exchange",
+        lifespan=lifespan,
+    )
+    app.state.gateway = gateway
+    register_handlers(app)
+    for router in _ROUTERS:
+        app.include_router(router)
+    return app

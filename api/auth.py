@@ -1,0 +1,52 @@
+"""Who asks: API keys as bearer tokens, bound to a participant with scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.problems import UnauthorizedError
+from ledger.exchange import Asker, ForbiddenError, Gateway, Scope
+
+__all__ = ["Applicant", "GatewayOf", "Operator", "Reader", "Writer", "gateway_of", "require_scope"]
+
+_bearer = HTTPBearer(auto_error=False, description="An API key: `ck_<id>_<secret>`")
+
+
+def gateway_of(request: Request) -> Gateway:
+    """The gateway that this service runs."""
+    return cast(Gateway, request.app.state.gateway)
+
+
+def _authenticate(
+    gateway: Annotated[Gateway, Depends(gateway_of)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Asker:
+    if credentials is None:
+        raise UnauthorizedError("send an API key: Authorization: Bearer ck_...; the operator creates them")
+    asker = gateway.api_keys.authenticate(credentials.credentials)
+    if asker is None:
+        raise UnauthorizedError("this API key is unknown, expired or revoked: ask the operator for another")
+    return asker
+
+
+def require_scope(*scopes: Scope) -> Callable[[Asker], Asker]:
+    """A dependency that lets pass whoever has one of ``scopes``."""
+
+    def check(asker: Annotated[Asker, Depends(_authenticate)]) -> Asker:
+        if not asker.scopes.intersection(scopes):
+            wanted = " or ".join(scope.value for scope in scopes)
+            raise ForbiddenError(f"this needs an API key with scope {wanted}", code="missing-scope")
+        return asker
+
+    return check
+
+
+GatewayOf = Annotated[Gateway, Depends(gateway_of)]
+Reader = Annotated[Asker, Depends(require_scope(Scope.READ, Scope.AUDIT, Scope.OPERATE))]
+Writer = Annotated[Asker, Depends(require_scope(Scope.WRITE))]
+Applicant = Annotated[Asker, Depends(require_scope(Scope.WRITE, Scope.APPLY))]
+Operator = Annotated[Asker, Depends(require_scope(Scope.WRITE, Scope.OPERATE))]

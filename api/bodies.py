@@ -1,0 +1,69 @@
+"""Request bodies: bounded, then read strictly into intents."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import Depends, Header, Request
+
+from ledger.errors import LedgerError, MalformedError
+from ledger.surface.codec import adapter_of, parse_json
+
+__all__ = ["MAX_BODY_BYTES", "MAX_MANIFEST_BYTES", "BodyTooLargeError", "IdempotencyKey", "RawBody", "intent_of"]
+
+MAX_BODY_BYTES: Final = 4 << 20
+MAX_MANIFEST_BYTES: Final = 64 << 20
+
+T = TypeVar("T")
+
+
+class BodyTooLargeError(LedgerError):
+    """The body is larger than the route takes (413)."""
+
+
+async def read_bounded(request: Request, limit: int) -> bytes:
+    """The body's bytes. Raises: BodyTooLargeError."""
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > limit:
+            raise BodyTooLargeError(f"the body exceeds {limit} bytes, the most that this route takes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def _raw(request: Request) -> bytes:
+    return await read_bounded(request, MAX_BODY_BYTES)
+
+
+RawBody = Annotated[bytes, Depends(_raw)]
+
+
+def intent_of(kind: type[T], limit: int = MAX_BODY_BYTES) -> Callable[[Request], Awaitable[T]]:
+    """A dependency that reads the body as ``kind``."""
+
+    async def read(request: Request) -> T:
+        return parse_json(kind, await read_bounded(request, limit))
+
+    return read
+
+
+def schema_of(kind: type[object]) -> dict[str, Any]:
+    """OpenAPI's description of a body that ``intent_of`` reads."""
+    schema = adapter_of(kind).json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _idempotency_key(
+    idempotency_key: Annotated[
+        str | None, Header(max_length=255, description="Repeating a write with the same key gives the same answer")
+    ] = None,
+) -> str | None:
+    if idempotency_key is not None and not idempotency_key.isprintable():
+        raise MalformedError("Idempotency-Key takes printable characters")
+    return idempotency_key
+
+
+IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]

@@ -1,0 +1,90 @@
+"""The bytes of a version's files: checked against the manifest as they arrive, served under a permitting grant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from api.answers import answer_stamped, file_headers
+from api.auth import GatewayOf, Reader, Writer
+from api.datasets.routes import VersionPath
+from api.names import DatasetPath, parse_digest
+from ledger.errors import LedgerError, MalformedError, RefusedError
+
+router = APIRouter(prefix="/v1/datasets/{dataset}/versions/{version}/files", tags=["files"])
+
+FilePath = Annotated[str, Path(max_length=1024, description="the file's path in the manifest")]
+
+_RANGE: Final = re.compile(r"bytes=([0-9]{1,16})-([0-9]{0,16})\Z")
+_DRAINED_BYTES: Final = 64 << 20
+
+
+@router.get("", summary="Its files, and whether their bytes are here")
+def list_files(gateway: GatewayOf, asker: Reader, dataset: DatasetPath, version: VersionPath) -> Response:
+    """In the manifest's order."""
+    return answer_stamped(gateway.datasets.files(asker, dataset, version), "files")
+
+
+@router.put("/{path:path}", summary="Upload a file's bytes")
+async def upload(
+    request: Request, gateway: GatewayOf, asker: Writer, dataset: DatasetPath, version: VersionPath, path: FilePath
+) -> Response:
+    """Refused at the first chunk that is not as the manifest says. Repeating it is safe."""
+    stream = request.stream()
+    try:
+        return answer_stamped(await gateway.datasets.upload(asker, dataset, version, path, stream))
+    except LedgerError:
+        await _drain(stream)
+        raise
+
+
+async def _drain(stream: AsyncIterator[bytes]) -> None:
+    """Read on for a while, so that a client that is still sending gets to read why it was refused."""
+    left = _DRAINED_BYTES
+    async for block in stream:
+        left -= len(block)
+        if left < 0:
+            return
+
+
+@router.get("/{path:path}", summary="Download a file", response_class=StreamingResponse)
+async def download(
+    gateway: GatewayOf,
+    asker: Reader,
+    dataset: DatasetPath,
+    version: VersionPath,
+    path: FilePath,
+    grant: Annotated[str | None, Query(description="digest of the grant; without: any that permits")] = None,
+    byte_range: Annotated[str | None, Header(alias="Range", description="`bytes=first-last`")] = None,
+) -> Response:
+    """Under a grant that the contract permits at the final head; 403 says why not. Bytes are checked as read."""
+    first, last = _parse_range(byte_range)
+    got = await gateway.datasets.download(
+        asker, dataset, version, path, first=first, last=last, grant=parse_digest(grant)
+    )
+    size = got.last - got.first + 1
+    headers = {"Content-Length": str(size), "Accept-Ranges": "bytes", "ETag": f'"{got.file.sha256}"'}
+    if byte_range is not None:
+        headers["Content-Range"] = f"bytes {got.first}-{got.last}/{got.file.size_bytes}"
+    return StreamingResponse(
+        got.pieces,
+        status_code=200 if byte_range is None else 206,
+        media_type="application/octet-stream",
+        headers=file_headers(got.as_of_block, headers),
+    )
+
+
+def _parse_range(text: str | None) -> tuple[int, int | None]:
+    if text is None:
+        return 0, None
+    match = _RANGE.match(text)
+    if match is None:
+        raise MalformedError("of Range this service knows one range, bytes=first-last or bytes=first-")
+    first, last = int(match.group(1)), int(match.group(2)) if match.group(2) else None
+    if last is not None and last < first:
+        raise RefusedError("the range ends before it begins", code="range-not-satisfiable")
+    return first, last

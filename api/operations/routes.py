@@ -1,0 +1,37 @@
+"""For operators and auditors: health, readiness, the consortium's document and the chain's read-only JSON-RPC."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from api.answers import members_of
+from api.auth import GatewayOf
+from api.bodies import RawBody
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/v1/health", summary="The process answers")
+def get_health() -> Response:
+    """Says nothing about the workers: see readiness."""
+    return JSONResponse({"status": "up"})
+
+
+@router.get("/v1/ready", summary="Whether the gateway can do its work")
+def get_readiness(gateway: GatewayOf) -> Response:
+    """200 or 503, with the reasons, worker by worker."""
+    health = gateway.health()
+    return JSONResponse(members_of(health), status_code=200 if health.ready else 503)
+
+
+@router.get("/v1/consortium", summary="Chain id, contracts and logs")
+def get_consortium(gateway: GatewayOf) -> Response:
+    """What joiners import and auditors compare with another member's."""
+    return JSONResponse(dict(gateway.consortium().document))
+
+
+@router.post("/rpc", summary="Read-only JSON-RPC of the chain", tags=["operations"])
+def rpc(gateway: GatewayOf, body: RawBody) -> Response:
+    """Ethereum's JSON-RPC for auditors; `eth_sendRawTransaction` from accounts on the chain's allow list alone."""
+    return Response(gateway.rpc(body), media_type="application/json")

@@ -1,0 +1,139 @@
+"""Errors as problem+json (RFC 9457): one table, from the error tree to a status."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from api.bodies import BodyTooLargeError
+from ledger.errors import (
+    ConflictError,
+    FatalError,
+    LedgerError,
+    MalformedError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+    VerificationError,
+)
+from ledger.exchange import ForbiddenError
+from ledger.surface.codec import InvalidMembersError
+
+__all__ = ["UnauthorizedError", "problem", "register_handlers"]
+
+_log = logging.getLogger("concord.api")
+
+_TABLE: Final[tuple[tuple[type[LedgerError], int, str], ...]] = (
+    (ForbiddenError, 403, "Not permitted"),
+    (RefusedError, 409, "The ledger's rules refuse it"),
+    (ConflictError, 409, "Does not fit the present state"),
+    (NotFoundError, 404, "Not found"),
+    (MalformedError, 422, "Malformed"),
+    (VerificationError, 422, "Verification failed"),
+    (UnavailableError, 503, "Come back later"),
+    (FatalError, 500, "Stopped: a person must look"),
+    (BodyTooLargeError, 413, "Too large"),
+)
+_CODES: Final[Mapping[type[LedgerError], str]] = {
+    NotFoundError: "not-found",
+    MalformedError: "malformed",
+    VerificationError: "verification-failed",
+    UnavailableError: "unavailable",
+    FatalError: "fatal",
+    BodyTooLargeError: "too-large",
+}
+_HTTP_CODES: Final = {404: "not-found", 405: "method-not-allowed"}
+
+
+class UnauthorizedError(LedgerError):
+    """No API key, or one that is unknown, expired or revoked."""
+
+
+def problem(
+    status: int, code: str, title: str, detail: str, facts: Mapping[str, object] | None = None, **headers: str
+) -> JSONResponse:
+    """One problem document; header names come with ``_`` for ``-``."""
+    members = {name: _plain(value) for name, value in (facts or {}).items()}
+    body = {"type": f"urn:concord:problem:{code}", "title": title, "status": status, "detail": detail, "code": code}
+    return JSONResponse(
+        members | body,
+        status_code=status,
+        media_type="application/problem+json",
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
+
+
+def register_handlers(app: FastAPI) -> None:
+    """Answer every error of the tree, of validation and of routing as problem+json."""
+    app.add_exception_handler(UnauthorizedError, _answer_unauthorized)
+    app.add_exception_handler(LedgerError, _answer_ledger_error)
+    app.add_exception_handler(RequestValidationError, _answer_validation_error)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(Exception, _answer_bug)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, str | bool | float) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 1 << 53 else str(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(member) for member in value]
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _answer_unauthorized(_request: Request, error: Exception) -> JSONResponse:
+    return problem(401, "unauthorized", "An API key is needed", str(error), WWW_Authenticate="Bearer")
+
+
+def _answer_ledger_error(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, LedgerError):
+        raise error
+    kind, status, title = next(row for row in _TABLE if isinstance(error, row[0]))
+    if status == 500:
+        _log.critical("fatal: %s", error)
+    code = str(getattr(error, "code", None) or _CODES[kind])
+    return problem(status, code, title, str(error), _facts(error), **_retry_after(error))
+
+
+def _facts(error: LedgerError) -> dict[str, object]:
+    if isinstance(error, InvalidMembersError):
+        return {"members": error.members}
+    if isinstance(error, VerificationError):
+        return {"expected": error.expected, "found": error.found}
+    return dict(getattr(error, "facts", {}))
+
+
+def _retry_after(error: LedgerError) -> dict[str, str]:
+    retry_after_s = getattr(error, "retry_after_s", None)
+    if retry_after_s is None and isinstance(error, UnavailableError):
+        retry_after_s = 1.0
+    return {} if retry_after_s is None else {"Retry_After": str(max(1, round(retry_after_s)))}
+
+
+def _answer_validation_error(_request: Request, error: Exception) -> JSONResponse:
+    details = error.errors() if isinstance(error, RequestValidationError) else []
+    members = {".".join(map(str, each["loc"][1:])) or str(each["loc"][0]): each["msg"] for each in details}
+    detail = "; ".join(f"{name}: {reason}" for name, reason in members.items())
+    return problem(422, "malformed", "Malformed", detail, {"members": members})
+
+
+def _answer_http_exception(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    code = _HTTP_CODES.get(error.status_code, f"http-{error.status_code}")
+    detail = str(error.detail) + (": see /docs for every route" if error.status_code in (404, 405) else "")
+    return problem(error.status_code, code, str(error.detail), detail)
+
+
+def _answer_bug(request: Request, error: Exception) -> JSONResponse:
+    _log.error("unexpected %s at %s %s", type(error).__name__, request.method, request.url.path, exc_info=error)
+    return problem(500, "internal-error", "An error of ours", "The service's log tells more; nothing was half done.")

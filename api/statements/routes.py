@@ -1,0 +1,169 @@
+"""Statements: prepared for signing, submitted, followed, proved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi.responses import JSONResponse
+
+from api.answers import (
+    PagingOf,
+    answer_prepared,
+    answer_stamped,
+    documents_members,
+    outcome_members,
+)
+from api.auth import Applicant, GatewayOf, Reader
+from api.bodies import MAX_MANIFEST_BYTES, IdempotencyKey, RawBody, intent_of, schema_of
+from api.names import DigestPath, Since
+from api.writes import WaitFor, finish
+from ledger.canonical import JsonValue, encode_canonical
+from ledger.errors import MalformedError
+from ledger.exchange import Asker, ForbiddenError, Scope, SignedStatement
+from ledger.exchange.intents import INTENTS, Intent, RawIntent
+from ledger.exchange.views import StatementView
+from ledger.statements import STATEMENT_TYPES, Statement
+from ledger.surface.codec import parse_json
+from ledger.types import Address, Bytes32, parse_hex
+
+router = APIRouter(prefix="/v1/statements", tags=["statements"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """What to prepare: a statement type and its intent, as the route of that type takes it."""
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+    type: str
+    intent: dict[str, JsonValue]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A signed statement: ``message`` as prepared, ``signature`` r || s || v in hex, ``signer`` its address."""
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+    type: str
+    message: dict[str, JsonValue]
+    signature: str
+    signer: Address
+    cosignature: str | None = None
+
+
+def _read_intent(preparation: Preparation) -> Intent:
+    if preparation.type not in STATEMENT_TYPES:
+        raise MalformedError(f"statement type {preparation.type[:64]!r} is not known; see docs/spec/statements.md")
+    kind = INTENTS.get(preparation.type)
+    if kind is None:
+        return RawIntent(type_name=preparation.type, members=preparation.intent)
+    return parse_json(kind, encode_canonical(preparation.intent))
+
+
+def _require_applicant(asker: Asker, type_name: str) -> None:
+    if not asker.may(Scope.WRITE) and type_name != "ParticipantApplication":
+        raise ForbiddenError(
+            "a key with scope apply files a ParticipantApplication and nothing else", code="missing-scope"
+        )
+
+
+@router.post(
+    ":prepare",
+    summary="Build a statement to be signed by its participant's own key",
+    openapi_extra=schema_of(Preparation),
+)
+def prepare(
+    gateway: GatewayOf,
+    asker: Applicant,
+    body: Annotated[Preparation, Depends(intent_of(Preparation, MAX_MANIFEST_BYTES))],
+) -> Response:
+    """Sign `digest`, or give `typed_data` to a wallet; then submit. Its documents are kept for 24 hours."""
+    _require_applicant(asker, body.type)
+    return answer_prepared(gateway.statements.prepare(asker, _read_intent(body)))
+
+
+@router.post("", summary="Submit a signed statement", status_code=202, openapi_extra=schema_of(Submission))
+def submit(
+    gateway: GatewayOf,
+    asker: Applicant,
+    raw: RawBody,
+    wait_s: WaitFor,
+    key: IdempotencyKey,
+) -> Response:
+    """Checked, simulated against the chain, then logged durably: the answer is its receipt."""
+    body = parse_json(Submission, raw)
+    _require_applicant(asker, body.type)
+    signed = SignedStatement(
+        Statement.parse(body.type, body.message),
+        parse_hex(body.signature),
+        body.signer,
+        None if body.cosignature is None else parse_hex(body.cosignature),
+    )
+    outcome = gateway.idempotent(asker, key, raw, lambda: gateway.statements.submit(asker, signed))
+    return finish(gateway, outcome, wait_s)
+
+
+def _view_members(view: StatementView) -> dict[str, JsonValue]:
+    return {
+        **outcome_members(view.outcome),
+        "message": view.message,
+        "signer": str(view.signer),
+        "signature": "0x" + view.signature.hex(),
+        "cosignature": None if view.cosignature is None else "0x" + view.cosignature.hex(),
+        "documents": documents_members(view.documents),
+    }
+
+
+@router.get("", summary="Statements that the asker signed or that name it")
+def list_statements(
+    gateway: GatewayOf,
+    asker: Reader,
+    paging: PagingOf,
+    since: Since,
+    type_name: Annotated[str | None, Query(alias="type", max_length=64, description="statement type")] = None,
+) -> Response:
+    """All, for scope audit."""
+    page = gateway.statements.list(asker, paging, type_name=type_name, since=since)
+    items: list[JsonValue] = [_view_members(view) for view in page.items]
+    return JSONResponse({"items": items, "next": page.next, "as_of_block": page.as_of_block})
+
+
+@router.get("/{digest}", summary="A statement and what became of it")
+def get_statement(gateway: GatewayOf, asker: Reader, digest: DigestPath) -> Response:
+    """Readable by its signer, the parties it names and auditors."""
+    return JSONResponse(_view_members(gateway.statements.get(asker, digest)))
+
+
+@router.get("/{digest}/receipt", summary="Its receipt: a C2SP tlog-proof", response_class=Response)
+def get_receipt(gateway: GatewayOf, asker: Reader, digest: DigestPath) -> Response:
+    """Index, inclusion proof and the signed checkpoint of its batch."""
+    return Response(gateway.statements.receipt(asker, digest), media_type="text/plain; charset=utf-8")
+
+
+@router.get("/{digest}/evidence", summary="Its evidence, for scripts/verify_provenance.py")
+def get_evidence(
+    gateway: GatewayOf,
+    asker: Reader,
+    digest: DigestPath,
+    first: Annotated[int, Query(ge=0, description="first block that your policy pins")] = 0,
+    last: Annotated[int | None, Query(ge=0, description="last block that your policy pins; without: the head")] = None,
+    chunks: Annotated[bool, Query(description="with the chunk hashes of its files")] = True,
+) -> Response:
+    """409 `not-final` with Retry-After until it is final."""
+    raw = gateway.statements.evidence(asker, digest, first=first, last=last, chunks=chunks)
+    name = f'attachment; filename="{digest.hex()}.json"'
+    return Response(raw, media_type="application/json", headers={"Content-Disposition": name})
+
+
+documents = APIRouter(prefix="/v1/documents", tags=["statements"])
+
+
+@documents.get("/{hash}", summary="A document by its salted hash")
+def get_document(
+    gateway: GatewayOf, asker: Reader, document_hash: Annotated[str, Path(alias="hash", description="0x-hex")]
+) -> Response:
+    """Readable by those who may read a statement that carries the hash."""
+    return answer_stamped(gateway.statements.document(asker, Bytes32.parse(document_hash)))

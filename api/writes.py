@@ -1,0 +1,76 @@
+"""Writes: every one is a statement, accepted with a receipt and followed at its own address."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Header, Response
+
+from api.answers import answer_outcome
+from api.auth import GatewayOf, Writer
+from api.bodies import MAX_BODY_BYTES, IdempotencyKey, intent_of, schema_of
+from ledger.errors import MalformedError
+from ledger.exchange import Gateway, Outcome, State
+from ledger.exchange.intents import Intent
+from ledger.surface.codec import dump_json
+
+__all__ = ["WaitFor", "add_custodial_write", "finish"]
+
+_PREFER: Final = re.compile(r"wait=([0-9]{1,4})\Z")
+_LONGEST_WAIT_S: Final = 60
+
+
+def _wait_s(
+    prefer: Annotated[str | None, Header(description="`wait=N`: answer 201 when final within N seconds")] = None,
+) -> int:
+    if prefer is None:
+        return 0
+    for preference in prefer.split(","):
+        if match := _PREFER.match(preference.strip()):
+            return min(int(match.group(1)), _LONGEST_WAIT_S)
+    raise MalformedError("of Prefer this service knows wait=N alone (RFC 7240), in seconds")
+
+
+WaitFor = Annotated[int, Depends(_wait_s)]
+
+
+def finish(gateway: Gateway, outcome: Outcome, wait_s: int) -> Response:
+    """Answer a write, after waiting for it to be final if the client prefers so."""
+    if wait_s and outcome.state is not State.FINAL:
+        outcome = gateway.statements.wait(outcome.digest, State.FINAL, float(wait_s))
+    return answer_outcome(outcome)
+
+
+def add_custodial_write(
+    router: APIRouter, path: str, kind: type[Intent], summary: str, limit: int = MAX_BODY_BYTES
+) -> None:
+    """Add ``POST path``: build the statement of an intent, sign with the participant's custodial key, submit.
+
+    A client that holds its own key gives the same intent to ``/v1/statements:prepare`` and submits what it signed.
+    """
+
+    read = intent_of(kind, limit)
+
+    def write(
+        gateway: GatewayOf,
+        asker: Writer,
+        wait_s: WaitFor,
+        key: IdempotencyKey,
+        intent: Intent = Depends(read),
+    ) -> Response:
+        def act() -> Outcome:
+            return gateway.statements.sign_and_submit(asker, intent)
+
+        return finish(gateway, gateway.idempotent(asker, key, dump_json(intent), act), wait_s)
+
+    router.add_api_route(
+        path,
+        write,
+        methods=["POST"],
+        summary=summary,
+        description=kind.__doc__,
+        status_code=202,
+        openapi_extra=schema_of(kind),
+        name=f"state {kind.TYPE}",
+    )
