@@ -1,0 +1,65 @@
+"""What the store answers with: frozen rows.
+
+Ids are bytes, moments aware UTC datetimes, members of statements stand as they were stated.
+"""
+
+from ledger.store.rows.access import AccessRequestRow, GrantRow, RevocationRow, TermsRow
+from ledger.store.rows.agreements import AgreementRow, SettlementRow, UsageRow
+from ledger.store.rows.chain import (
+    BlockHeader,
+    ChainEvent,
+    CheckpointRow,
+    CursorRow,
+    EffectRow,
+    HistoryRow,
+    LogRow,
+)
+from ledger.store.rows.contents import ContentRow, FileRow, MatchRow, OpeningRow
+from ledger.store.rows.datasets import DatasetRow, ParentRow, VersionRow
+from ledger.store.rows.documents import DocumentRow, DraftRow
+from ledger.store.rows.keys import ApiKeyRow, IdempotencyRow
+from ledger.store.rows.outbox import OutboxRow, OutboxState, SignedTransaction
+from ledger.store.rows.pages import RowPage
+from ledger.store.rows.participants import BallotRow, GovernorsRow, KeyRow, ParticipantRow, ProposalRow
+from ledger.store.rows.statements import InForce, NewStatement, StatementRow, StatementState
+
+__all__ = [
+    "AccessRequestRow",
+    "AgreementRow",
+    "ApiKeyRow",
+    "BallotRow",
+    "BlockHeader",
+    "ChainEvent",
+    "CheckpointRow",
+    "ContentRow",
+    "CursorRow",
+    "DatasetRow",
+    "DocumentRow",
+    "DraftRow",
+    "EffectRow",
+    "FileRow",
+    "GovernorsRow",
+    "GrantRow",
+    "HistoryRow",
+    "IdempotencyRow",
+    "InForce",
+    "KeyRow",
+    "LogRow",
+    "MatchRow",
+    "NewStatement",
+    "OpeningRow",
+    "OutboxRow",
+    "OutboxState",
+    "ParentRow",
+    "ParticipantRow",
+    "ProposalRow",
+    "RevocationRow",
+    "RowPage",
+    "SettlementRow",
+    "SignedTransaction",
+    "StatementRow",
+    "StatementState",
+    "TermsRow",
+    "UsageRow",
+    "VersionRow",
+]

@@ -1,0 +1,65 @@
+"""Datasets and their versions, said and in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ledger.canonical import JsonValue
+from ledger.types import Bytes32
+
+__all__ = ["DatasetRow", "ParentRow", "VersionRow"]
+
+
+@dataclass(frozen=True, slots=True)
+class ParentRow:
+    """A version that another is derived from."""
+
+    dataset: Bytes32
+    version: int
+    registration: Bytes32
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One version: a registration that was said here or is in force, and was not refused."""
+
+    dataset: Bytes32
+    dataset_salt: Bytes32
+    provider: Bytes32
+    version: int
+    registration: Bytes32
+    content_hash: Bytes32
+    metadata_hash: Bytes32
+    metadata: JsonValue
+    """the document when this gateway has it, else None"""
+    content_root: Bytes32 | None
+    version_salt: Bytes32 | None
+    file_count: int | None
+    size_bytes: int | None
+    parents: tuple[ParentRow, ...]
+    in_force: bool
+    registered_at: datetime
+    """time of its block, or, while it is not in force, of its arrival here"""
+    block: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """A dataset with what its latest version says of it."""
+
+    id: Bytes32
+    dataset_salt: Bytes32
+    provider: Bytes32
+    provider_handle: str | None
+    slug: str | None
+    latest_version: int
+    latest_registration: Bytes32
+    in_force: bool
+    """whether the latest version is"""
+    metadata: JsonValue
+    state: str
+    """active or retired"""
+    retired_at: datetime | None
+    registered_at: datetime
+    updated_at: datetime
