@@ -1,0 +1,140 @@
+"""Blocks as they are read from a node: checked where the ledger leans on them, whole where evidence needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from ledger.errors import MalformedError, UnavailableError
+from ledger.types import Address, Bytes32
+
+__all__ = ["Block", "Log", "Receipt"]
+
+
+@dataclass(frozen=True)
+class Log:
+    """An event as the chain keeps it."""
+
+    address: Address
+    topics: tuple[Bytes32, ...]
+    data: bytes
+    index_in_block: int
+    index_in_receipt: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of one transaction. ``raw`` is the JSON-RPC form, from which its RLP can be rebuilt."""
+
+    transaction_hash: Bytes32
+    transaction_index: int
+    block_number: int
+    block_hash: Bytes32
+    is_successful: bool
+    gas_used: int
+    contract_address: Address | None
+    logs: tuple[Log, ...]
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def parse(cls, form: Any) -> Self:
+        """Read a JSON-RPC receipt. Raises: UnavailableError: the node answered something else."""
+        with _Reading("receipt"):
+            created = form.get("contractAddress")
+            return cls(
+                transaction_hash=_hash(form["transactionHash"]),
+                transaction_index=_number(form["transactionIndex"]),
+                block_number=_number(form["blockNumber"]),
+                block_hash=_hash(form["blockHash"]),
+                is_successful=_number(form["status"]) == 1,
+                gas_used=_number(form["gasUsed"]),
+                contract_address=_address(created) if created else None,
+                logs=tuple(_parse_log(log, index) for index, log in enumerate(form["logs"])),
+                raw=form,
+            )
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block with its transactions and receipts.
+
+    ``header`` is the JSON-RPC form with every header field; ``transactions`` are JSON-RPC forms, ``receipts`` in the
+    same order.
+    """
+
+    number: int
+    hash: Bytes32
+    parent_hash: Bytes32
+    timestamp: int
+    header: Mapping[str, Any] = field(repr=False)
+    transactions: tuple[Mapping[str, Any], ...] = field(repr=False)
+    receipts: tuple[Receipt, ...] = field(repr=False)
+
+    @classmethod
+    def parse(cls, form: Any, receipt_forms: Any) -> Self:
+        """Read a JSON-RPC block (with whole transactions) and its receipts.
+
+        Raises:
+            UnavailableError: the node answered something else, or receipts of another block (its head moved while it
+                was read).
+        """
+        with _Reading("block"):
+            block = cls(
+                number=_number(form["number"]),
+                hash=_hash(form["hash"]),
+                parent_hash=_hash(form["parentHash"]),
+                timestamp=_number(form["timestamp"]),
+                header={name: value for name, value in form.items() if name not in _BODY},
+                transactions=tuple(form["transactions"]),
+                receipts=tuple(Receipt.parse(receipt) for receipt in receipt_forms),
+            )
+            hashes = [_hash(transaction["hash"]) for transaction in block.transactions]
+        belong = all(receipt.block_hash == block.hash for receipt in block.receipts)
+        if not belong or hashes != [receipt.transaction_hash for receipt in block.receipts]:
+            raise UnavailableError(
+                f"block {block.number} and its receipts do not belong together: the chain moved; read it again",
+                retry_after_s=1.0,
+            )
+        return block
+
+
+_BODY = frozenset({"transactions", "uncles", "withdrawals", "size", "totalDifficulty"})
+
+
+class _Reading:
+    """Turns whatever goes wrong with a node's JSON into ``UnavailableError``."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, KeyError | TypeError | ValueError | AttributeError | MalformedError):
+            raise UnavailableError(
+                f"the node's answer is not a {self._what} ({error}); look at the node's version", retry_after_s=5.0
+            ) from error
+
+
+def _parse_log(form: Mapping[str, Any], index: int) -> Log:
+    return Log(
+        address=_address(form["address"]),
+        topics=tuple(_hash(topic) for topic in form["topics"]),
+        data=bytes.fromhex(form["data"][2:]),
+        index_in_block=_number(form["logIndex"]),
+        index_in_receipt=index,
+    )
+
+
+def _number(text: str) -> int:
+    return int(text, 16)
+
+
+def _hash(text: str) -> Bytes32:
+    return Bytes32.parse(text.lower())
+
+
+def _address(text: str) -> Address:
+    return Address.parse(text.lower())

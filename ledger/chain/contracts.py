@@ -1,0 +1,243 @@
+"""The five contracts as compiled: their code, and how calls, results, errors and events are encoded."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, cast
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError, EncodingError
+
+from ledger.errors import MalformedError, RefusedError
+from ledger.keccak import keccak256
+from ledger.statements.vocabulary import Contract as ContractName
+from ledger.types import Address, Bytes32
+
+__all__ = ["CONTRACT_NAMES", "Artifact", "ContractName", "decode_refusal", "load_artifact"]
+
+CONTRACT_NAMES: Final[tuple[ContractName, ...]] = (
+    "ParticipantRegistry",
+    "CheckpointLog",
+    "DatasetRegistry",
+    "AccessGrants",
+    "SharingAgreements",
+)
+"""In the order in which they are deployed, from the nonces 0 to 4."""
+
+Abi = Mapping[str, Any]
+
+_PANICS: Final = {
+    0x01: "assertion failed",
+    0x11: "arithmetic overflow",
+    0x21: "unknown enum",
+    0x32: "index out of range",
+}
+_ERROR_STRING: Final = keccak256(b"Error(string)")[:4]
+_PANIC: Final = keccak256(b"Panic(uint256)")[:4]
+_WORD_BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One compiled contract. Functions by name, errors by selector, events by topic."""
+
+    name: str
+    bytecode: bytes
+    deployed_bytecode: bytes
+    immutable_spans: tuple[tuple[int, int], ...]
+    constructor: Abi
+    functions: Mapping[str, Abi]
+    errors: Mapping[bytes, Abi]
+    events: Mapping[Bytes32, Abi]
+
+    def encode_call(self, function: str, arguments: Mapping[str, object]) -> bytes:
+        """Calldata of a function, its arguments by name.
+
+        Raises:
+            ValueError: no such function, or other arguments than it takes.
+            MalformedError: an argument is not of its type.
+        """
+        if function not in self.functions:
+            raise ValueError(f"{self.name} has no function {function}")
+        abi = self.functions[function]
+        return _selector(abi) + _encode(f"{self.name}.{function}", abi["inputs"], arguments)
+
+    def encode_creation(self, arguments: Mapping[str, object]) -> bytes:
+        """Creation code with the constructor's arguments. Raises: ValueError, MalformedError."""
+        return self.bytecode + _encode(f"{self.name}'s constructor", self.constructor.get("inputs", ()), arguments)
+
+    def decode_result(self, function: str, data: bytes) -> tuple[Any, ...]:
+        """What a function returned, in order. Raises: MalformedError: the data are not of its types."""
+        outputs = self.functions[function]["outputs"]
+        return tuple(_decode(outputs, data).values()) if outputs else ()
+
+    def decode_event(self, topics: Sequence[Bytes32], data: bytes) -> tuple[str, dict[str, Any]]:
+        """Name and arguments of an event; an indexed string or bytes is its hash.
+
+        Raises:
+            MalformedError: not an event of this contract.
+        """
+        abi = self.events.get(topics[0]) if topics else None
+        if abi is None:
+            raise MalformedError(f"{self.name} emitted an event that this version does not know")
+        indexed = [each for each in abi["inputs"] if each["indexed"]]
+        plain = _decode([each for each in abi["inputs"] if not each["indexed"]], data)
+        if len(indexed) != len(topics) - 1:
+            raise MalformedError(f"{self.name}.{abi['name']} has {len(topics) - 1} topics, expected {len(indexed)}")
+        topic_values = {
+            each["name"]: topic if _is_dynamic(each["type"]) else _decode([each], topic)[each["name"]]
+            for each, topic in zip(indexed, topics[1:], strict=True)
+        }
+        merged = topic_values | plain
+        return abi["name"], {each["name"]: merged[each["name"]] for each in abi["inputs"]}
+
+    def is_same_code(self, code: bytes) -> bool:
+        """Whether deployed code is this contract's, whatever its immutables hold."""
+        return len(code) == len(self.deployed_bytecode) and self._mask(code) == self._mask(self.deployed_bytecode)
+
+    def _mask(self, code: bytes) -> bytes:
+        masked = bytearray(code)
+        for start, length in self.immutable_spans:
+            masked[start : start + length] = bytes(length)
+        return bytes(masked)
+
+
+@cache
+def load_artifact(name: ContractName) -> Artifact:
+    """Load a compiled contract from the package."""
+    raw = json.loads((files("ledger.chain") / "artifacts" / f"{name}.json").read_text(encoding="utf-8"))
+    by_kind: dict[str, list[Abi]] = {}
+    for item in raw["abi"]:
+        by_kind.setdefault(item["type"], []).append(item)
+    return Artifact(
+        name=name,
+        bytecode=bytes.fromhex(raw["bytecode"].removeprefix("0x")),
+        deployed_bytecode=bytes.fromhex(raw["deployedBytecode"].removeprefix("0x")),
+        immutable_spans=tuple((span["start"], span["length"]) for span in raw["immutableReferences"]),
+        constructor=by_kind.get("constructor", [{}])[0],
+        functions={item["name"]: item for item in by_kind.get("function", ())},
+        errors={_selector(item): item for item in by_kind.get("error", ())},
+        events={Bytes32(keccak256(_signature(item))): item for item in by_kind.get("event", ())},
+    )
+
+
+@cache
+def _all_errors() -> Mapping[bytes, Abi]:
+    return {selector: abi for name in CONTRACT_NAMES for selector, abi in load_artifact(name).errors.items()}
+
+
+def decode_refusal(data: bytes) -> RefusedError:
+    """The refusal that a contract's revert data say: Solidity's custom errors, ``require`` and panics.
+
+    A custom error's code is the kebab form of its name, its facts are the arguments by name: numbers as int, bytes as
+    0x-hex, structs as dicts.
+    """
+    abi = _all_errors().get(data[:4])
+    if abi is not None:
+        try:
+            facts = {name: _to_fact(value) for name, value in _decode(abi["inputs"], data[4:]).items()}
+        except MalformedError:
+            facts = {"data": "0x" + data.hex()}
+        words = _WORD_BOUNDARY.sub(" ", abi["name"]).split(" ")
+        told = ", ".join(f"{name} {value}" for name, value in facts.items())
+        sentence = f"the contract refused it: {' '.join(words)}" + (f" ({told})" if told else "")
+        return RefusedError(sentence, code="-".join(words).lower(), facts=facts)
+    if data[:4] == _ERROR_STRING:
+        return RefusedError("the contract refused it without a known reason", code="evm-reverted", facts=_text_of(data))
+    if data[:4] == _PANIC:
+        number = int.from_bytes(data[4:], "big")
+        reason = _PANICS.get(number, f"panic {number:#x}")
+        return RefusedError(f"the contract stopped: {reason}", code="evm-panic", facts={"panic": number})
+    return RefusedError(
+        "the contract refused it without a known reason", code="evm-reverted", facts={"data": "0x" + data.hex()}
+    )
+
+
+def _text_of(data: bytes) -> dict[str, object]:
+    try:
+        return {"reason": decode(["string"], data[4:])[0]}
+    except DecodingError:
+        return {"data": "0x" + data.hex()}
+
+
+def _to_fact(value: Any) -> object:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, Mapping):
+        return {name: _to_fact(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_to_fact(item) for item in value]
+    return cast("object", value)
+
+
+# ABI types, from the JSON form (https://docs.soliditylang.org/en/latest/abi-spec.html)
+
+
+def _type_of(item: Abi) -> str:
+    kind: str = item["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return "(" + ",".join(_type_of(each) for each in item["components"]) + ")" + kind.removeprefix("tuple")
+
+
+def _signature(item: Abi) -> bytes:
+    return f"{item['name']}({','.join(_type_of(each) for each in item['inputs'])})".encode()
+
+
+def _selector(item: Abi) -> bytes:
+    return keccak256(_signature(item))[:4]
+
+
+def _is_dynamic(kind: str) -> bool:
+    return kind in {"string", "bytes"} or kind.endswith("]") or kind.startswith("tuple")
+
+
+def _encode(what: str, inputs: Sequence[Abi], arguments: Mapping[str, object]) -> bytes:
+    names = [each["name"] for each in inputs]
+    if sorted(names) != sorted(arguments):
+        raise ValueError(f"{what} takes {', '.join(names)}; given: {', '.join(arguments)}")
+    try:
+        values = [_to_abi(each, arguments[each["name"]]) for each in inputs]
+        return bytes(encode([_type_of(each) for each in inputs], values))
+    except (EncodingError, KeyError, TypeError) as error:
+        raise MalformedError(f"{what}: an argument is not of its type: {error}") from error
+
+
+def _to_abi(item: Abi, value: Any) -> Any:
+    """Structs as tuples in the order of their members; everything else as eth_abi takes it."""
+    kind: str = item["type"]
+    if kind.endswith("[]"):
+        return [_to_abi({**item, "type": kind[:-2]}, each) for each in value]
+    if kind == "tuple":
+        members = item["components"]
+        if sorted(value) != sorted(each["name"] for each in members):
+            raise TypeError(f"{item['name']} has the members {', '.join(each['name'] for each in members)}")
+        return tuple(_to_abi(each, value[each["name"]]) for each in members)
+    return bytes(value) if isinstance(value, bytes) else value
+
+
+def _decode(items: Sequence[Abi], data: bytes) -> dict[str, Any]:
+    try:
+        values = decode([_type_of(each) for each in items], data)
+    except (DecodingError, OverflowError) as error:
+        raise MalformedError(f"not ABI-encoded as expected: {error}") from error
+    return {
+        each["name"] or str(index): _from_abi(each, value)
+        for index, (each, value) in enumerate(zip(items, values, strict=True))
+    }
+
+
+def _from_abi(item: Abi, value: Any) -> Any:
+    kind: str = item["type"]
+    if kind.endswith("[]"):
+        return tuple(_from_abi({**item, "type": kind[:-2]}, each) for each in value)
+    if kind == "tuple":
+        return {each["name"]: _from_abi(each, part) for each, part in zip(item["components"], value, strict=True)}
+    if kind == "address":
+        return Address.parse(value.lower())
+    return Bytes32(value) if kind == "bytes32" else value

@@ -1,0 +1,322 @@
+"""The chain edge: all that the ledger asks of a chain, whichever engine runs it.
+
+One code path over JSON-RPC; the embedded chain answers the same requests inside the process. Every failure to reach or
+understand the node is ``UnavailableError``; what a contract refuses is ``RefusedError`` with the contract's facts.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Self
+
+from ledger.chain.blocks import Block, Receipt
+from ledger.chain.calls import Call
+from ledger.chain.contracts import decode_refusal
+from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
+from ledger.chain.node import NodeConnection, Provider, RpcError, connect_http
+from ledger.chain.refusals import Refusal, RefusalKind, classify_refusal
+from ledger.chain.settings import ChainSettings
+from ledger.chain.transactions import SignedTransaction, Signer, sign_transaction
+from ledger.errors import ConflictError, RefusedError, UnavailableError
+from ledger.keccak import keccak256
+from ledger.types import Address, Bytes32
+
+__all__ = ["ChainEdge", "Head"]
+
+_METHOD_NOT_FOUND: Final = -32601
+_REVERT_CODE: Final = 3
+_STOPPED: Final = re.compile(r"out of gas|invalid (?:opcode|jump|instruction)|stack (?:under|over)flow", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A block's place: the newest, or the newest final one."""
+
+    number: int
+    hash: Bytes32
+    parent_hash: Bytes32
+    timestamp: int
+
+
+class ChainEdge:
+    """One chain. Thread-safe.
+
+    Attributes:
+        settings: how it is reached.
+        rpc: the embedded chain's JSON-RPC, to be mounted for auditors; None where a node has its own.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        settings: ChainSettings,
+        *,
+        rpc: EmbeddedRpc | None = None,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        """Use ``open``, unless a test brings a provider."""
+        self.settings: Final = settings
+        self.rpc: Final = rpc
+        self._node = NodeConnection(provider, settings.batch_size)
+        self._on_close = on_close
+        self._has_block_receipts = True
+
+    @classmethod
+    def open(cls, settings: ChainSettings, *, clock: Callable[[], float] = time.time) -> Self:
+        """Open the chain that the settings name; ``clock`` is the embedded chain's.
+
+        Raises:
+            ConflictError: the folder is another process's or another chain's.
+        """
+        if settings.rpc_url is not None:
+            return cls(connect_http(settings.rpc_url, settings.timeout_s), settings)
+        chain = EmbeddedChain.open(settings.folder, settings.chain_id, settings.genesis_accounts, clock=clock)
+        rpc = EmbeddedRpc(chain)
+        return cls(EmbeddedProvider(rpc), settings, rpc=rpc, on_close=chain.close)
+
+    def close(self) -> None:
+        """Let go of the chain."""
+        if self._on_close is not None:
+            self._on_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    # Which chain
+
+    def check_chain_id(self) -> None:
+        """Check that the chain is the one that the settings name.
+
+        Raises:
+            ConflictError: another chain id (``wrong-chain``).
+            UnavailableError: the node does not answer.
+        """
+        found = int(self._node.ask("eth_chainId"), 16)
+        if found != self.settings.chain_id:
+            raise ConflictError(
+                f"the node runs chain {found}, this consortium's chain id is {self.settings.chain_id}: correct the "
+                "node's URL",
+                code="wrong-chain",
+            )
+
+    @cached_property
+    def genesis_hash(self) -> Bytes32:
+        """Hash of block 0. Raises: UnavailableError."""
+        return self._head("0x0").hash
+
+    def client_version(self) -> str:
+        """What the node calls itself. Raises: UnavailableError."""
+        return str(self._node.ask("web3_clientVersion"))
+
+    # Reading blocks
+
+    def head(self) -> Head:
+        """The newest block. Raises: UnavailableError."""
+        return self._head("latest")
+
+    def final_head(self) -> Head:
+        """The newest final block; the genesis block while none is. Raises: UnavailableError."""
+        head = self.head()
+        if self.settings.finality_blocks == 0:
+            return head
+        return self._head(hex(max(0, head.number - self.settings.finality_blocks)))
+
+    def header(self, number: int) -> Head | None:
+        """The place of block ``number``, or None when there is none yet. Raises: UnavailableError."""
+        form = self._node.ask("eth_getBlockByNumber", hex(number), False)
+        return None if form is None else _to_head(form)
+
+    def _head(self, tag: str) -> Head:
+        form = self._node.ask("eth_getBlockByNumber", tag, False)
+        if form is None:
+            raise UnavailableError(f"the node has no block {tag}", retry_after_s=1.0)
+        return _to_head(form)
+
+    def block(self, number: int) -> Block | None:
+        """A block with its transactions and receipts, or None when there is none yet.
+
+        Raises:
+            UnavailableError: the node does not answer, or its head moved meanwhile.
+        """
+        blocks = self.blocks(number, number)
+        return blocks[0] if blocks else None
+
+    def blocks(self, first: int, last: int) -> list[Block]:
+        """The blocks from ``first`` to ``last``, as far as there are any, each with its receipts.
+
+        Raises:
+            UnavailableError: the node does not answer, or its head moved meanwhile.
+        """
+        numbers = [hex(number) for number in range(first, last + 1)]
+        forms = self._results([("eth_getBlockByNumber", [number, True]) for number in numbers])
+        forms = [form for form in forms if form is not None]
+        return [Block.parse(form, receipts) for form, receipts in zip(forms, self._receipts_of(forms), strict=True)]
+
+    def _receipts_of(self, forms: Sequence[Any]) -> list[Any]:
+        if self._has_block_receipts:
+            wanted = [form for form in forms if form["transactions"]]
+            answers = self._node.ask_each([("eth_getBlockReceipts", [form["number"]]) for form in wanted])
+            if not any(isinstance(each, RpcError) and each.code == _METHOD_NOT_FOUND for each in answers):
+                found = {form["number"]: _require(each) or [] for form, each in zip(wanted, answers, strict=True)}
+                return [found.get(form["number"], []) for form in forms]
+            self._has_block_receipts = False
+        requests = [
+            ("eth_getTransactionReceipt", [transaction["hash"]])
+            for form in forms
+            for transaction in form["transactions"]
+        ]
+        receipts = iter(self._results(requests))
+        return [[next(receipts) for _ in form["transactions"]] for form in forms]
+
+    def _results(self, requests: Sequence[tuple[str, list[Any]]]) -> list[Any]:
+        return [_require(each) for each in self._node.ask_each(requests)]
+
+    def receipt(self, transaction_hash: Bytes32) -> Receipt | None:
+        """The receipt of a transaction, or None while it is in no block. Raises: UnavailableError."""
+        form = self._node.ask("eth_getTransactionReceipt", str(transaction_hash))
+        return None if form is None else Receipt.parse(form)
+
+    def receipts(self, transaction_hashes: Sequence[Bytes32]) -> list[Receipt | None]:
+        """Like ``receipt``, of several, in batches. Raises: UnavailableError."""
+        forms = self._results([("eth_getTransactionReceipt", [str(each)]) for each in transaction_hashes])
+        return [None if form is None else Receipt.parse(form) for form in forms]
+
+    def is_transaction_known(self, transaction_hash: Bytes32) -> bool:
+        """Whether the node has it, pooled or in a block. Raises: UnavailableError."""
+        return self._node.ask("eth_getTransactionByHash", str(transaction_hash)) is not None
+
+    # Reading state
+
+    def nonce(self, address: Address, *, pending: bool = False) -> int:
+        """The next nonce of an account, after its blocks or its pooled transactions too. Raises: UnavailableError."""
+        return int(self._node.ask("eth_getTransactionCount", str(address), "pending" if pending else "latest"), 16)
+
+    def balance_wei(self, address: Address) -> int:
+        """What an account holds. Raises: UnavailableError."""
+        found = self._node.ask("eth_getBalance", str(address), "latest")
+        if found is None:  # Besu, for a state that it no longer has
+            raise UnavailableError("the node no longer has that state", retry_after_s=1.0)
+        return int(found, 16)
+
+    def code(self, address: Address, number: int | None = None) -> bytes:
+        """The code at an address, empty where no contract is. Raises: UnavailableError."""
+        found = self._node.ask("eth_getCode", str(address), "latest" if number is None else hex(number))
+        return bytes.fromhex(str(found or "0x")[2:])
+
+    def code_hash(self, address: Address) -> Bytes32:
+        """Keccak-256 of the code at an address. Raises: UnavailableError."""
+        return Bytes32(keccak256(self.code(address)))
+
+    def call(
+        self,
+        to: Address | None,
+        data: bytes,
+        *,
+        sender: Address | None = None,
+        number: int | None = None,
+        gas_limit: int | None = None,
+    ) -> bytes:
+        """Execute a call, keeping nothing, at the head or after block ``number``; without ``to``, a creation.
+
+        Raises:
+            RefusedError: the contract's rules say no; facts are the Solidity error's arguments.
+            UnavailableError: the node does not answer, or no longer has that state.
+        """
+        form = {"data": "0x" + data.hex()}
+        form |= {"to": str(to)} if to is not None else {}
+        form |= {"from": str(sender)} if sender is not None else {}
+        form |= {"gas": hex(gas_limit)} if gas_limit is not None else {}
+        try:
+            result = self._node.ask("eth_call", form, "latest" if number is None else hex(number))
+        except RpcError as error:
+            refusal = _to_refusal(error)
+            if refusal is None:
+                raise
+            raise refusal from error
+        return bytes.fromhex(str(result)[2:])
+
+    def simulate(self, call: Call, sender: Address) -> bytes:
+        """Execute a call as ``sender`` would, keeping nothing, before a nonce is spent on it; what it returns.
+
+        Raises:
+            RefusedError: the contract's rules say no.
+            UnavailableError: the node does not answer.
+        """
+        return self.call(call.to, call.data, sender=sender, gas_limit=call.gas_limit)
+
+    # Writing
+
+    def sign_transaction(self, signer: Signer, call: Call, nonce: int) -> SignedTransaction:
+        """Sign a call as a transaction of this chain: gas, price, nonce and chain id are set here.
+
+        Raises:
+            UnavailableError: the signer can not be reached.
+        """
+        return self._sign(signer, call.to, call.data, nonce, call.gas_limit)
+
+    def sign_noop(self, signer: Signer, nonce: int) -> SignedTransaction:
+        """Sign a transaction that does nothing but take its nonce. Raises: UnavailableError."""
+        return self._sign(signer, signer.address, b"", nonce, 21_000)
+
+    def sign_creation(self, signer: Signer, creation_code: bytes, nonce: int, gas_limit: int) -> SignedTransaction:
+        """Sign a transaction that creates a contract. Raises: UnavailableError."""
+        return self._sign(signer, None, creation_code, nonce, gas_limit)
+
+    def _sign(self, signer: Signer, to: Address | None, data: bytes, nonce: int, gas_limit: int) -> SignedTransaction:
+        return sign_transaction(
+            signer,
+            chain_id=self.settings.chain_id,
+            nonce=nonce,
+            gas_limit=gas_limit,
+            gas_price_wei=self.settings.gas_price_wei,
+            to=to,
+            data=data,
+        )
+
+    def send(self, transactions: Sequence[SignedTransaction]) -> list[Refusal | None]:
+        """Send signed transactions, in order, in batches; for each None when the node took it, else its refusal.
+
+        Sending the same bytes again is always safe.
+
+        Raises:
+            UnavailableError: no answer; the node may have taken some or all.
+        """
+        answers = self._node.ask_each([("eth_sendRawTransaction", ["0x" + each.raw.hex()]) for each in transactions])
+        return [_to_outcome(each, answer) for each, answer in zip(transactions, answers, strict=True)]
+
+
+def _to_head(form: Any) -> Head:
+    block = Block.parse({**form, "transactions": []}, [])
+    return Head(block.number, block.hash, block.parent_hash, block.timestamp)
+
+
+def _require(answer: Any) -> Any:
+    if isinstance(answer, RpcError):
+        raise answer
+    return answer
+
+
+def _to_outcome(transaction: SignedTransaction, answer: Any) -> Refusal | None:
+    if isinstance(answer, RpcError):
+        return classify_refusal(answer.code, answer.text)
+    if answer != str(transaction.hash):
+        return Refusal(RefusalKind.OTHER, 0, f"the node answered another hash than {transaction.hash}")
+    return None
+
+
+def _to_refusal(error: RpcError) -> RefusedError | None:
+    """What a failed eth_call says: the contract's refusal, or None when it says nothing about the call."""
+    data = error.data if isinstance(error.data, str) else ""
+    hex_data = re.search(r"0x([0-9a-fA-F]*)", data)
+    if error.code == _REVERT_CODE or "revert" in error.text.lower():
+        return decode_refusal(bytes.fromhex(hex_data[1]) if hex_data else b"")
+    if _STOPPED.search(error.text):
+        return RefusedError(f"the contract stopped: {error.text[:100]}", code="evm-stopped")
+    return None

@@ -1,0 +1,133 @@
+"""JSON-RPC over a web3 provider, with every foreign failure turned into the ledger's own: one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn, Protocol, cast
+
+import requests
+from web3 import HTTPProvider
+from web3.exceptions import Web3Exception
+from web3.types import RPCEndpoint, RPCResponse
+
+from ledger.errors import UnavailableError
+
+__all__ = ["NodeConnection", "Provider", "RpcError", "connect_http"]
+
+Request = tuple[str, list[Any]]
+
+_RETRY_AFTER_S: Final = 2.0
+
+# What a provider raises, most particular first, and the sentence for it.
+_FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (requests.exceptions.Timeout, "the node did not answer in time"),
+    (requests.exceptions.ConnectionError, "the node can not be reached"),
+    (requests.exceptions.HTTPError, "the node's HTTP server refused the request"),
+    (requests.exceptions.RequestException, "the request to the node failed"),
+    (Web3Exception, "the node's answer could not be understood"),
+    (ValueError, "the node answered something other than JSON-RPC"),
+    (OSError, "the connection to the node failed"),
+)
+
+
+class Provider(Protocol):
+    """The two calls that we make of a web3 provider."""
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """One request."""
+        ...
+
+    def make_batch_request(self, requests: list[tuple[RPCEndpoint, Any]], /) -> list[RPCResponse] | RPCResponse:
+        """Several; a node that refuses the batch as a whole answers one error."""
+        ...
+
+
+class RpcError(UnavailableError):
+    """The node answered a JSON-RPC error: ``code``, ``text`` and ``data`` are the node's own."""
+
+    def __init__(self, method: str, code: int, text: str, data: object = None) -> None:
+        super().__init__(
+            f"the node answered {method} with error {code}: {text[:200]}. Try again; if it stays, look at the node",
+            retry_after_s=_RETRY_AFTER_S,
+        )
+        self.code = code
+        self.text = text
+        self.data = data
+
+
+def connect_http(url: str, timeout_s: float) -> Provider:
+    """A provider over HTTP that neither retries nor caches: both are decided here, not in the library."""
+    return cast(
+        "Provider", HTTPProvider(url, request_kwargs={"timeout": timeout_s}, exception_retry_configuration=None)
+    )
+
+
+class NodeConnection:
+    """Asks a node and raises nothing but ``UnavailableError``. Thread-safe."""
+
+    def __init__(self, provider: Provider, batch_size: int) -> None:
+        self._provider = provider
+        self._batch_size = batch_size
+
+    def ask(self, method: str, *params: Any) -> Any:
+        """The result of one request.
+
+        Raises:
+            RpcError: the node answered an error.
+            UnavailableError: no answer, or none that is JSON-RPC.
+        """
+        try:
+            response = self._provider.make_request(RPCEndpoint(method), list(params))
+        except tuple(kind for kind, _ in _FAILURES) as error:
+            _raise_unavailable(method, error)
+        result = _unpack(method, response)
+        if isinstance(result, RpcError):
+            raise result
+        return result
+
+    def ask_each(self, all_requests: Sequence[Request]) -> list[Any]:
+        """The result of each request, in batches; an error stands in the list as ``RpcError``.
+
+        Raises:
+            UnavailableError: no answer, or none that is JSON-RPC; of the requests some may have taken effect.
+        """
+        results: list[Any] = []
+        for start in range(0, len(all_requests), self._batch_size):
+            results += self._ask_batch(all_requests[start : start + self._batch_size])
+        return results
+
+    def _ask_batch(self, batch: Sequence[Request]) -> list[Any]:
+        method = batch[0][0]
+        try:
+            responses = self._provider.make_batch_request([(RPCEndpoint(name), params) for name, params in batch])
+        except tuple(kind for kind, _ in _FAILURES) as error:
+            _raise_unavailable(method, error)
+        if not isinstance(responses, list):  # refused as a whole: too large a batch, or a limit of the node
+            refusal = _unpack(method, responses)
+            if len(batch) == 1 or not isinstance(refusal, RpcError):
+                return [refusal]
+            middle = len(batch) // 2
+            return self._ask_batch(batch[:middle]) + self._ask_batch(batch[middle:])
+        if len(responses) != len(batch):
+            raise UnavailableError(
+                f"the node answered {len(responses)} of {len(batch)} requests", retry_after_s=_RETRY_AFTER_S
+            )
+        return [_unpack(name, response) for (name, _), response in zip(batch, responses, strict=True)]
+
+
+def _raise_unavailable(method: str, error: Exception) -> NoReturn:
+    sentence = next(sentence for kind, sentence in _FAILURES if isinstance(error, kind))
+    raise UnavailableError(
+        f"{sentence} ({method}: {type(error).__name__}). Check that it runs and that its URL is right",
+        retry_after_s=_RETRY_AFTER_S,
+    ) from error
+
+
+def _unpack(method: str, response: Any) -> Any:
+    if not isinstance(response, dict) or not ("result" in response or isinstance(response.get("error"), dict)):
+        raise UnavailableError(f"the node's answer to {method} is not JSON-RPC", retry_after_s=_RETRY_AFTER_S)
+    error = response.get("error")
+    if error is None:
+        return response["result"]
+    code, text = error.get("code"), error.get("message")
+    return RpcError(method, code if isinstance(code, int) else 0, str(text), error.get("data"))

@@ -1,0 +1,106 @@
+"""What nodes say when they do not take a transaction, and what it means for the sender: one table.
+
+Texts of go-ethereum (core/txpool/errors.go, core/error.go), anvil, Hyperledger Besu (TransactionInvalidReason) and the
+embedded chain, compared without case. The first text that is found decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+__all__ = ["Refusal", "RefusalKind", "classify_refusal"]
+
+
+class RefusalKind(Enum):
+    """Why a node did not take a transaction, by what its sender does about it."""
+
+    ALREADY_KNOWN = "already-known"
+    """The node has these very bytes, pooled or mined: sent."""
+    NONCE_TOO_LOW = "nonce-too-low"
+    """The nonce is spent: look for our own hash first; else a foreign transaction took it."""
+    NONCE_GAP = "nonce-gap"
+    """Nonces before it are missing: send those first, then these bytes again."""
+    REPLACEMENT_UNDERPRICED = "replacement-underpriced"
+    """Another transaction with this nonce is pooled: look for our own hashes first."""
+    FEE_TOO_LOW = "fee-too-low"
+    """The gas price is below what the network asks: a setting of ours is wrong."""
+    INSUFFICIENT_FUNDS = "insufficient-funds"
+    """The relay account can not pay: an operator must fund it."""
+    WRONG_CHAIN = "wrong-chain"
+    """Signed for another chain id: a setting of ours is wrong."""
+    SENDER_NOT_ALLOWED = "sender-not-allowed"
+    """The relay account is not on the network's allow list."""
+    INVALID = "invalid"
+    """No node will ever take these bytes: another transaction must take the nonce."""
+    BUSY = "busy"
+    """Pool full, queue full or rate limited: the same bytes again, later."""
+    OTHER = "other"
+    """Unknown text: the same bytes again, later, and an operator is told."""
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the node has the transaction."""
+        return self is RefusalKind.ALREADY_KNOWN
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether sending the same bytes again can never help."""
+        return self in {RefusalKind.WRONG_CHAIN, RefusalKind.INVALID}
+
+    @property
+    def needs_operator(self) -> bool:
+        """Whether only a changed setting, balance or allow list helps."""
+        return self in {RefusalKind.FEE_TOO_LOW, RefusalKind.INSUFFICIENT_FUNDS, RefusalKind.SENDER_NOT_ALLOWED}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A node's refusal of one transaction."""
+
+    kind: RefusalKind
+    code: int
+    message: str
+
+
+# fmt: off
+_TEXTS: Final[tuple[tuple[RefusalKind, tuple[str, ...]], ...]] = (
+    (RefusalKind.ALREADY_KNOWN, ("already known", "known transaction", "already imported", "already in the pool")),
+    (RefusalKind.REPLACEMENT_UNDERPRICED, ("replacement transaction underpriced", "future transaction tries to replace")),
+    (RefusalKind.NONCE_TOO_LOW, ("nonce too low", "nonce below", "lower nonce")),
+    (RefusalKind.NONCE_GAP, ("nonce too high", "nonce is too distant", "nonce too far", "gapped-nonce", "nonce gap")),
+    (RefusalKind.WRONG_CHAIN, ("chain id", "chainid", "replay-protected")),
+    (RefusalKind.INSUFFICIENT_FUNDS, (
+        "insufficient funds", "upfront cost exceeds", "exceeds account balance", "cannot afford", "insufficient balance",
+        "overshot", "does not have enough balance",
+    )),
+    (RefusalKind.SENDER_NOT_ALLOWED, (
+        "not authorized to send", "allow list", "account not authorized", "not permitted",
+    )),
+    (RefusalKind.FEE_TOO_LOW, (
+        "gas price below", "transaction underpriced", "less than block base fee", "fee cap less than",
+        "lower than block's base fee", "below current base fee", "below configured minimum", "gas tip cap",
+        "fee cap exceeded", "exceeds the configured cap", "max priority fee per gas",
+    )),
+    (RefusalKind.BUSY, (
+        "pool is full", "pool full", "account limit exceeded", "in-flight", "number of requests exceeds", "rate limit",
+        "too many requests", "gas limit reached", "dropped",
+    )),
+    (RefusalKind.INVALID, (
+        "intrinsic gas", "exceeds block gas limit", "gas required exceeds", "floor data gas", "oversized data",
+        "initcode size", "negative value", "invalid sender", "invalid signature", "not an eoa", "failed to decode",
+        "type not supported", "invalid transaction", "invalid params", "rlp", "nonce has max value",
+        "gas uint64 overflow", "unsupported transaction",
+    )),
+)
+# fmt: on
+
+
+def classify_refusal(code: int, message: str) -> Refusal:
+    """What a JSON-RPC error of ``eth_sendRawTransaction`` means."""
+    lowered = message.lower()
+    for kind, texts in _TEXTS:
+        if any(text in lowered for text in texts):
+            return Refusal(kind, code, message)
+    return Refusal(RefusalKind.OTHER, code, message)
