@@ -13,7 +13,7 @@ contract AccessGrants is IAccessGrants, ParticipantStatementExecutor {
 
     IDatasetRegistry public immutable datasetRegistry;
 
-    mapping(bytes32 participantAndDigest => Grant) private _grants;
+    mapping(bytes32 participant => mapping(bytes32 digest => Grant)) private _grants;
 
     constructor(IParticipantRegistry registry_, IDatasetRegistry datasetRegistry_) ParticipantStatementExecutor(registry_) {
         datasetRegistry = datasetRegistry_;
@@ -25,7 +25,7 @@ contract AccessGrants is IAccessGrants, ParticipantStatementExecutor {
         returns (bool executed)
     {
         bytes32 digest = _digestOf(statement.hash());
-        Grant storage slot = _slotOf(statement.participant, digest);
+        Grant storage slot = _grants[statement.participant][digest];
         if (slot.grantedAt != 0) return false;
         _checkStatement(digest, statement.participant, statement.deadline, signer, signature);
         if (slot.revokedAt != 0) revert AccessGrantsRevoked(digest, slot.revokedAt);
@@ -33,7 +33,7 @@ contract AccessGrants is IAccessGrants, ParticipantStatementExecutor {
         bytes32 dataset = _checkParties(statement);
         (slot.validFrom, slot.validUntil) = (statement.validFrom, statement.validUntil);
         slot.grantedAt = uint64(block.timestamp);
-        emit AccessGranted(digest, statement.participant, statement.consumer, signer, dataset, statement);
+        _emitGranted(statement, digest, signer, dataset);
         return true;
     }
 
@@ -42,7 +42,7 @@ contract AccessGrants is IAccessGrants, ParticipantStatementExecutor {
         external
         returns (bool executed)
     {
-        Grant storage slot = _slotOf(statement.participant, statement.grant);
+        Grant storage slot = _grants[statement.participant][statement.grant];
         if (slot.revokedAt != 0) return false;
         bytes32 digest = _digestOf(statement.hash());
         _checkRevocation(digest, statement.participant, statement.deadline, signer, signature);
@@ -55,7 +55,7 @@ contract AccessGrants is IAccessGrants, ParticipantStatementExecutor {
     function attest(AccessGrant calldata statement) external {
         bytes32 digest = _digestOf(statement.hash());
         bytes32 dataset = _datasetOf(statement);
-        Grant memory kept = _slotOf(statement.participant, digest);
+        Grant memory kept = _grants[statement.participant][digest];
         emit GrantAttested(
             digest,
             statement.participant,
@@ -76,14 +76,31 @@ contract AccessGrants is IAccessGrants, ParticipantStatementExecutor {
         view
         returns (bool permitted)
     {
-        return _covers(statement, version, right) && _isLive(_slotOf(statement.participant, _digestOf(statement.hash())))
+        return _covers(statement, version, right) && _isLive(_grants[statement.participant][_digestOf(statement.hash())])
             && _isActive(statement.participant) && _isActive(statement.consumer)
             && datasetRegistry.retiredAt(_datasetOf(statement)) == 0;
     }
 
     /// @inheritdoc IAccessGrants
     function grantOf(bytes32 participant, bytes32 digest) external view returns (Grant memory kept) {
-        return _slotOf(participant, digest);
+        return _grants[participant][digest];
+    }
+
+    function _emitGranted(AccessGrant calldata statement, bytes32 digest, address signer, bytes32 dataset) private {
+        emit AccessGranted(
+            digest,
+            statement.participant,
+            statement.consumer,
+            signer,
+            dataset,
+            statement.firstVersion,
+            statement.lastVersion,
+            statement.purpose,
+            statement.rights,
+            statement.validFrom,
+            statement.validUntil,
+            statement.policyHash
+        );
     }
 
     function _checkTerms(AccessGrant calldata statement, bytes32 digest) private view {
@@ -114,10 +131,6 @@ contract AccessGrants is IAccessGrants, ParticipantStatementExecutor {
 
     function _isActive(bytes32 participant) private view returns (bool) {
         return registry.statusOf(participant) == IParticipantRegistry.Status.Active;
-    }
-
-    function _slotOf(bytes32 participant, bytes32 digest) private view returns (Grant storage slot) {
-        return _grants[keccak256(abi.encode(participant, digest))];
     }
 
     function _covers(AccessGrant calldata statement, uint64 version, uint256 right) private pure returns (bool) {

@@ -71,7 +71,7 @@ contract DatasetRegistry is IDatasetRegistry, ParticipantStatementExecutor {
             abi.encodePacked(ENTRY_PREFIX, digest, statement.participant, loggedSignatureHash)
         );
         checkpointLog.verifyInclusion(log, checkpoint, leafHash, index, proof);
-        _record(statement, digest, signer);
+        _record(statement, _datasetOf(statement), digest, signer);
         emit RegistrationLifted(digest, log, index);
         return true;
     }
@@ -81,7 +81,7 @@ contract DatasetRegistry is IDatasetRegistry, ParticipantStatementExecutor {
         external
         returns (bool executed)
     {
-        bytes32 dataset = _datasetOf(statement.participant, statement.datasetSalt);
+        bytes32 dataset = _datasetOf(statement);
         if (_retiredAt[dataset] != 0) return false;
         bytes32 digest = _digestOf(statement.hash());
         _checkStatement(digest, statement.participant, statement.deadline, signer, signature);
@@ -105,18 +105,17 @@ contract DatasetRegistry is IDatasetRegistry, ParticipantStatementExecutor {
         returns (bool executed)
     {
         bytes32 digest = _digestOf(statement.hash());
-        if (_isRegistered(statement, digest)) return false;
+        bytes32 dataset = _datasetOf(statement);
+        if (_registrations[dataset][statement.version] == digest) return false;
         _checkStatement(digest, statement.participant, statement.deadline, signer, signature);
-        _record(statement, digest, signer);
+        _record(statement, dataset, digest, signer);
         return true;
     }
 
-    function _record(DatasetRegistration calldata statement, bytes32 digest, address signer) private {
-        bytes32 dataset = _datasetOf(statement.participant, statement.datasetSalt);
+    function _record(DatasetRegistration calldata statement, bytes32 dataset, bytes32 digest, address signer) private {
         uint64 version = statement.version;
         mapping(uint64 version => bytes32 digest) storage versions = _registrations[dataset];
-        bytes32 registered = versions[version];
-        if (registered != 0) revert DatasetRegistryVersionTaken(dataset, version, registered, digest);
+        if (versions[version] != 0) revert DatasetRegistryVersionTaken(dataset, version, versions[version], digest);
         if (version == 0 || (version > 1 && versions[version - 1] == 0)) {
             revert DatasetRegistryVersionSkipped(dataset, version);
         }
@@ -124,11 +123,20 @@ contract DatasetRegistry is IDatasetRegistry, ParticipantStatementExecutor {
         if (retired != 0) revert DatasetRegistryRetired(dataset, retired);
         _checkParents(statement.parents);
         versions[version] = digest;
-        emit DatasetRegistered(digest, dataset, statement.participant, signer, statement);
+        emit DatasetRegistered(
+            digest,
+            dataset,
+            statement.participant,
+            signer,
+            version,
+            statement.contentHash,
+            statement.metadataHash,
+            statement.parents
+        );
     }
 
     function _isRegistered(DatasetRegistration calldata statement, bytes32 digest) private view returns (bool) {
-        bytes32 dataset = _datasetOf(statement.participant, statement.datasetSalt);
+        bytes32 dataset = _datasetOf(statement);
         return _registrations[dataset][statement.version] == digest;
     }
 
@@ -150,7 +158,11 @@ contract DatasetRegistry is IDatasetRegistry, ParticipantStatementExecutor {
         return first.dataset < second.dataset;
     }
 
-    function _datasetOf(bytes32 provider, bytes32 datasetSalt) private pure returns (bytes32) {
-        return keccak256(abi.encode(provider, datasetSalt));
+    function _datasetOf(DatasetRegistration calldata statement) private pure returns (bytes32) {
+        return keccak256(abi.encode(statement.participant, statement.datasetSalt));
+    }
+
+    function _datasetOf(DatasetRetirement calldata statement) private pure returns (bytes32) {
+        return keccak256(abi.encode(statement.participant, statement.datasetSalt));
     }
 }

@@ -31,14 +31,26 @@ interface IAccessGrants is IStatementExecutor {
     /// @param consumer who is permitted
     /// @param signer the provider's key whose signature was checked
     /// @param dataset the dataset's id
-    /// @param statement the grant
+    /// @param firstVersion first version covered
+    /// @param lastVersion last version covered; zero: later ones too
+    /// @param purpose keccak256 of the purpose's IRI
+    /// @param rights bit mask
+    /// @param validFrom start of the window, inclusive
+    /// @param validUntil end of the window, exclusive
+    /// @param policyHash SHA-256(salt || policy)
     event AccessGranted(
         bytes32 indexed digest,
         bytes32 indexed participant,
         bytes32 indexed consumer,
         address signer,
         bytes32 dataset,
-        AccessGrant statement
+        uint64 firstVersion,
+        uint64 lastVersion,
+        bytes32 purpose,
+        uint256 rights,
+        uint64 validFrom,
+        uint64 validUntil,
+        bytes32 policyHash
     );
 
     /// @notice A provider ended one of its grants.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {DatasetRegistration, DatasetRetirement} from "../types/DatasetRegistryTypes.sol";
+import {DatasetRegistration, DatasetRetirement, Parent} from "../types/DatasetRegistryTypes.sol";
 import {ICheckpointLog} from "./ICheckpointLog.sol";
 import {IStatementExecutor} from "./IStatementExecutor.sol";
 
@@ -19,13 +19,19 @@ interface IDatasetRegistry is IStatementExecutor {
     /// @param dataset the dataset's id
     /// @param participant the provider
     /// @param signer the provider's key whose signature was checked
-    /// @param statement the registration
+    /// @param version the version, from 1
+    /// @param contentHash SHA-256(version salt || content root)
+    /// @param metadataHash SHA-256(salt || metadata)
+    /// @param parents the versions it is derived from
     event DatasetRegistered(
         bytes32 indexed digest,
         bytes32 indexed dataset,
         bytes32 indexed participant,
         address signer,
-        DatasetRegistration statement
+        uint64 version,
+        bytes32 contentHash,
+        bytes32 metadataHash,
+        Parent[] parents
     );
 
     /// @notice A registration was lifted out of a log; follows its `DatasetRegistered`.

@@ -120,7 +120,7 @@ abstract contract Statements is Exchange {
     }
 
     function _revocation(Member memory provider, bytes32 grant) internal returns (AccessRevocation memory) {
-        return AccessRevocation(provider.id, grant, type(uint64).max, _salt());
+        return AccessRevocation(provider.id, grant, DEADLINE, _salt());
     }
 
     function _digest(AccessGrant memory statement) internal view returns (bytes32) {
@@ -179,18 +179,18 @@ abstract contract Statements is Exchange {
         Member memory by,
         AgreementProposal memory proposal
     ) internal returns (AgreementAcceptance memory) {
-        return AgreementAcceptance(by.id, proposal.agreement, _digest(proposal), type(uint64).max, _salt());
+        return AgreementAcceptance(by.id, proposal.agreement, _digest(proposal), DEADLINE, _salt());
     }
 
     function _rejection(
         Member memory by,
         AgreementProposal memory proposal
     ) internal returns (AgreementRejection memory) {
-        return AgreementRejection(by.id, proposal.agreement, _digest(proposal), type(uint64).max, _salt());
+        return AgreementRejection(by.id, proposal.agreement, _digest(proposal), DEADLINE, _salt());
     }
 
     function _termination(Member memory by, bytes32 agreement) internal returns (AgreementTermination memory) {
-        return AgreementTermination(by.id, agreement, type(uint64).max, _salt());
+        return AgreementTermination(by.id, agreement, DEADLINE, _salt());
     }
 
     function _confirmation(
@@ -199,7 +199,7 @@ abstract contract Statements is Exchange {
         uint64 sequence,
         uint256 total
     ) internal returns (UsageConfirmation memory) {
-        return UsageConfirmation(by.id, agreement, sequence, keccak256("report"), total, type(uint64).max, _salt());
+        return UsageConfirmation(by.id, agreement, sequence, keccak256("report"), total, DEADLINE, _salt());
     }
 
     function _settlement(
@@ -208,7 +208,7 @@ abstract contract Statements is Exchange {
         uint64 sequence,
         uint256 total
     ) internal returns (SettlementRecord memory) {
-        return SettlementRecord(by.id, agreement, sequence, total, keccak256("invoice"), type(uint64).max, _salt());
+        return SettlementRecord(by.id, agreement, sequence, total, keccak256("invoice"), DEADLINE, _salt());
     }
 
     function _digest(AgreementProposal memory statement) internal view returns (bytes32) {
