@@ -23,9 +23,9 @@ from ledger.canonical import JsonValue, encode_canonical
 from ledger.errors import MalformedError
 from ledger.exchange import Asker, ForbiddenError, Scope, SignedStatement
 from ledger.exchange.intents import INTENTS, Intent, RawIntent
-from ledger.exchange.views import StatementView
 from ledger.statements import STATEMENT_TYPES, Statement
 from ledger.surface.codec import parse_json
+from ledger.surface.views import StatementView
 from ledger.types import Address, Bytes32, parse_hex
 
 router = APIRouter(prefix="/v1/statements", tags=["statements"])

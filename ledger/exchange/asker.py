@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from ledger.surface.scopes import Scope
 from ledger.types import Bytes32
 
 __all__ = ["NOBODY", "Asker", "Scope"]
-
-
-class Scope(StrEnum):
-    """What an API key may do."""
-
-    READ = "read"  # its participant's own things
-    WRITE = "write"  # state in its participant's name
-    AUDIT = "audit"  # read every statement, document and evidence
-    OPERATE = "operate"  # create keys for anyone, see operations
-    APPLY = "apply"  # file an application, and nothing else
 
 
 @dataclass(frozen=True, slots=True)

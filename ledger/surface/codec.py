@@ -35,7 +35,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def adapter_of(kind: type[T]) -> TypeAdapter[T]:
     """The pydantic adapter of a dataclass."""
-    return _adapter(kind)
+    return cast("TypeAdapter[T]", _adapter(cast(Any, kind)))
 
 
 def parse_json(kind: type[T], raw: bytes) -> T:
