@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -108,7 +108,8 @@ class FolderPlacement:
                 await obstore.rename_async(self._store, aside, key)
                 await asyncio.to_thread(_flush_folders, self._root, key)
         finally:
-            (self._root / aside).unlink(missing_ok=True)
+            with suppress(OSError):  # what can not be removed now, the next start removes
+                (self._root / aside).unlink(missing_ok=True)
 
     async def remove_leftovers(self) -> int:
         """Empty the folder of files written aside; only the process that owns the store may call it.

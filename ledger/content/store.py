@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ContentStore", "StoredContentError"]
 
+_WINDOW_SIZE_BYTES: Final = 4 * CHUNK_SIZE_BYTES
 _BUCKET_SCHEMES: Final = frozenset({"s3", "gs", "az"})
 
 
@@ -207,15 +208,16 @@ class ContentStore:
             raise StoredContentError(entry, finding)
 
     async def _read(self, entry: FileEntry, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """Yield the stored bytes from ``start`` to before ``end``, unchecked, in pieces of any size."""
-        if start == end:
-            return
-        with translate_errors(f"read {entry.path}"):
-            result = await obstore.get_async(
-                self._objects, _key("files", entry.sha256), options={"range": (start, end)}
-            )
-            async for piece in result.stream(min_chunk_size=CHUNK_SIZE_BYTES):
-                yield bytes(piece)
+        """Yield the stored bytes from ``start`` to before ``end``, unchecked.
+
+        Window by window, because obstore's own stream never ends when a local file is truncated under it.
+        """
+        key = _key("files", entry.sha256)
+        for first in range(start, end, _WINDOW_SIZE_BYTES):
+            last = min(first + _WINDOW_SIZE_BYTES, end)
+            with translate_errors(f"read {entry.path}"):
+                window = await obstore.get_range_async(self._objects, key, start=first, end=last)
+            yield bytes(window)
 
     async def _read_checked(
         self, entry: FileEntry, hashes: Sequence[bytes], first_byte: int, last_byte: int

@@ -1,0 +1,160 @@
+"""Placing objects whole or not at all, and the table of foreign exceptions."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+
+import obstore
+import pytest
+from obstore import exceptions
+from obstore.store import LocalStore, MemoryStore
+
+from ledger.content.placement import REASONS, BucketPlacement, FolderPlacement, Placement, translate_errors
+from ledger.errors import NotFoundError, UnavailableError
+
+Objects = LocalStore | MemoryStore
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Objects, Placement]:
+    if request.param == "folder":
+        local = LocalStore(tmp_path)
+        return local, FolderPlacement(local, tmp_path)
+    memory = MemoryStore()
+    return memory, BucketPlacement(memory)
+
+
+async def chunks_of(*chunks: bytes) -> AsyncGenerator[bytes, None]:
+    for chunk in chunks:
+        yield chunk
+
+
+def keys(store: Objects) -> list[str]:
+    return [item["path"] for batch in store.list() for item in batch]
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_an_object_stands_under_its_key_and_may_be_replaced(place: tuple[Objects, Placement]) -> None:
+    store, placement = place
+    for data in (b"old", b"new and longer", b""):
+        asyncio.run(placement.place("files/ab/abc", chunks_of(data[:2], data[2:]), len(data)))
+        assert bytes(store.get("files/ab/abc").bytes()) == data
+    assert keys(store) == ["files/ab/abc"]
+
+
+def test_large_objects_go_in_parts(place: tuple[Objects, Placement]) -> None:
+    store, placement = place
+    data = [bytes([number]) * (1 << 20) for number in range(20)]
+    asyncio.run(placement.place("k", chunks_of(*data), 20 << 20))
+    assert bytes(store.get("k").bytes()) == b"".join(data)
+
+
+@pytest.mark.parametrize(
+    "failure", [KeyError("mine"), OSError(5, "the sender's"), FileNotFoundError(2, "the sender's")]
+)
+@pytest.mark.parametrize("good_chunks", [0, 1, 20])
+def test_what_the_chunks_raise_comes_through_and_nothing_stays(
+    place: tuple[Objects, Placement], tmp_path: Path, failure: Exception, good_chunks: int
+) -> None:
+    async def failing() -> AsyncGenerator[bytes, None]:
+        for _ in range(good_chunks):
+            yield bytes(1 << 20)
+        raise failure
+
+    store, placement = place
+    with pytest.raises(type(failure), match=str(failure.args[-1])):
+        asyncio.run(placement.place("k", failing(), 20 << 20))
+    assert keys(store) == []
+    assert files_in(tmp_path) == []
+
+
+def test_a_cancelled_put_leaves_nothing_and_closes_the_chunks(place: tuple[Objects, Placement], tmp_path: Path) -> None:
+    store, placement = place
+    closed = False
+
+    async def stalling(waiting: asyncio.Event) -> AsyncGenerator[bytes, None]:
+        nonlocal closed
+        try:
+            for _ in range(9):
+                yield bytes(1 << 20)
+            waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            closed = True
+
+    async def cancel() -> None:
+        waiting = asyncio.Event()
+        task = asyncio.create_task(placement.place("k", stalling(waiting), 20 << 20))
+        await waiting.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    assert closed
+    assert keys(store) == []
+    assert files_in(tmp_path) == []
+
+
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    local = LocalStore(tmp_path)
+    placement = FolderPlacement(local, tmp_path)
+    assert asyncio.run(placement.remove_leftovers()) == 0
+    asyncio.run(placement.place("files/ab/abc", chunks_of(b"kept"), 4))
+    (tmp_path / "incoming" / "0123#1").write_bytes(b"half")
+    (tmp_path / "incoming" / "4567").write_bytes(b"whole, not yet renamed")
+    assert asyncio.run(placement.remove_leftovers()) == 2
+    assert [path.name for path in files_in(tmp_path)] == ["abc"]
+    assert asyncio.run(BucketPlacement(MemoryStore()).remove_leftovers()) == 0
+
+
+def test_a_failing_store_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "incoming").write_bytes(b"a file where the folder should be")
+    placement = FolderPlacement(LocalStore(tmp_path), tmp_path)
+    with pytest.raises(UnavailableError, match="content store can not"):
+        asyncio.run(placement.place("k", chunks_of(b"x"), 1))
+    with pytest.raises(UnavailableError, match="can not clean up: Not a directory"):
+        asyncio.run(placement.remove_leftovers())
+
+
+def test_every_exception_of_the_store_is_in_the_table() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        known = {value for name in dir(exceptions) if isinstance(value := getattr(exceptions, name), type)}
+    concrete = {kind for kind in known if issubclass(kind, exceptions.BaseError) and kind is not exceptions.BaseError}
+    assert {kind.__name__ for kind in concrete} - {"NotFoundError"} == {kind.__name__ for kind in REASONS}
+
+
+@pytest.mark.parametrize("kind", [*REASONS, exceptions.BaseError])
+def test_the_store_s_exceptions_become_ours_without_their_text(kind: type[exceptions.BaseError]) -> None:
+    with pytest.raises(UnavailableError) as caught, translate_errors("do it"):
+        raise kind("https://bucket/?X-Amz-Signature=secret")
+    assert "secret" not in str(caught.value)
+    assert isinstance(caught.value.__cause__, kind)
+
+
+@pytest.mark.parametrize("text", ["write failed: No space left on device (os error 28)", "(os error 122)"])
+def test_a_full_disk_is_called_so(text: str) -> None:
+    with pytest.raises(UnavailableError, match="the disk is full"), translate_errors("do it"):
+        raise exceptions.GenericError(text)
+    with pytest.raises(UnavailableError, match="the disk is full"), translate_errors("do it"):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_missing_object_is_not_found() -> None:
+    async def read() -> AsyncIterator[bytes]:
+        with translate_errors("read it"):
+            yield bytes(await (await obstore.get_async(MemoryStore(), "nothing")).bytes_async())
+
+    async def consume() -> None:
+        async for _ in read():
+            pass
+
+    with pytest.raises(NotFoundError, match="can not read it"):
+        asyncio.run(consume())
