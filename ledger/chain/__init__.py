@@ -17,11 +17,12 @@ from ledger.chain.calls import (
     encode_statement,
 )
 from ledger.chain.contracts import CONTRACT_NAMES, ContractName
-from ledger.chain.deploying import Founding, check_foundings, deploy
+from ledger.chain.deploying import deploy
 from ledger.chain.deployment import Deployment, check_deployment, predict_addresses, predict_domains
 from ledger.chain.edge import ChainEdge, Head
 from ledger.chain.embedded import EmbeddedChain, EmbeddedRpc
 from ledger.chain.events import ChainEvent, decode_events, decode_receipt_events
+from ledger.chain.founding import Founding, FoundingFile, check_foundings
 from ledger.chain.node import RpcError
 from ledger.chain.reads import (
     AgreementRecord,
@@ -53,6 +54,7 @@ __all__ = [
     "EmbeddedChain",
     "EmbeddedRpc",
     "Founding",
+    "FoundingFile",
     "GrantRecord",
     "Head",
     "KeyRecord",

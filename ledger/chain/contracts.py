@@ -143,10 +143,8 @@ def decode_refusal(data: bytes) -> RefusedError:
             facts = {name: _to_fact(value) for name, value in _decode(abi["inputs"], data[4:]).items()}
         except MalformedError:
             facts = {"data": "0x" + data.hex()}
-        words = _WORD_BOUNDARY.sub(" ", abi["name"]).split(" ")
-        told = ", ".join(f"{name} {value}" for name, value in facts.items())
-        sentence = f"the contract refused it: {' '.join(words)}" + (f" ({told})" if told else "")
-        return RefusedError(sentence, code="-".join(words).lower(), facts=facts)
+        words = _WORD_BOUNDARY.sub("-", abi["name"]).lower()
+        return RefusedError(_sentence(abi["name"], facts), code=words, facts=facts)
     if data[:4] == _ERROR_STRING:
         return RefusedError("the contract refused it without a known reason", code="evm-reverted", facts=_text_of(data))
     if data[:4] == _PANIC:
@@ -156,6 +154,13 @@ def decode_refusal(data: bytes) -> RefusedError:
     return RefusedError(
         "the contract refused it without a known reason", code="evm-reverted", facts={"data": "0x" + data.hex()}
     )
+
+
+def _sentence(error_name: str, facts: Mapping[str, object]) -> str:
+    contract = next((name for name in CONTRACT_NAMES if error_name.startswith(name)), "")
+    words = _WORD_BOUNDARY.sub(" ", error_name.removeprefix(contract)).lower()
+    told = ", ".join(f"{name} {value}" for name, value in facts.items())
+    return f"{contract or 'the contract'} refused it: {words}" + (f" ({told})" if told else "")
 
 
 def _text_of(data: bytes) -> dict[str, object]:

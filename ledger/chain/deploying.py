@@ -9,19 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from ledger.chain.contracts import CONTRACT_NAMES, ContractName, load_artifact
 from ledger.chain.deployment import Deployment, founding_head, predict_addresses, predict_domains
 from ledger.chain.edge import ChainEdge
+from ledger.chain.founding import Founding, check_foundings
 from ledger.chain.reads import ContractReader, ParticipantStatus
 from ledger.chain.refusals import Refusal, RefusalKind
 from ledger.chain.transactions import Signer
-from ledger.errors import ConflictError, MalformedError, RefusedError, UnavailableError
-from ledger.statements import Domains, Statement, verify_signature
+from ledger.errors import ConflictError, RefusedError, UnavailableError
 from ledger.types import Address
 
-__all__ = ["Founding", "check_foundings", "deploy"]
+__all__ = ["deploy"]
 
 _GAS_LIMIT: Final = 7_500_000
 _GAS_PER_FOUNDER: Final = 500_000
@@ -35,42 +35,12 @@ _CONSTRUCTOR: Final[Mapping[ContractName, Mapping[str, ContractName]]] = {
 
 
 @dataclass(frozen=True)
-class Founding:
-    """A founder's ParticipantApplication with the signatures of its control key and of its first signing key."""
-
-    application: Statement
-    control_signature: bytes
-    key_signature: bytes
-
-
-@dataclass(frozen=True)
 class _Run:
     edge: ChainEdge
     deployer: Signer
     addresses: Mapping[str, Address]
     deadline: float
     report: Callable[[str], None]
-
-
-def check_foundings(domains: Domains, foundings: Sequence[Founding], threshold: int) -> None:
-    """Check what the registry's constructor will check, before a nonce is spent.
-
-    Raises:
-        MalformedError: no founder, more than 16, a threshold out of range, not an application, or a signature that is
-            not canonical.
-        VerificationError: a signature of another key, or under another chain or deployer.
-    """
-    if not 1 <= len(foundings) <= 16:
-        raise MalformedError(f"a consortium has 1 to 16 founders, found {len(foundings)}")
-    if not 1 <= threshold <= len(foundings):
-        raise MalformedError(f"the threshold is 1 to the number of founders ({len(foundings)}), found {threshold}")
-    for founding in foundings:
-        application = founding.application
-        if application.type.name != "ParticipantApplication":
-            raise MalformedError(f"a founder brings a ParticipantApplication, found {application.type.name}")
-        digest = application.digest(domains)
-        verify_signature(digest, founding.control_signature, cast("Address", application.message["controlKey"]))
-        verify_signature(digest, founding.key_signature, cast("Address", application.message["signingKey"]))
 
 
 def deploy(

@@ -67,13 +67,15 @@ class Refusal:
 # fmt: off
 _TEXTS: Final[tuple[tuple[RefusalKind, tuple[str, ...]], ...]] = (
     (RefusalKind.ALREADY_KNOWN, ("already known", "known transaction", "already imported", "already in the pool")),
-    (RefusalKind.REPLACEMENT_UNDERPRICED, ("replacement transaction underpriced", "future transaction tries to replace")),
+    (RefusalKind.REPLACEMENT_UNDERPRICED, (
+        "replacement transaction underpriced", "future transaction tries to replace",
+    )),
     (RefusalKind.NONCE_TOO_LOW, ("nonce too low", "nonce below", "lower nonce")),
     (RefusalKind.NONCE_GAP, ("nonce too high", "nonce is too distant", "nonce too far", "gapped-nonce", "nonce gap")),
     (RefusalKind.WRONG_CHAIN, ("chain id", "chainid", "replay-protected")),
     (RefusalKind.INSUFFICIENT_FUNDS, (
-        "insufficient funds", "upfront cost exceeds", "exceeds account balance", "cannot afford", "insufficient balance",
-        "overshot", "does not have enough balance",
+        "insufficient funds", "upfront cost exceeds", "exceeds account balance", "cannot afford",
+        "insufficient balance", "overshot", "does not have enough balance",
     )),
     (RefusalKind.SENDER_NOT_ALLOWED, (
         "not authorized to send", "allow list", "account not authorized", "not permitted",
