@@ -9,7 +9,8 @@ from ledger.exchange.asker import NOBODY, Asker, Scope
 from ledger.exchange.errors import ForbiddenError
 from ledger.exchange.founding import Founded, Founder, FoundingPlan, found
 from ledger.exchange.gateway import Gateway, Paging
-from ledger.exchange.outcomes import (
+from ledger.exchange.settings import GatewaySettings, Home
+from ledger.surface.outcomes import (
     InForce,
     Outcome,
     Page,
@@ -20,7 +21,6 @@ from ledger.exchange.outcomes import (
     Stamped,
     State,
 )
-from ledger.exchange.settings import GatewaySettings, Home
 
 __all__ = [
     "NOBODY",

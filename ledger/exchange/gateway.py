@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
 from ledger.exchange.asker import Asker, Scope
 from ledger.exchange.intents import Intent
-from ledger.exchange.outcomes import Outcome, Page, Prepared, SaltedDocument, SignedStatement, Stamped, State
 from ledger.exchange.settings import GatewaySettings
-from ledger.exchange.views import (
+from ledger.surface.outcomes import Outcome, Page, Prepared, SaltedDocument, SignedStatement, Stamped, State
+from ledger.surface.views import (
     AccessRequestView,
     AgreementView,
     ApiKeyView,
@@ -159,7 +159,7 @@ class Datasets:
     async def upload(
         self, asker: Asker, name: str, version: int, path: str, stream: AsyncIterable[bytes]
     ) -> Stamped[FileView]:
-        """Take a file's bytes (pieces of any size), checked against the manifest as they arrive. Async, as `download`."""
+        """Take a file's bytes (pieces of any size), checked against the manifest as they arrive."""
         raise NotImplementedError
 
     async def download(
@@ -318,6 +318,13 @@ class Gateway:
 
     def health(self) -> HealthView:
         """Whether it can do its work."""
+        raise NotImplementedError
+
+    def idempotent(self, asker: Asker, key: str | None, body: bytes, act: Callable[[], Outcome]) -> Outcome:
+        """Run ``act`` once for each (API key, Idempotency-Key); a repeat gets the present outcome of the same digest.
+
+        ``key`` None: just ``act``. Raises: MalformedError-like RefusedError `idempotency-key-reused` (422) for another body.
+        """
         raise NotImplementedError
 
     def consortium(self) -> ConsortiumView:

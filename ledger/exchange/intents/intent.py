@@ -18,6 +18,7 @@ class Intent:
     """What a participant wants to state. ``deadline_s``: seconds from now until no log takes it."""
 
     TYPE: ClassVar[str] = ""
+    __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid", "strict": True}
 
     deadline_s: int = DEFAULT_DEADLINE_S
 

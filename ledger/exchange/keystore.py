@@ -1,0 +1,175 @@
+"""The gateway's keystore: encrypted key files, opened with a passphrase that is passed in and never written.
+
+    keys/relay.json                               pays for transactions (v3 key file)
+    keys/log.pem                                  signs checkpoints (Ed25519, PKCS #8, encrypted)
+    keys/participants/<participant>/<key>.json    signs in a participant's name (custodial, v3 key file)
+
+The v3 key file is the one that every Ethereum client reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Final, Self, cast
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from eth_keyfile.exceptions import EthKeyfileException
+from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
+
+from ledger.chain import LocalSigner, Signer
+from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
+from ledger.log import NoteSigner
+from ledger.statements import generate_private_key
+from ledger.types import Address, Bytes32
+
+__all__ = ["DEFAULT_KDF_COST", "KeyStore", "read_key_file", "write_key_file"]
+
+DEFAULT_KDF_COST: Final = 1 << 16
+"""scrypt's N: 64 MiB and about a fifth of a second for each guess."""
+
+
+def write_key_file(path: Path, private_key: bytes, passphrase: str, *, kdf_cost: int = DEFAULT_KDF_COST) -> None:
+    """Write an encrypted v3 key file, readable by its owner alone; the file appears whole or not at all.
+
+    Raises:
+        ConflictError: the file is there already.
+    """
+    document = create_keyfile_json(private_key, passphrase.encode(), version=3, kdf="scrypt", iterations=kdf_cost)
+    write_private_file(path, json.dumps(document, indent=1).encode() + b"\n")
+
+
+def read_key_file(path: Path, passphrase: str) -> bytes:
+    """Decrypt a v3 key file.
+
+    Raises:
+        NotFoundError: no such file.
+        MalformedError: not a v3 key file.
+        VerificationError: the passphrase is another.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+        return decode_keyfile_json(document, passphrase.encode())
+    except FileNotFoundError as error:
+        raise NotFoundError(f"there is no key file {path.name} in {path.parent.name}") from error
+    except EthKeyfileException as error:
+        raise VerificationError(f"the key file {path.name} does not open: check the passphrase") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise MalformedError(f"{path.name} is not a version 3 key file") from error
+
+
+def write_private_file(path: Path, data: bytes) -> None:
+    """Write a file that only its owner reads and that is durable when this returns. Raises: ConflictError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists():
+        raise ConflictError(f"the file {path.name} is there already: it is not overwritten", code="key-exists")
+    staged = path.with_name(path.name + ".new")
+    staged.unlink(missing_ok=True)
+    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    staged.rename(path)
+
+
+class KeyStore:
+    """The keys that a gateway signs with. Thread-safe; keys are decrypted when first used."""
+
+    def __init__(self, folder: Path, passphrase: str, *, kdf_cost: int = DEFAULT_KDF_COST) -> None:
+        self._folder = folder
+        self._passphrase = passphrase
+        self._kdf_cost = kdf_cost
+        self._turn = threading.Lock()
+        self._signers: dict[Path, LocalSigner] = {}
+
+    @classmethod
+    def open(cls, folder: Path, passphrase: str) -> Self:
+        """Open a keystore that founding made.
+
+        Raises:
+            NotFoundError: there is none in the folder.
+            VerificationError: the passphrase is another.
+        """
+        keystore = cls(folder, passphrase)
+        keystore.load_relay()
+        return keystore
+
+    def ensure_relay(self) -> Signer:
+        """The relay account's signer, drawn if there is none yet."""
+        if not self._relay_file.exists():
+            write_key_file(self._relay_file, generate_private_key(), self._passphrase, kdf_cost=self._kdf_cost)
+        return self.load_relay()
+
+    def load_relay(self) -> Signer:
+        """The relay account's signer. Raises: NotFoundError, MalformedError, VerificationError: as a key file."""
+        return self._load(self._relay_file)
+
+    def ensure_log_signer(self, origin: str) -> NoteSigner:
+        """The log's signer, drawn if there is none yet."""
+        if not self._log_file.exists():
+            pem = Ed25519PrivateKey.generate().private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(self._passphrase.encode())
+            )
+            write_private_file(self._log_file, pem)
+        return self.load_log_signer(origin)
+
+    def load_log_signer(self, origin: str) -> NoteSigner:
+        """The log's signer. Raises: NotFoundError, MalformedError, VerificationError: as a key file."""
+        try:
+            key = load_pem_private_key(self._log_file.read_bytes(), self._passphrase.encode())
+        except FileNotFoundError as error:
+            raise NotFoundError("the keystore has no key for the log (log.pem)") from error
+        except (ValueError, TypeError) as error:
+            raise VerificationError("the log's key file log.pem does not open: check the passphrase") from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise MalformedError("the log's key file log.pem does not hold an Ed25519 key")
+        return NoteSigner(origin, key.private_bytes_raw())
+
+    def draw(self, participant: Bytes32) -> Address:
+        """Draw a custodial key for a participant and keep it."""
+        return self.add(participant, generate_private_key())
+
+    def add(self, participant: Bytes32, private_key: bytes) -> Address:
+        """Keep a custodial key. Raises: ConflictError: it is there already."""
+        signer = LocalSigner(private_key)
+        path = self._participant_file(participant, signer.address)
+        write_key_file(path, private_key, self._passphrase, kdf_cost=self._kdf_cost)
+        with self._turn:
+            self._signers[path] = signer
+        return signer.address
+
+    def keys_of(self, participant: Bytes32) -> frozenset[Address]:
+        """Addresses of the participant's custodial keys, revoked ones too."""
+        folder = self._folder / "participants" / participant.hex()
+        return frozenset(Address.parse(f"0x{path.stem}") for path in folder.glob("*.json"))
+
+    def find(self, participant: Bytes32, key: Address) -> Signer | None:
+        """The signer of a participant's custodial key, None when it is not kept here."""
+        path = self._participant_file(participant, key)
+        return self._load(path) if path in self._signers or path.exists() else None
+
+    @property
+    def _relay_file(self) -> Path:
+        return self._folder / "relay.json"
+
+    @property
+    def _log_file(self) -> Path:
+        return self._folder / "log.pem"
+
+    def _participant_file(self, participant: Bytes32, key: Address) -> Path:
+        return self._folder / "participants" / participant.hex() / f"{key.hex()}.json"
+
+    def _load(self, path: Path) -> Signer:
+        with self._turn:
+            if path not in self._signers:
+                self._signers[path] = LocalSigner(read_key_file(path, self._passphrase))
+            return cast("Signer", self._signers[path])
