@@ -21,7 +21,7 @@ from api.names import DigestPath, Since
 from api.writes import WaitFor, finish
 from ledger.canonical import JsonValue, encode_canonical
 from ledger.errors import MalformedError
-from ledger.exchange import Asker, ForbiddenError, Scope, SignedStatement
+from ledger.exchange import Asker, ForbiddenError, Scope, SignedStatement, State
 from ledger.exchange.intents import INTENTS, Intent, RawIntent
 from ledger.statements import STATEMENT_TYPES, Statement
 from ledger.surface.codec import parse_json
@@ -132,9 +132,18 @@ def list_statements(
 
 
 @router.get("/{digest}", summary="A statement and what became of it")
-def get_statement(gateway: GatewayOf, asker: Reader, digest: DigestPath) -> Response:
+def get_statement(
+    gateway: GatewayOf,
+    asker: Reader,
+    digest: DigestPath,
+    wait: Annotated[int, Query(ge=0, le=60, description="hold the answer up to N seconds until it is final")] = 0,
+) -> Response:
     """Readable by its signer, the parties it names and auditors."""
-    return JSONResponse(_view_members(gateway.statements.get(asker, digest)))
+    view = gateway.statements.get(asker, digest)
+    if wait and view.outcome.state is not State.FINAL:
+        gateway.statements.wait(digest, State.FINAL, float(wait))
+        view = gateway.statements.get(asker, digest)
+    return JSONResponse(_view_members(view))
 
 
 @router.get("/{digest}/receipt", summary="Its receipt: a C2SP tlog-proof", response_class=Response)

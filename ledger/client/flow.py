@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from ledger.canonical import JsonValue
 
-__all__ = ["Answer", "Download", "Flow", "Request", "Upload", "quote_name"]
+__all__ = ["Answer", "ByteProgress", "Download", "Flow", "Request", "Upload", "quote_name"]
 
 Result = TypeVar("Result")
 

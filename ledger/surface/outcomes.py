@@ -14,7 +14,7 @@ from ledger.types import Address, Bytes32
 
 __all__ = ["InForce", "Outcome", "Page", "Prepared", "Refusal", "SaltedDocument", "SignedStatement", "Stamped", "State"]
 
-T = TypeVar("T", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
 
 
 class State(StrEnum):
@@ -107,17 +107,17 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamped(Generic[T]):
+class Stamped(Generic[T_co]):
     """A read answer and the final block that it is as of."""
 
-    value: T
+    value: T_co
     as_of_block: int
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(Generic[T_co]):
     """Items of a list; ``next`` is the cursor of the page after, None at the end."""
 
-    items: tuple[T, ...]
+    items: tuple[T_co, ...]
     next: str | None
     as_of_block: int

@@ -1,0 +1,249 @@
+"""Datasets: registered from a folder, uploaded, downloaded and re-hashed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+from ledger.canonical import JsonValue, parse_canonical
+from ledger.client.flow import ByteProgress, Download, Flow, Request, Upload, quote_name
+from ledger.client.identity import Identity
+from ledger.client.reads import filters, read_all, read_items, read_one
+from ledger.client.statements import state
+from ledger.content import FileEntry, Manifest, ScannedContent, compute_content_hash, parse_manifest
+from ledger.errors import NotFoundError, VerificationError
+from ledger.surface.codec import parse_object
+from ledger.surface.outcomes import Outcome
+from ledger.surface.views import DatasetView, FileView, LineageView, VerdictView, VersionView
+from ledger.types import Bytes32
+
+__all__ = [
+    "Registration",
+    "download",
+    "files",
+    "lineage",
+    "list_all",
+    "register",
+    "retire",
+    "show",
+    "upload",
+    "verify",
+    "version",
+    "versions",
+]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What ``register`` did. ``outcome`` None: unchanged since ``version``, nothing was stated."""
+
+    dataset: Bytes32
+    version: int
+    digest: Bytes32
+    outcome: Outcome | None
+
+
+def _path(dataset: str, version_number: int | None = None) -> str:
+    path = f"/v1/datasets/{quote_name(dataset)}"
+    return path if version_number is None else f"{path}/versions/{version_number}"
+
+
+def list_all(
+    *,
+    role: str | None = None,
+    provider: str | None = None,
+    status: str | None = None,
+    text: str | None = None,
+) -> Flow[tuple[DatasetView, ...]]:
+    """Search the datasets."""
+    query = filters(role=role, provider=provider, state=status, text=text)
+    return (yield from read_all(DatasetView, "/v1/datasets", query))
+
+
+def show(dataset: str) -> Flow[DatasetView]:
+    """One, by id or ``provider/slug``."""
+    return (yield from read_one(DatasetView, _path(dataset)))
+
+
+def versions(dataset: str) -> Flow[tuple[VersionView, ...]]:
+    """Its versions."""
+    return (yield from read_all(VersionView, _path(dataset) + "/versions"))
+
+
+def version(dataset: str, number: int) -> Flow[VersionView]:
+    """One version."""
+    return (yield from read_one(VersionView, _path(dataset, number)))
+
+
+def lineage(dataset: str, number: int) -> Flow[LineageView]:
+    """What it is derived from, as a tree."""
+    return (yield from read_one(LineageView, _path(dataset, number) + "/lineage"))
+
+
+def files(dataset: str, number: int) -> Flow[tuple[FileView, ...]]:
+    """Its files, and whether their bytes are there."""
+    return (yield from read_items(FileView, _path(dataset, number) + "/files", "files"))
+
+
+def verify(sha256: Bytes32) -> Flow[VerdictView]:
+    """Whether bytes with this SHA-256 are registered, as far as the asker may know."""
+    answer = yield Request("POST", "/v1/verify", json={"sha256": str(sha256)})
+    return parse_object(VerdictView, answer.json)
+
+
+def retire(dataset: str, identity: Identity | None = None, *, wait_s: int = 0) -> Flow[Outcome]:
+    """No further versions; its grants end."""
+    return (yield from state("DatasetRetirement", {"dataset": dataset}, identity, wait_s=wait_s))
+
+
+def register(
+    folder: Path,
+    scanned: ScannedContent,
+    provider: str,
+    slug: str,
+    metadata: Mapping[str, JsonValue],
+    identity: Identity | None = None,
+    *,
+    parents: Sequence[str] = (),
+    if_changed: bool = False,
+    expected_version: int | None = None,
+    progress: ByteProgress | None = None,
+) -> Flow[Registration]:
+    """Register ``scanned`` (``ledger.content.scan_folder(folder)``) as the next version and upload its bytes.
+
+    With ``if_changed`` nothing is stated where the latest version has the same content; bytes that an earlier call
+    did not get to upload are uploaded either way.
+    """
+    found = (yield from _find_same(f"{provider}/{slug}", scanned)) if if_changed else None
+    if found is None:
+        intent = _intent(slug, scanned, metadata, parents, expected_version)
+        outcome = yield from state("DatasetRegistration", intent, identity)
+        found = Registration(
+            Bytes32.parse(outcome.ids["dataset"]), int(outcome.ids["version"]), outcome.digest, outcome
+        )
+    yield from upload(folder, scanned.manifest, str(found.dataset), found.version, progress=progress)
+    return found
+
+
+def _find_same(name: str, scanned: ScannedContent) -> Flow[Registration | None]:
+    try:
+        dataset = yield from show(name)
+    except NotFoundError:
+        return None
+    latest = yield from version(name, dataset.latest_version)
+    if latest.content_root != scanned.manifest.content_root:
+        return None
+    return Registration(dataset.id, latest.version, latest.registration, None)
+
+
+def _intent(
+    slug: str,
+    scanned: ScannedContent,
+    metadata: Mapping[str, JsonValue],
+    parents: Sequence[str],
+    expected_version: int | None,
+) -> dict[str, JsonValue]:
+    return {
+        "slug": slug,
+        "metadata": dict(metadata),
+        "manifest": parse_canonical(scanned.manifest.to_bytes()),
+        "chunks": parse_canonical(scanned.chunks.to_bytes()),
+        "parents": [_parent(name) for name in parents],
+        "version": expected_version,
+    }
+
+
+def _parent(name: str) -> JsonValue:
+    dataset, _, number = name.partition("@")
+    return {"dataset": dataset, "version": int(number) if number else None}
+
+
+def upload(
+    folder: Path, manifest: Manifest, dataset: str, number: int, *, progress: ByteProgress | None = None
+) -> Flow[int]:
+    """Upload the files whose bytes are not there yet; returns how many."""
+    there = yield from files(dataset, number)
+    missing = [view for view in there if not view.uploaded]
+    for view in missing:
+        source = folder if folder.is_file() else folder / view.path
+        body = Upload(source, manifest.find(view.path)[1].size_bytes, progress)
+        yield Request("PUT", f"{_path(dataset, number)}/files/{quote(view.path)}", body=body)
+    return len(missing)
+
+
+def download(
+    dataset: str,
+    number: int,
+    folder: Path,
+    *,
+    grant: Bytes32 | None = None,
+    progress: ByteProgress | None = None,
+) -> Flow[Manifest]:
+    """Download a version into ``folder`` and check every byte against what was registered.
+
+    Raises:
+        RefusedError: not permitted: ``no-grant``, ``grant-revoked``, ...
+        VerificationError: what was served is not what was registered; the file is not kept.
+    """
+    view = yield from version(dataset, number)
+    raw = (yield Request("GET", _path(dataset, number) + "/manifest")).content
+    manifest = parse_manifest(raw)
+    if view.version_salt is not None:
+        _check_manifest(view, view.version_salt, manifest)
+    for entry in manifest.files:
+        query = filters(grant=grant)
+        path = f"{_path(dataset, number)}/files/{quote(entry.path)}"
+        with _receiving(folder, entry, progress) as accept:
+            yield Request("GET", path, query=query, download=Download(accept))
+    return manifest
+
+
+def _check_manifest(view: VersionView, salt: Bytes32, manifest: Manifest) -> None:
+    found = compute_content_hash(salt, manifest.content_root)
+    if found != view.content_hash:
+        raise VerificationError(
+            f"the manifest served is not the one registered as {view.registration}",
+            expected=str(view.content_hash),
+            found=str(found),
+        )
+
+
+class _Receiver:
+    """Takes a file's bytes as they arrive and hashes them."""
+
+    def __init__(self, target: BinaryIO, progress: ByteProgress | None) -> None:
+        self._target = target
+        self._progress = progress
+        self.digest = hashlib.sha256()
+
+    def __call__(self, piece: bytes) -> None:
+        self._target.write(piece)
+        self.digest.update(piece)
+        if self._progress is not None:
+            self._progress(len(piece))
+
+
+@contextlib.contextmanager
+def _receiving(folder: Path, entry: FileEntry, progress: ByteProgress | None) -> Iterator[_Receiver]:
+    """Write beside the file's place, and put it there only when its hash is right."""
+    place = folder / entry.path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial = place.with_name(place.name + ".part")
+    try:
+        with partial.open("wb") as target:
+            receiver = _Receiver(target, progress)
+            yield receiver
+        if receiver.digest.digest() != entry.sha256:
+            raise VerificationError(
+                f"{entry.path}: the bytes served are not those registered",
+                expected=str(entry.sha256),
+                found="0x" + receiver.digest.hexdigest(),
+            )
+        partial.replace(place)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,65 @@
+"""The consortium's document, API keys, health."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from ledger.canonical import JsonValue
+from ledger.client.flow import Flow, Request
+from ledger.client.reads import read_items
+from ledger.errors import MalformedError
+from ledger.surface.views import ApiKeyView
+
+__all__ = ["api_keys", "consortium", "create_api_key", "readiness", "revoke_api_key", "whoami"]
+
+
+def _read(path: str) -> Flow[dict[str, JsonValue]]:
+    answer = yield Request("GET", path)
+    if not isinstance(answer.json, dict):
+        raise MalformedError("the service answered something else than a JSON object: is CONCORD_URL right?")
+    return answer.json
+
+
+def consortium() -> Flow[dict[str, JsonValue]]:
+    """``consortium.json`` as this gateway has it: compare it with another member's."""
+    return (yield from _read("/v1/consortium"))
+
+
+def readiness() -> Flow[dict[str, JsonValue]]:
+    """How the gateway is. Raises: UnavailableError: it can not do its work."""
+    return (yield from _read("/v1/ready"))
+
+
+def whoami() -> Flow[dict[str, JsonValue]]:
+    """The API key's id, participant and scopes."""
+    return (yield from _read("/v1/whoami"))
+
+
+def api_keys() -> Flow[tuple[ApiKeyView, ...]]:
+    """API keys without their secrets."""
+    return (yield from read_items(ApiKeyView, "/v1/api-keys", "items"))
+
+
+def create_api_key(
+    scopes: Sequence[str],
+    *,
+    participant: str | None = None,
+    label: str = "",
+    expires_at: datetime | None = None,
+) -> Flow[str]:
+    """A new API key; the token returned is shown this once."""
+    body: dict[str, JsonValue] = {"scopes": list(scopes), "label": label}
+    if participant is not None:
+        body["participant"] = participant
+    if expires_at is not None:
+        body["expires_at"] = expires_at.isoformat()
+    answer = yield Request("POST", "/v1/api-keys", json=body)
+    if not isinstance(answer.json, dict):
+        raise MalformedError("the service answered something else than an API key")
+    return str(answer.json["token"])
+
+
+def revoke_api_key(key_id: str) -> Flow[None]:
+    """End an API key at once."""
+    yield Request("DELETE", f"/v1/api-keys/{key_id}")

@@ -1,0 +1,179 @@
+"""Writes: state something in a participant's name, and follow what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ledger.canonical import JsonValue, hash_document
+from ledger.client.flow import Answer, Flow, Request
+from ledger.client.identity import Identity
+from ledger.errors import MalformedError, VerificationError
+from ledger.statements import Statement
+from ledger.surface.codec import parse_object
+from ledger.surface.outcomes import InForce, Outcome, State
+from ledger.types import Bytes32
+
+__all__ = ["evidence", "fetch", "outcome", "receipt", "state", "submit", "wait"]
+
+_ROUTES: Final[Mapping[str, str]] = {
+    "ProfileUpdate": "/v1/profiles",
+    "DatasetRegistration": "/v1/datasets",
+    "DatasetRetirement": "/v1/dataset-retirements",
+    "AccessRequest": "/v1/access-requests",
+    "AccessDenial": "/v1/access-denials",
+    "AccessGrant": "/v1/grants",
+    "AccessRevocation": "/v1/revocations",
+    "AgreementProposal": "/v1/agreements",
+    "AgreementAcceptance": "/v1/agreement-acceptances",
+    "AgreementRejection": "/v1/agreement-rejections",
+    "AgreementTermination": "/v1/agreement-terminations",
+    "UsageReport": "/v1/usage-reports",
+    "UsageConfirmation": "/v1/usage-confirmations",
+    "UsageDispute": "/v1/usage-disputes",
+    "SettlementRecord": "/v1/settlements",
+}
+"""Where a gateway signs with a participant's custodial key."""
+
+_HELD_S: Final = 30
+"""How long one request asks the service to hold its answer."""
+
+
+def state(
+    type_name: str,
+    intent: Mapping[str, JsonValue],
+    identity: Identity | None = None,
+    *,
+    wait_s: int = 0,
+    idempotency_key: str | None = None,
+) -> Flow[Outcome]:
+    """State ``intent``: signed by ``identity``, or, without one, by the gateway with the custodial key.
+
+    Raises:
+        MalformedError, RefusedError, ConflictError, NotFoundError: what the service or the contract answered.
+        VerificationError: the gateway prepared something else than was asked for; nothing was signed.
+    """
+    given: dict[str, JsonValue] = {name: value for name, value in intent.items() if value is not None}
+    if identity is None:
+        if type_name not in _ROUTES:
+            raise ValueError(f"{type_name} is signed by its owner's key: give an identity")
+        headers = _headers(wait_s, idempotency_key)
+        return _outcome((yield Request("POST", _ROUTES[type_name], json=given, headers=headers)))
+    answer = yield Request("POST", "/v1/statements:prepare", json={"type": type_name, "intent": given})
+    statement = _check_prepared(type_name, given, _object(answer), identity)
+    return (yield from submit(statement, identity, wait_s=wait_s, idempotency_key=idempotency_key))
+
+
+def submit(
+    statement: Statement, identity: Identity, *, wait_s: int = 0, idempotency_key: str | None = None
+) -> Flow[Outcome]:
+    """Sign a statement and submit it. Raises: as ``state``."""
+    digest = statement.digest(identity.domains)
+    body: dict[str, JsonValue] = {
+        "type": statement.type.name,
+        "message": statement.to_json(),
+        "signature": "0x" + identity.signer.sign(digest).hex(),
+        "signer": str(identity.signer.address),
+    }
+    if identity.cosigner is not None:
+        body["cosignature"] = "0x" + identity.cosigner.sign(digest).hex()
+    headers = _headers(wait_s, idempotency_key)
+    return _outcome((yield Request("POST", "/v1/statements", json=body, headers=headers)))
+
+
+def outcome(digest: Bytes32, *, wait_s: int = 0) -> Flow[Outcome]:
+    """What became of a statement; the service holds its answer up to ``wait_s`` seconds until it is final."""
+    query = {"wait": str(wait_s)} if wait_s else {}
+    return _outcome((yield Request("GET", f"/v1/statements/{digest}", query=query)))
+
+
+def wait(digest: Bytes32, until: State = State.FINAL, *, timeout_s: int = 300) -> Flow[Outcome]:
+    """The outcome once ``until`` is reached, or refused, or after about ``timeout_s`` as it then is."""
+    for held_s in (*[_HELD_S] * (timeout_s // _HELD_S), timeout_s % _HELD_S):
+        reached = yield from outcome(digest, wait_s=held_s)
+        if reached.in_force is InForce.REFUSED or reached.state in (until, State.FINAL):
+            break
+    return reached
+
+
+def fetch(digest: Bytes32) -> Flow[dict[str, JsonValue]]:
+    """A statement with its message, signature, documents and outcome."""
+    return _object((yield Request("GET", f"/v1/statements/{digest}")))
+
+
+def receipt(digest: Bytes32) -> Flow[str]:
+    """Its receipt: a C2SP tlog-proof."""
+    return (yield Request("GET", f"/v1/statements/{digest}/receipt")).content.decode()
+
+
+def evidence(digest: Bytes32, *, first: int = 0, last: int | None = None, chunks: bool = True) -> Flow[bytes]:
+    """Its evidence, under the blocks ``first`` to ``last`` that the auditor's policy pins.
+
+    Raises:
+        ConflictError: ``not-final``: come back after ``retry_after_s``.
+    """
+    query = {"first": str(first), "chunks": "true" if chunks else "false"}
+    if last is not None:
+        query["last"] = str(last)
+    return (yield Request("GET", f"/v1/statements/{digest}/evidence", query=query)).content
+
+
+def _headers(wait_s: int, idempotency_key: str | None) -> dict[str, str]:
+    headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
+    if idempotency_key is not None:
+        headers["Idempotency-Key"] = idempotency_key
+    return headers
+
+
+def _object(answer: Answer) -> dict[str, JsonValue]:
+    if not isinstance(answer.json, dict):
+        raise MalformedError("the service answered something else than a JSON object: is CONCORD_URL right?")
+    return answer.json
+
+
+def _outcome(answer: Answer) -> Outcome:
+    return parse_object(Outcome, _object(answer))
+
+
+def _check_prepared(
+    type_name: str, intent: Mapping[str, JsonValue], prepared: Mapping[str, JsonValue], identity: Identity
+) -> Statement:
+    """Never sign blindly: the digest is recomputed, and what was asked for must be what is to be signed."""
+    statement = Statement.parse(type_name, prepared.get("message"))
+    found = str(statement.digest(identity.domains))
+    if prepared.get("digest") != found:
+        raise VerificationError(
+            "the gateway's digest is not the one of this consortium's statement: is consortium.json the right one?",
+            expected=found,
+            found=prepared.get("digest"),
+        )
+    documents = _check_documents(statement, prepared.get("documents"))
+    for name, value in intent.items():
+        _check_member(statement, documents, name, value)
+    return statement
+
+
+def _check_documents(statement: Statement, given: JsonValue) -> list[dict[str, JsonValue]]:
+    committed = {str(value) for name, value in statement.message.items() if name.endswith("Hash")}
+    documents = []
+    for item in given if isinstance(given, list) else []:
+        if not isinstance(item, dict) or not isinstance(item.get("document"), dict):
+            continue
+        salt = Bytes32.parse(str(item.get("salt")))
+        if str(hash_document(salt, item["document"])) not in committed:
+            raise VerificationError("the gateway returned a document that the statement does not commit to")
+        documents.append(item["document"])
+    return documents  # type: ignore[return-value]  # each was checked to be an object
+
+
+def _check_member(statement: Statement, documents: list[dict[str, JsonValue]], name: str, asked: JsonValue) -> None:
+    message = statement.to_json()
+    head, *tail = name.split("_")
+    member = head + "".join(word.capitalize() for word in tail)
+    if isinstance(asked, dict) and name in ("profile", "metadata", "policy", "terms", "detail", "invoice"):
+        if not any(asked.items() <= document.items() for document in documents):
+            raise VerificationError(f"the gateway prepared another {name} than was asked for")
+    elif isinstance(asked, str) and asked.startswith("0x") and member in message and message[member] != asked:
+        raise VerificationError(
+            f"the gateway prepared another {name} than was asked for", expected=asked, found=message[member]
+        )
