@@ -39,15 +39,15 @@ def test_an_empty_file_passes_and_takes_no_byte() -> None:
 def test_the_first_wrong_chunk_ends_it_before_it_is_passed_on() -> None:
     wrong = bytearray(DATA)
     wrong[CHUNK_SIZE_BYTES + 4] ^= 1
-    passed: list[bytes] = []
+    passed = bytearray()
 
     async def receive() -> None:
         async for chunk in verify_stream(FileIntake(ENTRY, HASHES), pieces_of(bytes(wrong))):
-            passed.append(chunk)
+            passed.extend(chunk)
 
     with pytest.raises(ChunkMismatchError, match=r"chunk 1 of a\.bin") as caught:
         asyncio.run(receive())
-    assert passed == [DATA[:CHUNK_SIZE_BYTES]]
+    assert passed == DATA[:CHUNK_SIZE_BYTES]
     assert (caught.value.path, caught.value.chunk) == ("a.bin", 1)
 
 

@@ -12,7 +12,15 @@ import pytest
 from obstore import exceptions
 from obstore.store import LocalStore, MemoryStore
 
-from ledger.content.placement import REASONS, BucketPlacement, FolderPlacement, Placement, translate_errors
+from ledger.content.placement import (
+    REASONS,
+    BucketPlacement,
+    FolderPlacement,
+    Placement,
+    _InterruptedPutError,
+    _Source,
+    translate_errors,
+)
 from ledger.errors import NotFoundError, UnavailableError
 
 Objects = LocalStore | MemoryStore
@@ -100,6 +108,18 @@ def test_a_cancelled_put_leaves_nothing_and_closes_the_chunks(place: tuple[Objec
     assert closed
     assert keys(store) == []
     assert files_in(tmp_path) == []
+
+
+def test_a_put_that_asks_on_after_it_was_cancelled_is_told_to_fail() -> None:
+    async def ask() -> None:
+        source = _Source(chunks_of(b"x", b"y"))
+        assert await anext(aiter(source)) == b"x"
+        source.interrupt()
+        with pytest.raises(_InterruptedPutError):
+            await anext(aiter(source))
+        await source.close()
+
+    asyncio.run(ask())
 
 
 def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.content import CHUNK_SIZE_BYTES, hash_bytes, reading
+from ledger.content import CHUNK_SIZE_BYTES, hash_bytes
 from ledger.content.reading import FileHasher, read_chunks
 from ledger.content.walking import FoundFile, list_files
 from ledger.errors import ConflictError, UnavailableError
@@ -39,7 +39,7 @@ def test_chunks_are_cut_at_the_mebibyte_and_hashed_once(tmp_path: Path, size: in
 
 def test_short_reads_do_not_cut_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = os.read
-    monkeypatch.setattr(reading.os, "read", lambda descriptor, size: read(descriptor, min(size, 300_000)))
+    monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, min(size, 300_000)))
     data = make_bytes("short", 2 * CHUNK_SIZE_BYTES + 1)
     assert [len(chunk) for chunk in read_chunks(found_file(tmp_path, data))] == [CHUNK_SIZE_BYTES] * 2 + [1]
 

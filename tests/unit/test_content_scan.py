@@ -77,8 +77,12 @@ def test_a_file_that_changes_while_another_is_hashed_is_named(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["new", "sub/new"])
 def test_a_file_that_appears_meanwhile_is_named(tmp_path: Path, name: str) -> None:
     write_files(tmp_path, {"a": b"1"})
+
+    def add(step: Progress) -> None:
+        write_files(tmp_path, {name: b"x"})
+
     with pytest.raises(ConflictError, match=f"{name} changed"):
-        scan_folder(tmp_path, progress=lambda step: write_files(tmp_path, {name: b"x"}) and None)
+        scan_folder(tmp_path, progress=add)
 
 
 def test_a_failure_stops_the_others(tmp_path: Path) -> None:
@@ -89,7 +93,7 @@ def test_a_failure_stops_the_others(tmp_path: Path) -> None:
         steps.append(step)
         (tmp_path / "005").unlink(missing_ok=True)
 
-    with pytest.raises(ConflictError, match="^005 changed"):
+    with pytest.raises(ConflictError, match=r"^005 changed"):
         scan_folder(tmp_path, workers=1, progress=remove_next)
     assert len(steps) < 200
 

@@ -246,6 +246,23 @@ def test_a_copy_that_shrinks_while_it_is_sent_is_noticed(local: ContentStore, fo
         asyncio.run(serve())
 
 
+@pytest.mark.parametrize("size", [MIB, 5 * MIB - 1, 9 * MIB - 1])
+def test_an_object_replaced_by_a_shorter_one_is_noticed(size: int) -> None:
+    data = make_bytes("replaced", 9 * MIB)
+    entry, hashes = hash_bytes("replaced", data)
+    memory = MemoryStore()
+    store = ContentStore(memory, BucketPlacement(memory))
+    put(store, entry, data, hashes)
+
+    async def serve() -> bytes:
+        pieces = await store.open_file(entry)
+        await memory.put_async(f"files/{entry.sha256.hex()[:2]}/{entry.sha256.hex()}", data[:size])
+        return await collect(pieces)
+
+    with pytest.raises((StoredContentError, UnavailableError)):
+        asyncio.run(serve())
+
+
 def test_deleting_removes_a_file_and_may_be_repeated(store: ContentStore) -> None:
     put(store, ENTRY, DATA)
     for _ in range(2):
