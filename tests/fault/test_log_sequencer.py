@@ -183,16 +183,17 @@ def test_a_kill_around_the_commit(tmp_path: Path, when: str) -> None:
 
 def test_a_disk_that_fails_after_the_commit_delays_the_publishing_alone(tmp_path: Path) -> None:
     calls, store = FaultyCalls(), MemoryCheckpointStore()
-    log = prepared(tmp_path, store, 3, calls)
+    log = prepared(tmp_path, store, 254, calls)
     stale = (tmp_path / "checkpoint").read_bytes()
-    at = calls_of(3, 2).index("rename checkpoint")
+    at = calls_of(254, 2).index("rename checkpoint")
     calls.arm(Fault(at, "before", DISK_FULL))
     batch = log.append(NEW[:2])
     assert (tmp_path / "checkpoint").read_bytes() == stale
-    assert TileReader(tmp_path).size == 3
-    assert log.reader.entries(3, 2) == NEW[:2]
+    check_log(tmp_path, OLD[:254])  # the tiles that the published checkpoint needs are still there
+    assert log.reader.entries(254, 2) == NEW[:2]
     assert log.publish()
     assert (tmp_path / "checkpoint").read_bytes() == batch.note
+    check_log(tmp_path, [*OLD[:254], *NEW[:2]], [254])
     log.close()
 
 
