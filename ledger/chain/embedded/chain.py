@@ -196,7 +196,7 @@ class EmbeddedChain:
         """Number of the block with this hash, or None."""
         with self._turn:
             try:
-                return int(self._chain.get_block_by_hash(block_hash).number)
+                return int(self._chain.get_block_by_hash(bytes(block_hash)).number)
             except (HeaderNotFound, BlockNotFound):
                 return None
 
@@ -207,7 +207,9 @@ class EmbeddedChain:
 
     def _find(self, transaction_hash: bytes) -> tuple[int, int] | None:
         try:
-            number, index = self._chain.chaindb.get_transaction_index(transaction_hash)
+            number, index = self._chain.chaindb.get_transaction_index(
+                bytes(transaction_hash)
+            )  # its key is made of repr()
         except TransactionNotFound:
             return None
         return int(number), int(index)
@@ -216,12 +218,13 @@ class EmbeddedChain:
         """Balance in wei, nonce and code of an account after a block. Raises: HeaderNotFound."""
         with self._turn:
             state = self._chain.get_vm(self.header(number)).state
-            return state.get_balance(address), state.get_nonce(address), bytes(state.get_code(address))
+            raw = bytes(address)
+            return state.get_balance(raw), state.get_nonce(raw), bytes(state.get_code(raw))
 
     def storage(self, address: Address, slot: int, number: int | None = None) -> int:
         """One storage slot of a contract after a block. Raises: HeaderNotFound."""
         with self._turn:
-            return int(self._chain.get_vm(self.header(number)).state.get_storage(address, slot))
+            return int(self._chain.get_vm(self.header(number)).state.get_storage(bytes(address), slot))
 
 
 def _found_or_check(file: KeyValueFile, folder: Path | None, chain_id: int, accounts: Sequence[Address]) -> None:

@@ -83,7 +83,7 @@ def decode_transaction(raw: bytes, chain_id: int) -> SignedTransactionAPI:
     """Decode a signed transaction of this chain.
 
     Raises:
-        TransactionRefusedError: malformed, not signed, unprotected, or of another chain.
+        TransactionRefusedError: malformed, not signed, more gas than a block has, unprotected, or of another chain.
     """
     try:
         transaction = ParisVM.get_transaction_builder().decode(raw)
@@ -95,6 +95,8 @@ def decode_transaction(raw: bytes, chain_id: int) -> SignedTransactionAPI:
         raise TransactionRefusedError(f"failed to decode signed transaction: {type(error).__name__}") from error
     if transaction.gas < intrinsic_gas:
         raise TransactionRefusedError(f"intrinsic gas too low: gas {transaction.gas}, minimum needed {intrinsic_gas}")
+    if transaction.gas > BLOCK_GAS_LIMIT:
+        raise TransactionRefusedError("exceeds block gas limit")
     if transaction.chain_id is None:
         raise TransactionRefusedError("only replay-protected (EIP-155) transactions allowed")
     if transaction.chain_id != chain_id:
@@ -107,9 +109,13 @@ class BlockBuilder:
 
     def __init__(self, chain: Any, parent: BlockHeaderAPI, timestamp: int) -> None:
         header = chain.create_header_from_parent(parent, timestamp=timestamp, gas_limit=BLOCK_GAS_LIMIT)
+        self._empty_header = header.copy(base_fee_per_gas=0)
         self._chain = chain
-        self._header = header.copy(base_fee_per_gas=0)
-        self._vm = chain.get_vm(self._header)
+        self._start()
+
+    def _start(self) -> None:
+        self._header = self._empty_header
+        self._vm = self._chain.get_vm(self._header)
         self._transactions: list[SignedTransactionAPI] = []
         self._receipts: list[ReceiptAPI] = []
 
@@ -120,7 +126,7 @@ class BlockBuilder:
 
     def has_room(self, transaction: SignedTransactionAPI) -> bool:
         """Whether its gas limit still fits."""
-        return bool(self._header.gas_used + transaction.gas <= BLOCK_GAS_LIMIT) or self.is_empty
+        return bool(self._header.gas_used + transaction.gas <= BLOCK_GAS_LIMIT)
 
     def add(self, transaction: SignedTransactionAPI) -> None:
         """Execute a transaction as the block's next.
@@ -133,9 +139,21 @@ class BlockBuilder:
             receipt, _ = self._vm.apply_transaction(self._header, transaction)
         except ValidationError as error:
             raise TransactionRefusedError(f"invalid transaction: {error}") from error
+        except RecursionError as error:
+            self._start_again()
+            raise TransactionRefusedError(
+                "invalid transaction: its calls nest too deep for the embedded chain"
+            ) from error
         self._header = self._vm.add_receipt_to_header(self._header, receipt)
         self._transactions.append(transaction)
         self._receipts.append(receipt)
+
+    def _start_again(self) -> None:
+        """Execute what was taken once more upon a fresh state, the old one having been left half changed."""
+        taken = self._transactions
+        self._start()
+        for transaction in taken:
+            self.add(transaction)
 
     def _check(self, transaction: SignedTransactionAPI) -> None:
         state = self._vm.state
@@ -144,8 +162,6 @@ class BlockBuilder:
             raise TransactionRefusedError(f"nonce too low: next nonce {expected}, tx nonce {transaction.nonce}")
         if transaction.nonce > expected:
             raise TransactionRefusedError(f"nonce too high: next nonce {expected}, tx nonce {transaction.nonce}")
-        if transaction.gas > BLOCK_GAS_LIMIT:
-            raise TransactionRefusedError("exceeds block gas limit")
         if state.get_balance(transaction.sender) < transaction.gas * transaction.max_fee_per_gas + transaction.value:
             raise TransactionRefusedError("insufficient funds for gas * price + value")
 
@@ -173,12 +189,12 @@ def execute_call(
         chain.get_vm_class(header)
         .get_transaction_builder()
         .create_unsigned_transaction(
-            nonce=state.get_nonce(sender), gas_price=0, gas=gas, to=to or b"", value=value, data=data
+            nonce=state.get_nonce(bytes(sender)), gas_price=0, gas=gas, to=bytes(to or b""), value=value, data=data
         )
     )
     try:
         computation = state.apply_transaction(SpoofTransaction(unsigned, from_=bytes(sender)))
-    except ValidationError as error:
+    except (ValidationError, RecursionError) as error:
         raise CallFailedError(str(error), None) from error
     if not computation.is_error:
         return bytes(computation.output)

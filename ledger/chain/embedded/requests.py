@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 from ledger.errors import MalformedError
 from ledger.types import Address
 
 __all__ = [
     "SEND",
+    "LogFilter",
     "Params",
     "RpcFault",
     "address_at",
     "data_at",
     "group_requests",
     "integer_at",
-    "is_wanted",
     "parse_body",
     "read_request",
     "require_block",
@@ -117,18 +118,31 @@ def require_block(number: int | None) -> int:
     return number
 
 
-def is_wanted(log: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether a log passes the addresses and topics of an ``eth_getLogs`` filter."""
-    addresses = wanted.get("address") or []
-    if isinstance(addresses, str):
-        addresses = [addresses]
-    if addresses and log["address"] not in {str(address).lower() for address in addresses}:
-        return False
-    topics = wanted.get("topics") or []
-    if len(topics) > len(log["topics"]):
-        return False
-    for topic, choice in zip(log["topics"], topics, strict=False):
-        choices = [choice] if isinstance(choice, str) else choice
-        if choices and topic not in {str(each).lower() for each in choices}:
+@dataclass(frozen=True)
+class LogFilter:
+    """The addresses and topics of an ``eth_getLogs`` filter; an empty set takes all."""
+
+    addresses: frozenset[str]
+    topics: tuple[frozenset[str], ...]
+
+    @classmethod
+    def parse(cls, wanted: Mapping[str, Any]) -> Self:
+        """Read a filter. Raises: MalformedError."""
+        topics = wanted.get("topics") or []
+        if not isinstance(topics, list):
+            raise MalformedError("topics is a list")
+        return cls(_choices(wanted.get("address"), 20), tuple(_choices(each, 32) for each in topics))
+
+    def takes(self, log: Mapping[str, Any]) -> bool:
+        """Whether a log passes."""
+        if self.addresses and log["address"] not in self.addresses:
             return False
-    return True
+        found = log["topics"]
+        return len(found) >= len(self.topics) and all(
+            not choices or topic in choices for topic, choices in zip(found, self.topics, strict=False)
+        )
+
+
+def _choices(given: Any, size_bytes: int) -> frozenset[str]:
+    items = given if isinstance(given, list) else [] if given is None else [given]
+    return frozenset("0x" + data_at(items, index, size_bytes).hex() for index in range(len(items)))

@@ -15,13 +15,13 @@ from ledger.chain.embedded.evm import BLOCK_GAS_LIMIT, CallFailedError, Transact
 from ledger.chain.embedded.forms import block_form, bytes_form, quantity, receipt_forms, transaction_form
 from ledger.chain.embedded.requests import (
     SEND,
+    LogFilter,
     Params,
     RpcFault,
     address_at,
     data_at,
     group_requests,
     integer_at,
-    is_wanted,
     parse_body,
     read_request,
     require_block,
@@ -173,7 +173,8 @@ class EmbeddedRpc:
         return None if place is None else receipt_forms(*self._chain.block(place[0]))[place[1]]
 
     def _get_logs(self, params: Params) -> list[dict[str, Any]]:
-        wanted = params[0] if params and isinstance(params[0], dict) else {}
+        wanted = _object_at(params)
+        log_filter = LogFilter.parse(wanted)
         if "blockHash" in wanted:
             number = self._chain.number_of(data_at([wanted["blockHash"]], 0, 32))
             first = last = require_block(number)
@@ -182,7 +183,7 @@ class EmbeddedRpc:
             last = require_block(self._number([wanted.get("toBlock", "latest")], 0))
         if last - first >= MAX_LOG_SPAN:
             raise RpcFault(-32005, f"requested range exceeds the limit of {MAX_LOG_SPAN} blocks")
-        logs = [log for log in self._logs(first, last) if is_wanted(log, wanted)]
+        logs = [log for log in self._logs(first, last) if log_filter.takes(log)]
         if len(logs) > _MAX_LOGS:
             raise RpcFault(-32005, f"more than {_MAX_LOGS} logs: ask for fewer blocks")
         return logs
@@ -204,10 +205,11 @@ class EmbeddedRpc:
         return bytes_form(value.to_bytes(32, "big"))
 
     def _call(self, params: Params) -> str:
-        call = params[0] if params and isinstance(params[0], dict) else {}
+        call = _object_at(params)
         if call.get("data", call.get("input")) != call.get("input", call.get("data")):
             raise MalformedError('"data" and "input" differ')
         tag = params[1] if len(params) > 1 else "latest"
+        is_now = isinstance(tag, str) and tag in {"latest", "pending"}
         result = self._chain.call(
             None if call.get("to") is None else address_at([call["to"]], 0),
             data_at([call.get("input", call.get("data", "0x"))], 0),
@@ -215,7 +217,7 @@ class EmbeddedRpc:
             gas=integer_at([call.get("gas", hex(BLOCK_GAS_LIMIT))], 0),
             value=integer_at([call.get("value", "0x0")], 0),
             # Blocks come with transactions alone: "latest" is judged at the present time, as the next block would.
-            number=None if tag in {"latest", "pending"} else require_block(self._number([tag], 0)),
+            number=None if is_now else require_block(self._number([tag], 0)),
         )
         return bytes_form(result)
 
@@ -225,11 +227,13 @@ class EmbeddedRpc:
         head = int(self._chain.header().block_number)
         if isinstance(tag, dict):  # EIP-1898
             tag = tag.get("blockHash", tag.get("blockNumber"))
+        if not isinstance(tag, str):
+            raise MalformedError(f"argument {index} is not a block's number, hash or tag")
         if tag in {"latest", "pending", "safe", "finalized"}:
             return head
         if tag == "earliest":
             return 0
-        if isinstance(tag, str) and len(tag) == 66:
+        if len(tag) == 66:
             return self._chain.number_of(data_at([tag], 0, 32))
         number = integer_at([tag], 0)
         return number if number <= head else None
@@ -237,3 +241,9 @@ class EmbeddedRpc:
 
 def _refuse_method(_params: Params) -> Any:
     raise RpcFault(-32601, "the method does not exist or is not available")
+
+
+def _object_at(params: Params) -> dict[str, Any]:
+    if not params or not isinstance(params[0], dict):
+        raise MalformedError("argument 0 is not an object")
+    return params[0]
