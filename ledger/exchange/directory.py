@@ -22,11 +22,14 @@ _ID_LENGTH: Final = 66
 
 @dataclass(frozen=True, slots=True)
 class DatasetRecord:
-    """A dataset as builders need it; ``salt`` is its dataset salt, ``latest_version`` 0 before the first."""
+    """A dataset as builders need it; ``latest_version`` is 0 before the first.
+
+    ``salt`` is its dataset salt, which chain events do not tell: None when no statement with it came through here.
+    """
 
     id: Bytes32
     provider: Bytes32
-    salt: Bytes32
+    salt: Bytes32 | None
     slug: str | None
     latest_version: int
     is_retired: bool

@@ -123,7 +123,7 @@ def build_grant(draft: Draft, intent: AccessGrantIntent) -> Statement:
         raise MalformedError("a grant names a request, or dataset, consumer, purpose, rights and valid_until")
     return draft.build(
         intent,
-        datasetSalt=draft.directory.dataset(intent.dataset).salt,
+        datasetSalt=draft.dataset_salt(intent.dataset),
         consumer=draft.directory.participant(intent.consumer),
         **_build_terms(draft, intent, intent.purpose, intent.valid_until),
     )
@@ -138,7 +138,7 @@ def _build_grant_of_request(draft: Draft, intent: AccessGrantIntent, digest: Byt
         draft.keep(policy)
     return draft.build(
         intent,
-        datasetSalt=draft.directory.dataset(str(request.message["dataset"])).salt,
+        datasetSalt=draft.dataset_salt(str(request.message["dataset"])),
         consumer=request.participant,
         **dict[str, Any]({name: request.message[name] for name in _TERMS}),
     )

@@ -73,14 +73,14 @@ def build_registration(draft: Draft, intent: DatasetRegistrationIntent) -> State
     version = 1 if known is None else known.latest_version + 1
     _check_version(intent, version, is_retired=known is not None and known.is_retired)
     salt = draw_salt()
-    content_hash = compute_content_hash(salt, manifest.content_root)
-    draft.content = PreparedContent(content_hash, salt, manifest.to_bytes(), chunks)
+    draft.content = PreparedContent(manifest, chunks, salt)
+    draft.notes["slug"] = intent.slug
     names: dict[str, JsonValue] = {"provider": draft.directory.handle_of(draft.participant), "slug": intent.slug}
     return draft.build(
         intent,
         datasetSalt=draw_salt() if known is None else known.salt,
         version=version,
-        contentHash=content_hash,
+        contentHash=compute_content_hash(salt, manifest.content_root),
         metadataHash=draft.attach({**metadata, **names}),
         parents=_resolve_parents(draft, intent.parents),
     )
@@ -137,4 +137,4 @@ def _resolve_parents(draft: Draft, parents: tuple[ParentName, ...]) -> list[dict
 
 def build_dataset_retirement(draft: Draft, intent: DatasetRetirementIntent) -> Statement:
     """No further versions."""
-    return draft.build(intent, datasetSalt=draft.directory.dataset(intent.dataset).salt)
+    return draft.build(intent, datasetSalt=draft.dataset_salt(intent.dataset))

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ledger.canonical import JsonValue, encode_canonical, hash_document
-from ledger.errors import MalformedError
+from ledger.content import Manifest
+from ledger.errors import ConflictError, MalformedError, RefusedError
 from ledger.exchange.directory import Directory
 from ledger.exchange.intents.intent import Intent
 from ledger.statements import Statement
@@ -36,7 +37,8 @@ class Draft:
         now_s: the present, UTC seconds.
         draw_key: draws a custodial key for a participant and keeps it.
         documents: those that were attached so far.
-        contents: manifest, chunk hashes and salt of a registration, kept until it is submitted.
+        content: manifest, chunk hashes and salt of a registration.
+        notes: names that the statement gives: ``handle`` or ``slug``.
     """
 
     participant: Bytes32
@@ -45,6 +47,7 @@ class Draft:
     draw_key: Callable[[Bytes32], Address]
     documents: list[SaltedDocument] = field(default_factory=list)
     content: PreparedContent | None = None
+    notes: dict[str, JsonValue] = field(default_factory=dict)
 
     def attach(self, document: JsonValue) -> Bytes32:
         """Salt and keep a document; its hash is what the statement carries. Raises: MalformedError: too large."""
@@ -57,6 +60,20 @@ class Draft:
         """Attach a document that was salted before: the same hash again."""
         self.documents.append(document)
         return document.hash
+
+    def dataset_salt(self, name: str) -> Bytes32:
+        """The salt of a dataset that is the participant's own. Raises: NotFoundError, RefusedError, ConflictError."""
+        dataset = self.directory.dataset(name)
+        if dataset.provider != self.participant:
+            raise RefusedError(
+                "the dataset is another provider's", code="not-provider", facts={"provider": str(dataset.provider)}
+            )
+        if dataset.salt is None:
+            raise ConflictError(
+                "the dataset's salt is not known here: state it through the gateway that took its registration",
+                code="salt-unknown",
+            )
+        return dataset.salt
 
     def build(self, intent: Intent, *, salt: Bytes32 | None = None, **members: object) -> Statement:
         """The statement of ``intent``'s type, with participant, deadline and salt filled in. Raises: MalformedError."""
@@ -73,9 +90,8 @@ class Draft:
 
 @dataclass(frozen=True)
 class PreparedContent:
-    """What a registration commits to beside its documents: kept by the gateway, served to who may have the data."""
+    """What opens a registration's content hash, kept by the gateway and served to who may have the data."""
 
-    content_hash: Bytes32
-    salt: Bytes32
-    manifest: bytes
+    manifest: Manifest
     chunks: bytes | None
+    version_salt: Bytes32

@@ -138,9 +138,10 @@ def check_profile(profile: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return document
 
 
-def _check_handle_free(draft: Draft, profile: Mapping[str, JsonValue]) -> None:
+def _note_handle(draft: Draft, profile: Mapping[str, JsonValue]) -> None:
     if draft.directory.handle_holder(str(profile["handle"])) not in {None, draft.participant}:
         raise ConflictError(f"the handle {profile['handle']} is another participant's: choose one", code="handle-taken")
+    draft.notes["handle"] = profile["handle"]
 
 
 def build_application(draft: Draft, intent: ParticipantApplicationIntent) -> Statement:
@@ -148,7 +149,7 @@ def build_application(draft: Draft, intent: ParticipantApplicationIntent) -> Sta
     profile = check_profile(intent.profile)
     salt = intent.salt or draw_salt()
     draft.participant = compute_participant_id(intent.control_key, salt)
-    _check_handle_free(draft, profile)
+    _note_handle(draft, profile)
     return draft.build(
         intent,
         salt=salt,
@@ -191,7 +192,7 @@ def build_control_key_claim(draft: Draft, intent: ControlKeyClaimIntent) -> Stat
 def build_profile_update(draft: Draft, intent: ProfileUpdateIntent) -> Statement:
     """The next profile."""
     profile = check_profile(intent.profile)
-    _check_handle_free(draft, profile)
+    _note_handle(draft, profile)
     version = draft.directory.profile_version(draft.participant) + 1
     return draft.build(intent, version=version, profileHash=draft.attach(profile))
 

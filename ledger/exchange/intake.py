@@ -1,0 +1,113 @@
+"""The one path of every statement: checked, simulated, logged, receipted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ledger.chain import SignedStatement as ExecutableStatement
+from ledger.chain import encode_statement
+from ledger.errors import MalformedError, RefusedError
+from ledger.exchange.log_writer import LogWriter
+from ledger.exchange.parts import Parts
+from ledger.exchange.reporting import find_outcome
+from ledger.exchange.rules import check_rules
+from ledger.exchange.signatures import check_signatures, check_standing
+from ledger.statements import Statement, compute_dataset_id
+from ledger.store.rows import NewStatement
+from ledger.surface.outcomes import Outcome, SignedStatement
+from ledger.types import Bytes32
+
+__all__ = ["Intake"]
+
+_MOST_AHEAD_S: Final = 31 * 24 * 3600
+
+
+class Intake:
+    """Takes signed statements. ``settle`` waits, for a moment, until nothing is on its way to the chain."""
+
+    def __init__(self, parts: Parts, writer: LogWriter, settle: Callable[[], bool], on_accepted: Callable[[], None]):
+        self._parts = parts
+        self._writer = writer
+        self._settle = settle
+        self._on_accepted = on_accepted
+
+    def take(self, signed: SignedStatement, *, custodial: bool = False, api_key: str | None = None) -> Outcome:
+        """Take a statement whose asker may state it; the same digest gets the same outcome.
+
+        Raises:
+            MalformedError: a signature is not canonical, or a value can not be.
+            VerificationError: signed by another key than it names, or under another consortium's domain.
+            RefusedError: key, participant or a contract's rules say no; nothing was logged.
+            ConflictError, NotFoundError: it does not fit what is known here.
+            UnavailableError: chain, disk or database did not answer, or too much is in flight.
+        """
+        statement = signed.statement
+        digest = statement.digest(self._parts.domains)
+        known = find_outcome(self._parts, digest)
+        if known is not None:
+            return known
+        now_s = int(self._parts.clock())
+        _check_deadline(statement, now_s)
+        check_standing(self._parts.directory, statement)
+        check_signatures(self._parts.directory, self._parts.edge, signed, digest)
+        self._check(signed, now_s)
+        self._claim_names(statement, digest)
+        self._writer.append(
+            NewStatement(
+                digest=digest,
+                statement=statement,
+                signature=signed.signature,
+                signer=signed.signer,
+                received_at=self._parts.now(),
+                executable=statement.type.function is not None,
+                cosignature=signed.cosignature,
+                custodial=custodial,
+                api_key=api_key,
+            )
+        )
+        self._on_accepted()
+        outcome = find_outcome(self._parts, digest)
+        if outcome is None:
+            raise RuntimeError(f"the statement {digest} was appended and is not there")
+        return outcome
+
+    def _check(self, signed: SignedStatement, now_s: int) -> None:
+        """Rules of the log, or a simulation of the contract's. What is on its way may change the answer: ask twice."""
+        try:
+            self._check_once(signed, now_s)
+        except RefusedError:
+            if not self._settle():
+                raise
+            self._check_once(signed, now_s)
+
+    def _check_once(self, signed: SignedStatement, now_s: int) -> None:
+        statement = signed.statement
+        check_rules(self._parts.directory, statement, now_s)
+        if statement.type.function is not None:
+            executable = ExecutableStatement(statement, signed.signer, signed.signature, signed.cosignature)
+            call = encode_statement(self._parts.deployment.contracts, executable)
+            self._parts.edge.simulate(call, self._parts.relay.address)
+
+    def _claim_names(self, statement: Statement, digest: Bytes32) -> None:
+        """Give a participant its handle and a dataset its slug, when they were prepared here."""
+        draft = self._parts.store.drafts.find(digest)
+        notes = {} if draft is None or draft.notes is None else draft.notes
+        handle, slug = notes.get("handle"), notes.get("slug")
+        if isinstance(handle, str):
+            self._parts.store.names.claim_handle(statement.participant, handle)
+        salt = statement.message.get("datasetSalt")
+        if isinstance(slug, str) and isinstance(salt, Bytes32):
+            dataset = compute_dataset_id(statement.participant, salt)
+            self._parts.store.names.claim_slug(statement.participant, slug, dataset, salt)
+
+
+def _check_deadline(statement: Statement, now_s: int) -> None:
+    if statement.deadline < now_s:
+        raise RefusedError(
+            "the statement's deadline has passed: prepare and sign it again",
+            code="deadline-passed",
+            facts={"deadline": statement.deadline, "now": now_s},
+        )
+    if statement.deadline > now_s + _MOST_AHEAD_S:
+        raise MalformedError("a deadline lies at most 31 days ahead")

@@ -1,0 +1,78 @@
+"""The publisher: records the log's checkpoints on chain, each consistent with the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ledger.chain import Call, Commitment, encode_publish
+from ledger.errors import RefusedError
+from ledger.exchange.parts import Parts
+from ledger.exchange.submitter import Submitter
+from ledger.log import Checkpoint
+from ledger.merkle import EMPTY_ROOT
+from ledger.types import Bytes32
+
+__all__ = ["Publisher"]
+
+
+class Publisher:
+    """Publishes when enough entries or enough time have gathered; one checkpoint is in flight at a time."""
+
+    def __init__(self, parts: Parts, submitter: Submitter, on_enqueued: Callable[[], None]) -> None:
+        self._parts = parts
+        self._submitter = submitter
+        self._on_enqueued = on_enqueued
+
+    def check_log(self) -> None:
+        """Check that the log holds what is on chain for it, before the first append. Raises: FatalError."""
+        last = self._parts.store.chain.last_checkpoint(self._parts.log)
+        if last is not None:
+            self._parts.sequencer.check_anchored(last.size, last.root)
+
+    def step(self) -> bool:
+        """Publish a checkpoint when one is due; whether one was."""
+        checkpoint = self._parts.sequencer.checkpoint
+        previous = self._previous()
+        if previous is None or checkpoint.size <= previous.size or not self._is_due(checkpoint.size - previous.size):
+            return False
+        subject = f"checkpoint:{self._parts.log}:{checkpoint.size}"
+        if self._is_in_flight():
+            return False
+        call = self._encode(previous, checkpoint)
+        try:
+            self._parts.edge.simulate(call, self._parts.relay.address)
+        except RefusedError as error:
+            if error.code == "checkpoint-log-not-current":
+                return False  # the index is behind the chain
+            raise
+        self._submitter.enqueue(subject, call)
+        self._on_enqueued()
+        return True
+
+    def _previous(self) -> Commitment | None:
+        """The last checkpoint on chain; None while the log is not open there."""
+        chain, log = self._parts.store.chain, self._parts.log
+        last = chain.last_checkpoint(log)
+        if last is not None:
+            return Commitment(last.size, last.root, int(last.time.timestamp()))
+        opened = chain.find_log(log)
+        if opened is None or opened.closed:
+            return None
+        return Commitment(0, Bytes32(EMPTY_ROOT), int(opened.opened_at.timestamp()))
+
+    def _is_due(self, entries: int) -> bool:
+        settings = self._parts.settings
+        oldest = self._parts.store.statements.oldest_unanchored(self._parts.log)
+        waited_s = 0.0 if oldest is None else (self._parts.now() - oldest).total_seconds()
+        return entries >= settings.publish_after_entries or waited_s >= settings.publish_after_s
+
+    def _is_in_flight(self) -> bool:
+        rows = self._parts.store.outbox.in_flight(self._parts.relay.address)
+        return any(row.subject.startswith("checkpoint:") for row in rows)
+
+    def _encode(self, previous: Commitment, checkpoint: Checkpoint) -> Call:
+        reader = self._parts.sequencer.reader
+        proof = reader.prove_consistency(previous.size, checkpoint.size) if previous.size else []
+        hashes = [Bytes32(each) for each in proof]
+        contracts = self._parts.deployment.contracts
+        return encode_publish(contracts, self._parts.log, previous, checkpoint.size, Bytes32(checkpoint.root), hashes)

@@ -1,0 +1,91 @@
+"""Whose signature a statement needs, and whether it has it, as of what is indexed."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from ledger.chain import ChainEdge, Signer
+from ledger.errors import MalformedError, RefusedError, VerificationError
+from ledger.exchange.directory import Directory
+from ledger.statements import Domains, Statement, verify_signature
+from ledger.statements.eip712 import compute_struct_hash
+from ledger.surface.outcomes import SignedStatement
+from ledger.types import Address, Bytes32
+
+__all__ = ["check_signatures", "check_standing", "sign_statement"]
+
+_BY_SUSPENDED: Final = frozenset({"AccessRevocation", "KeyRevocation"})
+_BY_STRANGER: Final = frozenset({"ParticipantApplication"})
+_MAX_CONTRACT_SIGNATURE_BYTES: Final = 4096
+
+
+def sign_statement(signer: Signer, statement: Statement, domains: Domains) -> bytes:
+    """Sign a statement: the signer hashes 0x1901 || domain || struct itself. Raises: UnavailableError."""
+    struct_hash = compute_struct_hash(statement.type, statement.message)
+    return signer.sign(b"\x19\x01" + domains.of(statement.type).separator + struct_hash)
+
+
+def check_standing(directory: Directory, statement: Statement) -> None:
+    """Check that the participant may act at all. Raises: RefusedError: code ``participant-...``."""
+    kind, status = statement.type.name, directory.status_of(statement.participant)
+    if kind in _BY_STRANGER or status == "active" or (status == "suspended" and kind in _BY_SUSPENDED):
+        return
+    if kind == "ControlKeyClaim" and status == "suspended":
+        return
+    told = {None: "not-admitted", "applied": "not-admitted"}.get(status, status)
+    raise RefusedError(
+        f"the participant {statement.participant} is {str(told).replace('-', ' ')}: it can not state a {kind} now",
+        code=f"participant-{told}",
+        facts={"participant": str(statement.participant)},
+    )
+
+
+def check_signatures(directory: Directory, edge: ChainEdge, signed: SignedStatement, digest: Bytes32) -> None:
+    """Check signature and co-signature, and that they are of the keys that the type asks for.
+
+    A contract's signature (ERC-1271) is left to the contract that executes the statement.
+
+    Raises:
+        MalformedError: a signature is not canonical, or a co-signature is missing or surplus.
+        VerificationError: a signature of another key.
+        RefusedError: the key is not the participant's, or not any more (``key-not-active``, ``not-control-key``).
+    """
+    statement = signed.statement
+    try:
+        verify_signature(digest, signed.signature, signed.signer)
+    except (MalformedError, VerificationError):
+        if not _may_be_contract(edge, signed):
+            raise
+    _check_role(directory, signed)
+    cosigner = statement.type.cosigned_by
+    if (cosigner is None) != (signed.cosignature is None):
+        rule = "takes no co-signature" if cosigner is None else f"needs the co-signature of its {cosigner}"
+        raise MalformedError(f"a {statement.type.name} {rule}")
+    if cosigner is not None and signed.cosignature is not None:
+        verify_signature(digest, signed.cosignature, cast("Address", statement.message[cosigner]))
+
+
+def _may_be_contract(edge: ChainEdge, signed: SignedStatement) -> bool:
+    if signed.statement.type.function is None or len(signed.signature) > _MAX_CONTRACT_SIGNATURE_BYTES:
+        return False
+    return bool(edge.code(signed.signer))
+
+
+def _check_role(directory: Directory, signed: SignedStatement) -> None:
+    statement = signed.statement
+    if statement.type.signed_by == "signing":
+        if signed.signer not in directory.signing_keys_of(statement.participant):
+            raise RefusedError(
+                f"{signed.signer} is not an active signing key of {statement.participant}",
+                code="key-not-active",
+                facts={"participant": str(statement.participant), "signer": str(signed.signer)},
+            )
+        return
+    claimed = {"ParticipantApplication": "controlKey", "ControlKeyClaim": "newKey"}.get(statement.type.name)
+    expected = statement.message[claimed] if claimed else directory.control_key_of(statement.participant)
+    if signed.signer != expected:
+        raise RefusedError(
+            f"{signed.signer} is not the control key of {statement.participant}",
+            code="not-control-key",
+            facts={"expected": str(expected), "signer": str(signed.signer)},
+        )

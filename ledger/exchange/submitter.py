@@ -1,0 +1,206 @@
+"""The submitter: brings accepted statements to their contracts, whatever dies when.
+
+Of each statement: simulate, then in one SQL transaction nonce, signed bytes and hash, and only then send. What is
+stored is sent again until its outcome is final; repeats are no-ops on chain, so that somebody else's relaying of the
+same statement does no harm. A statement is refused when its simulation is while nothing is in flight before it, or
+when its transaction reverted in a final block.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from ledger.canonical import JsonValue
+from ledger.chain import Call, Receipt, Refusal, RefusalKind, encode_statement
+from ledger.chain import SignedStatement as ExecutableStatement
+from ledger.chain import SignedTransaction as ChainTransaction
+from ledger.errors import FatalError, RefusedError, UnavailableError
+from ledger.exchange.parts import Parts
+from ledger.exchange.reporting import refusal_json
+from ledger.statements import Statement
+from ledger.store.rows import OutboxRow, OutboxState, SignedTransaction, StatementRow
+from ledger.types import Bytes32
+
+__all__ = ["Submitter"]
+
+_MOST_IN_FLIGHT: Final = 64
+_RESEND_AFTER: Final = timedelta(seconds=5)
+_LOOK_AGAIN_S: Final = 0.01
+_logger = logging.getLogger(__name__)
+
+
+class Submitter:
+    """Works off what was accepted; `step` is called by its worker alone."""
+
+    def __init__(self, parts: Parts, on_sent: Callable[[], None]) -> None:
+        self._parts = parts
+        self._on_sent = on_sent
+
+    def step(self) -> bool:
+        """Follow what is in flight, submit what is new, send; whether anything moved."""
+        moved = self._follow()
+        moved = self._enqueue_new() or moved
+        return self._send() or moved
+
+    def settle(self, timeout_s: float = 5.0) -> bool:
+        """Wait until nothing is on its way and all is indexed; False when there was nothing to wait for."""
+        if not self._is_busy():
+            return False
+        end = time.monotonic() + timeout_s
+        while self._is_busy() and time.monotonic() < end:
+            self._on_sent()
+            time.sleep(_LOOK_AGAIN_S)
+        return True
+
+    def _is_busy(self) -> bool:
+        store = self._parts.store
+        if store.outbox.depth() or store.statements.list_submittable(1):
+            return True
+        cursor = store.projections.cursor()
+        return cursor is None or cursor.block < self._parts.edge.head().number
+
+    def enqueue(self, subject: str, call: Call) -> OutboxRow | None:
+        """Give a call that is no statement's a nonce and store it signed; None when its subject was there."""
+        rows = self._store_signed([(subject, call)])
+        return rows[0] if rows else None
+
+    def _store_signed(self, calls: Sequence[tuple[str, Call]]) -> tuple[OutboxRow, ...]:
+        parts = self._parts
+        items = [(subject, self._signing(call)) for subject, call in calls]
+        chain_nonce = parts.edge.nonce(parts.relay.address)
+        return parts.store.outbox.enqueue(parts.relay.address, chain_nonce, items, parts.now())
+
+    def _signing(self, call: Call) -> Callable[[int], SignedTransaction]:
+        def sign(nonce: int) -> SignedTransaction:
+            signed = self._parts.edge.sign_transaction(self._parts.relay, call, nonce)
+            return SignedTransaction(signed.raw, signed.hash)
+
+        return sign
+
+    # New statements
+
+    def _enqueue_new(self) -> bool:
+        in_flight = len(self._parts.store.outbox.in_flight(self._parts.relay.address))
+        rows = self._parts.store.statements.list_submittable(_MOST_IN_FLIGHT)
+        ready: list[tuple[str, Call]] = []
+        refused = 0
+        for row in rows[: max(0, _MOST_IN_FLIGHT - in_flight)]:
+            call = encode_statement(self._parts.deployment.contracts, _executable(row))
+            try:
+                has_effect = self._simulate(call)
+            except RefusedError as refusal:
+                if in_flight or ready:
+                    break  # what is in flight may be what it waits for
+                self._refuse(row, refusal)
+                refused += 1
+                continue
+            if has_effect:
+                ready.append((str(row.digest), call))
+        if ready:
+            self._store_signed(ready)
+        return bool(ready or refused)
+
+    def _simulate(self, call: Call) -> bool:
+        """Whether it would change anything: a repeat answers false."""
+        result = self._parts.edge.simulate(call, self._parts.relay.address)
+        return any(result)
+
+    def _refuse(self, row: StatementRow, refusal: RefusedError) -> None:
+        if self._parts.store.chain.find_effect(row.digest) is None:
+            _logger.info("the contract refuses %s %s: %s", row.type, row.digest, refusal.code)
+            self._parts.store.statements.refuse(row.digest, _dump_refusal(refusal))
+
+    # Sending
+
+    def _send(self) -> bool:
+        parts, now = self._parts, self._parts.now()
+        rows = parts.store.outbox.take(parts.relay.address, limit=_MOST_IN_FLIGHT, resend_before=now - _RESEND_AFTER)
+        if not rows:
+            return False
+        answers = parts.edge.send([ChainTransaction(row.relay, row.nonce, row.raw, row.hash) for row in rows])
+        sent = [row.subject for row, answer in zip(rows, answers, strict=True) if _is_sent(answer)]
+        parts.store.outbox.mark_sent(sent, now)
+        for row, answer in zip(rows, answers, strict=True):
+            if answer is not None and not answer.kind.is_sent:
+                self._judge(row, answer)
+        self._on_sent()
+        return True
+
+    def _judge(self, row: OutboxRow, refusal: Refusal) -> None:
+        if refusal.kind in {RefusalKind.NONCE_TOO_LOW, RefusalKind.REPLACEMENT_UNDERPRICED}:
+            if self._parts.edge.is_transaction_known(row.hash):
+                self._parts.store.outbox.mark_sent([row.subject], self._parts.now())
+                return
+            raise FatalError(
+                f"nonce {row.nonce} of the relay account {row.relay} was spent by a transaction that is not ours: "
+                "stop whoever else uses this key, and restart"
+            )
+        if refusal.kind.is_certain:
+            noop = self._parts.edge.sign_noop(self._parts.relay, row.nonce)
+            self._parts.store.outbox.refuse_and_fill(
+                row.subject,
+                refusal_json(f"transaction-{refusal.kind.value}", refusal.message, {"code": refusal.code}),
+                SignedTransaction(noop.raw, noop.hash),
+                self._parts.now(),
+            )
+            return
+        advice = "an operator must act" if refusal.kind.needs_operator else "it is sent again"
+        raise UnavailableError(f"the node does not take a transaction ({refusal.message}): {advice}", retry_after_s=1.0)
+
+    # Following
+
+    def _follow(self) -> bool:
+        outbox = self._parts.store.outbox
+        rows = [row for row in outbox.in_flight(self._parts.relay.address) if row.state is not OutboxState.PENDING]
+        if not rows:
+            return False
+        final = self._parts.edge.final_head().number
+        receipts = self._parts.edge.receipts([row.hash for row in rows])
+        moves = [self._settle_row(row, receipt, final) for row, receipt in zip(rows, receipts, strict=True)]
+        return any(moves)
+
+    def _settle_row(self, row: OutboxRow, receipt: Receipt | None, final: int) -> bool:
+        outbox, now = self._parts.store.outbox, self._parts.now()
+        if receipt is None:
+            if row.state is OutboxState.INCLUDED:  # the head went back
+                outbox.put_back([row.subject], now)
+                return True
+            return False
+        if receipt.block_number > final:
+            if row.block == receipt.block_number:
+                return False
+            outbox.mark_included(row.subject, receipt.block_number, now)
+        elif row.noop:
+            outbox.mark_failed(row.subject, row.outcome or refusal_json("transaction-invalid", "refused", {}), now)
+        elif receipt.is_successful:
+            outbox.mark_done(row.subject, now, block=receipt.block_number)
+        else:
+            outbox.mark_failed(row.subject, self._explain(row), now)
+        return True
+
+    def _explain(self, row: OutboxRow) -> dict[str, JsonValue]:
+        """Why a transaction reverted: what its simulation says now."""
+        statement = self._parts.store.statements.find(Bytes32.parse(row.subject)) if row.subject[:2] == "0x" else None
+        if statement is not None:
+            try:
+                self._simulate(encode_statement(self._parts.deployment.contracts, _executable(statement)))
+            except RefusedError as refusal:
+                return _dump_refusal(refusal)
+        return refusal_json("transaction-reverted", "the transaction was mined and reverted", {"hash": row.hash})
+
+
+def _executable(row: StatementRow) -> ExecutableStatement:
+    statement = Statement.parse(row.type, dict(row.message))
+    return ExecutableStatement(statement, row.signer, row.signature, row.cosignature)
+
+
+def _is_sent(answer: Refusal | None) -> bool:
+    return answer is None or answer.kind.is_sent
+
+
+def _dump_refusal(refusal: RefusedError) -> dict[str, JsonValue]:
+    return refusal_json(refusal.code, str(refusal), refusal.facts)

@@ -1,0 +1,83 @@
+"""A background worker: steps until it is told to stop, says what keeps it, retries what may pass."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from ledger.errors import FatalError, LedgerError, UnavailableError
+
+__all__ = ["Worker"]
+
+_FIRST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 10.0
+_logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """Calls ``step`` again and again in its own thread; ``step`` says whether it found something to do."""
+
+    def __init__(self, name: str, step: Callable[[], bool], *, poll_s: float) -> None:
+        self.name = name
+        self._step = step
+        self._poll_s = poll_s
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._failure: str | None = None
+        self._thread = threading.Thread(target=self._run, name=f"concord-{name}", daemon=True)
+
+    @property
+    def failure(self) -> str | None:
+        """What keeps it from its work; None when all is well."""
+        if self._failure is None and not self._thread.is_alive() and not self._stopping.is_set():
+            return "it does not run"
+        return self._failure
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Tell it that there is something to do."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Let it finish its step and wait for it."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                busy = self._step()
+            except FatalError as error:
+                self._fail(error, "stops for good")
+                return
+            except LedgerError as error:
+                failures += 1
+                self._fail(error, "tries again")
+                self._wake.wait(_pause(error, failures))
+                continue
+            except BaseException as error:
+                self._failure = f"it broke: {type(error).__name__}"
+                _logger.exception("worker %s broke", self.name)
+                return
+            failures, self._failure = 0, None
+            if not busy:
+                self._wake.wait(self._poll_s)
+
+    def _fail(self, error: LedgerError, consequence: str) -> None:
+        if self._failure != str(error):
+            _logger.warning("worker %s %s: %s", self.name, consequence, error)
+        self._failure = str(error)
+
+
+def _pause(error: LedgerError, failures: int) -> float:
+    asked = error.retry_after_s if isinstance(error, UnavailableError) else None
+    return min(asked or _FIRST_PAUSE_S * 2 ** min(failures, 10), _LONGEST_PAUSE_S)
