@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from api.bodies import BodyTooLargeError
+from ledger.content.store import StoredContentError
 from ledger.errors import (
     ConflictError,
     FatalError,
@@ -35,6 +36,7 @@ _TABLE: Final[tuple[tuple[type[LedgerError], int, str], ...]] = (
     (ConflictError, 409, "Does not fit the present state"),
     (NotFoundError, 404, "Not found"),
     (MalformedError, 422, "Malformed"),
+    (StoredContentError, 500, "The stored copy is damaged"),
     (VerificationError, 422, "Verification failed"),
     (UnavailableError, 503, "Come back later"),
     (FatalError, 500, "Stopped: a person must look"),
@@ -46,6 +48,7 @@ _CODES: Final[Mapping[type[LedgerError], str]] = {
     VerificationError: "verification-failed",
     UnavailableError: "unavailable",
     FatalError: "fatal",
+    StoredContentError: "stored-content-damaged",
     BodyTooLargeError: "too-large",
 }
 _HTTP_CODES: Final = {404: "not-found", 405: "method-not-allowed"}

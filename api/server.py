@@ -1,0 +1,54 @@
+"""The service as a process: one listening socket, one gateway, a clean end."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import uvicorn
+
+from api.app import create_app
+from ledger.errors import UnavailableError
+from ledger.exchange import Gateway, GatewaySettings
+
+__all__ = ["listen", "serve"]
+
+_GRACE_S: Final = 10
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 lets the system choose.
+
+    Raises:
+        UnavailableError: the port is in use, or the address is not this machine's.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, protocol)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+        listening.listen(256)
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise UnavailableError(
+                f"port {port} on {host} is in use: stop what listens there, or give another --port"
+            ) from error
+        raise UnavailableError(f"can not listen on {host} port {port}: {error.strerror}") from error
+    return listening
+
+
+def serve(settings: GatewaySettings, listening: socket.socket, on_open: Callable[[Gateway], None]) -> None:
+    """Run until SIGINT or SIGTERM; requests under way get 10 seconds to end. Raises: LedgerError: it can not open."""
+    gateway = Gateway.open(settings)
+    on_open(gateway)
+    config = uvicorn.Config(
+        create_app(gateway),
+        timeout_graceful_shutdown=_GRACE_S,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+    )
+    uvicorn.Server(config).run(sockets=[listening])

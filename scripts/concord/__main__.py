@@ -1,0 +1,5 @@
+"""`python -m scripts.concord`."""
+
+from scripts.concord import main
+
+main()

@@ -1,0 +1,226 @@
+"""`concord dataset`: register a folder, find, download."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from ledger.canonical import JsonValue
+from ledger.client import datasets as flows
+from ledger.client.flow import ByteProgress
+from ledger.content import Progress as ScanProgress
+from ledger.content import ScannedContent, scan_folder
+from ledger.errors import MalformedError, NotFoundError
+from scripts.concord.context import Context, context_of
+from scripts.concord.statements import fetch_evidence
+from scripts.concord.writing import KeyOption, Until, WaitOption, conclude, digest_of
+
+app = typer.Typer(help="Datasets: registered, versioned, delivered.", no_args_is_help=True)
+
+DatasetName = Annotated[str, typer.Argument(metavar="PROVIDER/SLUG", help="Its name or id.")]
+_DEFAULTS: Final[dict[str, JsonValue]] = {
+    "description": "", "licence": "LicenseRef-unspecified", "contact": "", "keywords": [],
+}  # fmt: skip
+
+
+@contextmanager
+def _bar(context: Context, what: str, total: int) -> Iterator[ByteProgress | None]:
+    """A progress bar where a person watches."""
+    if not context.has_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda size: progress.advance(task, size)
+
+
+def _scan(context: Context, folder: Path) -> ScannedContent:
+    with _bar(context, "hashing", 0) as advance:
+        if advance is None:
+            return scan_folder(folder)
+        seen = 0
+
+        def report(progress: ScanProgress) -> None:
+            nonlocal seen
+            advance(progress.bytes_done - seen)
+            seen = progress.bytes_done
+
+        return scan_folder(folder, progress=report)
+
+
+@app.command()
+def register(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A folder, or one file.", exists=True)],
+    name: DatasetName,
+    metadata: Annotated[Path | None, typer.Option(help="JSON file: title, description, ...", dir_okay=False)] = None,
+    title: Annotated[str | None, typer.Option(help="Without: as before, or the slug.")] = None,
+    description: Annotated[str | None, typer.Option()] = None,
+    licence: Annotated[str | None, typer.Option(help="SPDX identifier or URL.")] = None,
+    contact: Annotated[str | None, typer.Option()] = None,
+    keyword: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
+    parent: Annotated[
+        list[str] | None, typer.Option(help="provider/slug@version it is derived from; repeatable.")
+    ] = None,
+    if_changed: Annotated[bool, typer.Option("--if-changed", help="Do nothing when the content is as before.")] = False,
+    expect: Annotated[int | None, typer.Option(min=1, help="Refuse unless this is the next version.")] = None,
+    evidence: Annotated[Path | None, typer.Option(help="Write the version's evidence here.", dir_okay=False)] = None,
+    policy: Annotated[Path | None, typer.Option(help="The policy that the evidence is for.", dir_okay=False)] = None,
+    key: KeyOption = None,
+    wait: WaitOption = Until.ACCEPTED,
+) -> None:
+    """Register a folder as the next version of a dataset, and upload its bytes."""
+    given = context_of(context)
+    provider, slash, slug = name.partition("/")
+    if not slash or "@" in slug:
+        raise MalformedError("name the dataset as provider/slug, for instance utility/power")
+    scanned = _scan(given, folder)
+    chosen: dict[str, JsonValue] = {"title": title, "description": description, "licence": licence, "contact": contact}
+    chosen["keywords"] = list(keyword) if keyword else None
+    with _bar(given, "uploading", scanned.manifest.size_bytes) as progress:
+        flow = flows.register(
+            folder,
+            scanned,
+            provider,
+            slug,
+            _metadata(given, name, metadata, chosen),
+            given.identity(key),
+            parents=parent or [],
+            if_changed=if_changed,
+            expected_version=expect,
+            progress=progress,
+        )
+        done = given.run(flow)
+    if done.outcome is None:
+        given.show(
+            {"state": "unchanged", "version": done.version, "digest": str(done.digest)},
+            f"unchanged: version {done.version}",
+        )
+    else:
+        conclude(given, done.outcome, wait, f"registered {name}@{done.version}")
+    if evidence is not None:
+        evidence.write_bytes(fetch_evidence(given, str(done.digest), policy))
+
+
+def _metadata(context: Context, name: str, file: Path | None, chosen: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """What the options say, else the file, else the version before, else defaults."""
+    before = {**_DEFAULTS, "title": name.partition("/")[2], **_earlier(context, name)}
+    if file is not None:
+        try:
+            document = json.loads(file.read_bytes())
+        except ValueError as error:
+            raise MalformedError(f"{file} is not JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise MalformedError(f"{file} is not a JSON object")
+        before |= document
+    return before | {word: value for word, value in chosen.items() if value is not None}
+
+
+def _earlier(context: Context, name: str) -> dict[str, JsonValue]:
+    try:
+        dataset = context.run(flows.show(name))
+        latest = context.run(flows.version(name, dataset.latest_version))
+    except NotFoundError:
+        return {}
+    if not isinstance(latest.metadata, dict):
+        return {}
+    return {word: value for word, value in latest.metadata.items() if word not in ("provider", "slug")}
+
+
+@app.command("list")
+def list_datasets(
+    context: typer.Context,
+    role: Annotated[str | None, typer.Option(help="provider or consumer")] = None,
+    provider: Annotated[str | None, typer.Option(help="handle or id")] = None,
+    status: Annotated[str | None, typer.Option("--state", help="active or retired")] = None,
+    text: Annotated[str | None, typer.Option(help="in slug, title, description, keywords")] = None,
+) -> None:
+    """Search the datasets."""
+    given = context_of(context)
+    found = given.run(flows.list_all(role=role, provider=provider, status=status, text=text))
+    columns = {
+        "provider_handle": "PROVIDER", "slug": "SLUG", "latest_version": "VERSION", "title": "TITLE",
+        "state": "STATE", "updated_at": "UPDATED",
+    }  # fmt: skip
+    given.show_list(found, columns)
+
+
+def _split(context: Context, name: str) -> tuple[str, int]:
+    dataset, _, number = name.partition("@")
+    if number:
+        if not number.isdecimal() or int(number) < 1:
+            raise MalformedError("a version is a number from 1: utility/power@2")
+        return dataset, int(number)
+    return dataset, context.run(flows.show(dataset)).latest_version
+
+
+@app.command()
+def show(context: typer.Context, name: DatasetName) -> None:
+    """Show a dataset, or with @N one version."""
+    given = context_of(context)
+    if "@" in name:
+        given.show(given.run(flows.version(*_split(given, name))))
+    else:
+        given.show(given.run(flows.show(name)))
+
+
+@app.command()
+def versions(context: typer.Context, name: DatasetName) -> None:
+    """List its versions."""
+    given = context_of(context)
+    columns = {
+        "version": "VERSION", "file_count": "FILES", "size_bytes": "BYTES", "in_force": "IN FORCE",
+        "registered_at": "REGISTERED", "registration": "REGISTRATION",
+    }  # fmt: skip
+    given.show_list(given.run(flows.versions(name)), columns)
+
+
+@app.command()
+def lineage(context: typer.Context, name: DatasetName) -> None:
+    """Show what it is derived from."""
+    given = context_of(context)
+    tree = given.run(flows.lineage(*_split(given, name)))
+    lines: list[str] = []
+    level = [(tree, 0)]
+    while level:
+        view, depth = level.pop()
+        lines.append(f"{'  ' * depth}{view.name or view.dataset}@{view.version}  {view.registration}")
+        level.extend((parent, depth + 1) for parent in reversed(view.parents))
+    given.show(tree, "\n".join(lines))
+
+
+@app.command()
+def get(
+    context: typer.Context,
+    name: DatasetName,
+    folder: Annotated[Path, typer.Argument(help="Where to put the files.", file_okay=False)],
+    grant: Annotated[str | None, typer.Option(help="Digest of the grant; without: any that permits.")] = None,
+) -> None:
+    """Download a version and check every byte against what was registered."""
+    given = context_of(context)
+    dataset, number = _split(given, name)
+    size = given.run(flows.version(dataset, number)).size_bytes
+    with _bar(given, "downloading", size) as progress:
+        flow = flows.download(
+            dataset, number, folder, grant=None if grant is None else digest_of(grant), progress=progress
+        )
+        manifest = given.run(flow)
+    given.show(
+        {"folder": str(folder), "files": len(manifest.files), "size_bytes": manifest.size_bytes, "version": number},
+        f"{name}: {len(manifest.files)} files, {manifest.size_bytes} bytes, all as registered, in {folder}",
+    )
+
+
+@app.command()
+def retire(context: typer.Context, name: DatasetName, key: KeyOption = None, wait: WaitOption = Until.FINAL) -> None:
+    """No further versions; its grants end."""
+    given = context_of(context)
+    conclude(given, given.run(flows.retire(name, given.identity(key))), wait, f"retired {name}")

@@ -1,0 +1,107 @@
+"""`concord init` and `concord serve`: a consortium founded, a gateway run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+import typer
+
+from ledger.errors import MalformedError
+from ledger.types import Address
+from scripts.concord.context import context_of, read_passphrase
+
+__all__ = ["init", "serve"]
+
+HomeOption = Annotated[
+    Path, typer.Option(envvar="CONCORD_HOME", help="The gateway's folder.", file_okay=False, show_default=True)
+]
+_HOME = Path(platformdirs.user_data_dir("concord"))
+
+
+def init(
+    context: typer.Context,
+    home: HomeOption = _HOME,
+    governor: Annotated[
+        list[str] | None,
+        typer.Option(help="handle=Name of a founding governor; repeatable; the first runs this gateway."),
+    ] = None,
+    threshold: Annotated[int, typer.Option(min=1, help="Votes that a decision needs.")] = 1,
+    origin: Annotated[str, typer.Option(help="The log's name, for instance log.example.org/concord.")] = "concord/log",
+    owners: Annotated[
+        Path | None, typer.Option(help="Where the governors' own key files are written.", file_okay=False)
+    ] = None,
+    relay_account: Annotated[
+        list[str] | None, typer.Option(help="Address that may send transactions by itself; repeatable.")
+    ] = None,
+) -> None:
+    """Found a consortium: draws its chain id, deploys the contracts, opens the log; prints each API key once."""
+    from ledger.exchange import Founder, FoundingPlan, found  # noqa: PLC0415 - loads the EVM
+
+    given = context_of(context)
+    plan = FoundingPlan(
+        founders=tuple(Founder(_profile(text)) for text in governor or ["operator=Operator"]),
+        threshold=threshold,
+        origin=origin,
+        passphrase=read_passphrase("the gateway's keystore"),
+        owners_folder=owners,
+        relay_accounts=tuple(Address.parse(text.lower()) for text in relay_account or []),
+    )
+    founded = found(home, plan, on_step=lambda step: typer.echo(f"  {step}", err=True))
+    answer = {
+        "home": str(home),
+        "chain_id": str(founded.chain_id),
+        "contracts": {name: str(address) for name, address in founded.contracts.items()},
+        "participants": {handle: str(each) for handle, each in founded.participants.items()},
+        "log": str(founded.log),
+        "api_keys": dict(founded.api_keys),
+        "key_files": {name: str(path) for name, path in founded.key_files.items()},
+    }
+    keys = "\n".join(f"  {handle}: {token}" for handle, token in founded.api_keys.items())
+    files = "\n".join(f"  {name}: {path}" for name, path in founded.key_files.items())
+    given.show(
+        answer,
+        f"consortium founded in {home}, chain {founded.chain_id}\n"
+        f"API keys, shown this once:\n{keys}\n"
+        f"key files of the governors, to be taken away by their owners:\n{files}\n"
+        "next: concord serve",
+    )
+
+
+def _profile(text: str) -> dict[str, str]:
+    handle, separator, name = text.partition("=")
+    if not separator or not name:
+        raise MalformedError(f"--governor takes handle=Name, not {text!r}")
+    return {"handle": handle, "name": name}
+
+
+def serve(
+    context: typer.Context,
+    home: HomeOption = _HOME,
+    host: Annotated[str, typer.Option(envvar="CONCORD_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="CONCORD_PORT", min=0, max=65535, help="Port; 0: the system chooses.")
+    ] = 8080,
+) -> None:
+    """Run the gateway of a home folder until Ctrl-C."""
+    from pydantic import SecretStr  # noqa: PLC0415 - as below
+
+    from api.config import ServiceConfig  # noqa: PLC0415 - loads the service
+    from api.server import listen  # noqa: PLC0415 - loads the service
+    from api.server import serve as run
+
+    given = context_of(context)
+    config = ServiceConfig(home=home, passphrase=SecretStr(read_passphrase("the gateway's keystore")))
+    listening = listen(host, port)
+    url = f"http://{host}:{listening.getsockname()[1]}"
+    run(
+        config.gateway_settings(),
+        listening,
+        lambda gateway: given.show(
+            {"url": url, "docs": f"{url}/docs", "block": gateway.health().head},
+            f"serving at {url}  (every route: {url}/docs)",
+        ),
+    )
+    print("stopped", file=sys.stderr)

@@ -1,0 +1,43 @@
+"""`concord key`: key files on this machine; and shell completion."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer._completion_shared import get_completion_script
+
+from ledger.statements import address_of, generate_private_key
+from scripts.concord.context import context_of, load_key, read_passphrase
+
+app = typer.Typer(help="Encrypted key files on this machine (Ethereum's version 3 format).", no_args_is_help=True)
+
+
+@app.command()
+def new(context: typer.Context, file: Annotated[Path, typer.Argument(help="Where to write it.")]) -> None:
+    """Draw a key and write it, encrypted with a passphrase."""
+    from ledger.exchange.keystore import write_key_file  # noqa: PLC0415 - the key library takes half a second to load
+
+    private_key = generate_private_key()
+    write_key_file(file, private_key, read_passphrase(f"the new key {file.name}"))
+    address = str(address_of(private_key))
+    context_of(context).show(
+        {"address": address, "file": str(file)}, f"key {address} written to {file}: keep a copy of file and passphrase"
+    )
+
+
+@app.command()
+def show(context: typer.Context, file: Annotated[Path, typer.Argument(help="A key file.", dir_okay=False)]) -> None:
+    """Open a key file and show its address."""
+    address = str(load_key(file).address)
+    context_of(context).show({"address": address, "file": str(file)}, address)
+
+
+def completion(
+    shell: Annotated[str | None, typer.Argument(help="bash, zsh or fish; without: your own")] = None,
+) -> None:
+    """Print the completion script: eval "$(concord completion bash)"."""
+    chosen = shell or Path(os.environ.get("SHELL", "bash")).name
+    typer.echo(get_completion_script(prog_name="concord", complete_var="_CONCORD_COMPLETE", shell=chosen))

@@ -1,0 +1,100 @@
+"""`concord participant`: who belongs, and by which keys it speaks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ledger.client import participants as flows
+from ledger.client import statements
+from ledger.errors import MalformedError
+from ledger.types import Address
+from scripts.concord.context import context_of, load_key
+from scripts.concord.writing import KeyOption, Until, WaitOption, conclude
+
+app = typer.Typer(help="Participants, their profiles and keys.", no_args_is_help=True)
+
+ControlKey = Annotated[Path, typer.Option("--control-key", help="The participant's control key file.", dir_okay=False)]
+
+
+@app.command("list")
+def list_participants(
+    context: typer.Context,
+    status: Annotated[str | None, typer.Option("--state", help="applied, active, suspended or retired")] = None,
+    text: Annotated[str | None, typer.Option(help="part of the handle or name")] = None,
+) -> None:
+    """List members and applicants."""
+    given = context_of(context)
+    columns = {"handle": "HANDLE", "name": "NAME", "status": "STATE", "governor": "GOVERNOR", "id": "ID"}
+    given.show_list(given.run(flows.list_all(status=status, text=text)), columns)
+
+
+@app.command()
+def show(context: typer.Context, participant: str) -> None:
+    """Show one, by handle or id."""
+    given = context_of(context)
+    given.show(given.run(flows.show(participant)))
+
+
+@app.command()
+def keys(context: typer.Context, participant: str) -> None:
+    """List its keys, past and present."""
+    given = context_of(context)
+    columns = {
+        "key": "KEY", "role": "ROLE", "custody": "CUSTODY", "active_from": "FROM", "active_until": "UNTIL",
+    }  # fmt: skip
+    given.show_list(given.run(flows.keys(participant)), columns)
+
+
+@app.command("update-profile")
+def update_profile(
+    context: typer.Context,
+    profile: Annotated[Path, typer.Argument(help="JSON file with handle, name, endpoint, did, ...", dir_okay=False)],
+    key: KeyOption = None,
+    wait: WaitOption = Until.ACCEPTED,
+) -> None:
+    """State a new profile."""
+    given = context_of(context)
+    try:
+        document = json.loads(profile.read_bytes())
+    except ValueError as error:
+        raise MalformedError(f"{profile} is not JSON: {error}") from error
+    outcome = given.run(statements.state("ProfileUpdate", {"profile": document}, given.identity(key)))
+    conclude(given, outcome, wait, "profile updated")
+
+
+@app.command("add-key")
+def add_key(
+    context: typer.Context,
+    control_key: ControlKey,
+    new_key: Annotated[Path, typer.Option(help="The new signing key's file.", dir_okay=False)],
+    wait: WaitOption = Until.FINAL,
+) -> None:
+    """Add a signing key; the control key and the new key sign."""
+    given = context_of(context)
+    identity = given.require_identity(control_key, load_key(new_key))
+    conclude(given, given.run(flows.add_key(identity)), wait, "key added")
+
+
+@app.command("revoke-key")
+def revoke_key(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(help="The signing key's address.")],
+    control_key: ControlKey,
+    wait: WaitOption = Until.FINAL,
+) -> None:
+    """End a signing key, for ever."""
+    given = context_of(context)
+    flow = flows.revoke_key(Address.parse(address.lower()), given.require_identity(control_key))
+    conclude(given, given.run(flow), wait, "key revoked")
+
+
+@app.command()
+def retire(context: typer.Context, control_key: ControlKey, wait: WaitOption = Until.FINAL) -> None:
+    """Leave the consortium, for ever."""
+    given = context_of(context)
+    flow = statements.state("ParticipantRetirement", {}, given.require_identity(control_key))
+    conclude(given, given.run(flow), wait, "participant retired")
