@@ -202,7 +202,7 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         if (size == previous.size) revert CheckpointLogRootConflict(log, size, previous.root, root);
         if (previous.size == 0) {
             // Everything extends the empty tree.
-            if (proof.length != 0) revert Rfc6962.Rfc6962ProofLength(proof.length);
+            if (proof.length != 0) revert Rfc6962.Rfc6962ProofLength(0, proof.length);
         } else {
             Rfc6962.verifyConsistency(previous.size, size, proof, previous.root, root);
         }

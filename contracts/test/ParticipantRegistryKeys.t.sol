@@ -286,15 +286,6 @@ contract ParticipantRegistryKeysTest is Consortium {
         return abi.encodeWithSelector(IStatementExecutor.StatementExecutorSignatureInvalid.selector, digest, signer);
     }
 
-    function _taken(uint256 key, bytes32 holder) private pure returns (bytes memory) {
-        return
-            abi.encodeWithSelector(
-                IParticipantRegistry.ParticipantRegistryAddressTaken.selector,
-                vm.addr(key),
-                holder
-            );
-    }
-
     function _notActive(Member memory member, uint256 key) private pure returns (bytes memory) {
         return
             abi.encodeWithSelector(

@@ -12,7 +12,7 @@ library Rfc6962 {
     error Rfc6962SizesOutOfOrder(uint64 size1, uint64 size2);
 
     // The proof has surplus hashes, or some are missing.
-    error Rfc6962ProofLength(uint256 length);
+    error Rfc6962ProofLength(uint256 expected, uint256 length);
 
     error Rfc6962RootMismatch(bytes32 expected, bytes32 found);
 
@@ -32,7 +32,7 @@ library Rfc6962 {
     ) internal view {
         if (size == 0) revert Rfc6962SizeZero();
         if (index >= size) revert Rfc6962IndexOutOfRange(index, size);
-        bytes32 found = _foldInclusion(leaf, index, size, proof);
+        bytes32 found = _foldInclusion(leaf, index, size - 1, proof);
         if (found != root) revert Rfc6962RootMismatch(root, found);
     }
 
@@ -47,7 +47,7 @@ library Rfc6962 {
         if (size1 == 0) revert Rfc6962SizeZero();
         if (size1 > size2) revert Rfc6962SizesOutOfOrder(size1, size2);
         if (size1 == size2) {
-            if (proof.length != 0) revert Rfc6962ProofLength(proof.length);
+            if (proof.length != 0) revert Rfc6962ProofLength(0, proof.length);
             if (root1 != root2) revert Rfc6962RootMismatch(root1, root2);
             return;
         }
@@ -56,59 +56,87 @@ library Rfc6962 {
         if (found2 != root2) revert Rfc6962RootMismatch(root2, found2);
     }
 
-    // Section 2.1.3.2, steps 2 to 4: `fn` is the node's place on its level, `sn` that of the level's last.
+    // Section 2.1.3.2, steps 2 to 4: `fn` is the node's place on its level, `sn` that of the level's last node. Where
+    // they meet, the node is the last one; from there on every set bit of its place is a left sibling.
     function _foldInclusion(
         bytes32 leaf,
-        uint64 index,
-        uint64 size,
+        uint256 fn,
+        uint256 sn,
         bytes32[] calldata proof
     ) private view returns (bytes32 r) {
-        (uint256 fn, uint256 sn) = (index, uint256(size) - 1);
+        uint256 used = 0;
         r = leaf;
-        for (uint256 i = 0; i < proof.length; ++i) {
-            if (sn == 0) revert Rfc6962ProofLength(proof.length);
-            if (fn & 1 == 1 || fn == sn) {
-                r = _nodeHash(proof[i], r);
-                // The last node of an odd level moves up as it is.
-                while (fn & 1 == 0 && fn != 0) (fn, sn) = (fn >> 1, sn >> 1);
-            } else {
-                r = _nodeHash(r, proof[i]);
-            }
-            (fn, sn) = (fn >> 1, sn >> 1);
+        for (; fn != sn; (fn, sn) = (fn >> 1, sn >> 1)) {
+            bytes32 p = _at(proof, used++);
+            r = fn & 1 == 1 ? _nodeHash(p, r) : _nodeHash(r, p);
         }
-        if (sn != 0) revert Rfc6962ProofLength(proof.length);
+        for (; fn != 0; fn &= fn - 1) r = _nodeHash(_at(proof, used++), r);
+        if (used != proof.length) revert Rfc6962ProofLength(used, proof.length);
     }
 
-    // Section 2.1.4.2, steps 1 to 6, for 0 < size1 < size2.
+    // Section 2.1.4.2, steps 1 to 6, for 0 < size1 < size2. In assembly, since a checkpoint pays for up to forty hashes.
     function _foldConsistency(
-        uint64 size1,
-        uint64 size2,
+        uint256 size1,
+        uint256 size2,
         bytes32[] calldata proof,
         bytes32 root1
     ) private view returns (bytes32 fr, bytes32 sr) {
-        uint256 next = 0;
-        if (size1 & (size1 - 1) == 0) {
-            // A complete first tree is a node of the second, so its root is not in the proof.
-            fr = root1;
-        } else {
-            if (proof.length == 0) revert Rfc6962ProofLength(0);
-            fr = proof[next++];
-        }
-        sr = fr;
-        (uint256 fn, uint256 sn) = (uint256(size1) - 1, uint256(size2) - 1);
+        (uint256 fn, uint256 sn, uint256 used) = (size1 - 1, size2 - 1, 0);
+        // A complete first tree is a node of the second, so its root is not in the proof.
+        fr = size1 & fn == 0 ? root1 : _at(proof, used++);
         while (fn & 1 == 1) (fn, sn) = (fn >> 1, sn >> 1);
-        for (; next < proof.length; ++next) {
-            if (sn == 0) revert Rfc6962ProofLength(proof.length);
-            bytes32 c = proof[next];
-            if (fn & 1 == 1 || fn == sn) {
-                (fr, sr) = (_nodeHash(c, fr), _nodeHash(c, sr));
-                while (fn & 1 == 0 && fn != 0) (fn, sn) = (fn >> 1, sn >> 1);
-            } else {
-                sr = _nodeHash(sr, c);
+        assembly ("memory-safe") {
+            let input := mload(0x40)
+            let left := add(input, 0x01)
+            let right := add(input, 0x21)
+            mstore8(input, 0x01)
+            sr := fr
+            let next := add(proof.offset, shl(5, used))
+            let hashed := 1
+            for {} xor(fn, sn) {} {
+                let c := calldataload(next)
+                switch and(fn, 1)
+                case 0 {
+                    mstore(left, sr)
+                    mstore(right, c)
+                }
+                default {
+                    mstore(left, c)
+                    mstore(right, fr)
+                    hashed := and(hashed, staticcall(gas(), 0x02, input, 0x41, 0x00, 0x20))
+                    fr := mload(0x00)
+                    mstore(right, sr)
+                }
+                hashed := and(hashed, staticcall(gas(), 0x02, input, 0x41, 0x00, 0x20))
+                sr := mload(0x00)
+                next := add(next, 0x20)
+                fn := shr(1, fn)
+                sn := shr(1, sn)
             }
-            (fn, sn) = (fn >> 1, sn >> 1);
+            for {} fn {} {
+                mstore(left, calldataload(next))
+                mstore(right, fr)
+                hashed := and(hashed, staticcall(gas(), 0x02, input, 0x41, 0x00, 0x20))
+                fr := mload(0x00)
+                mstore(right, sr)
+                hashed := and(hashed, staticcall(gas(), 0x02, input, 0x41, 0x00, 0x20))
+                sr := mload(0x00)
+                next := add(next, 0x20)
+                fn := and(fn, sub(fn, 1))
+            }
+            if iszero(hashed) {
+                revert(0x00, 0x00)
+            }
+            used := shr(5, sub(next, proof.offset))
         }
-        if (sn != 0) revert Rfc6962ProofLength(proof.length);
+        if (used != proof.length) revert Rfc6962ProofLength(used, proof.length);
+    }
+
+    // Without a look at the length, which is checked at the end: whatever is read past it is then thrown away.
+    function _at(bytes32[] calldata proof, uint256 place) private pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            hash := calldataload(add(proof.offset, shl(5, place)))
+        }
     }
 
     // SHA-256(0x01 || left || right), in memory that nobody owns, so that a long proof allocates none.

@@ -9,6 +9,14 @@ interface Cheatcodes {
         address emitter;
     }
 
+    struct Gas {
+        uint64 gasLimit;
+        uint64 gasTotalUsed;
+        uint64 gasMemoryUsed;
+        int64 gasRefunded;
+        uint64 gasRemaining;
+    }
+
     function addr(uint256 key) external pure returns (address);
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
@@ -19,6 +27,7 @@ interface Cheatcodes {
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
     function expectEmit(bool topic1, bool topic2, bool topic3, bool data, address emitter) external;
+    function lastCallGas() external view returns (Gas memory);
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
     function snapshotValue(string calldata group, string calldata name, uint256 value) external;
     function assertTrue(bool condition, string calldata reason) external pure;

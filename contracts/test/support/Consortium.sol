@@ -273,4 +273,25 @@ abstract contract Consortium is Relay {
     function _assertStatus(Member memory member, IParticipantRegistry.Status status) internal view {
         vm.assertEq(uint256(registry.statusOf(member.id)), uint256(status), member.name);
     }
+
+    function _refusesArgument(uint8 decision, bytes32 subject, bytes32 argument) internal {
+        _refused(
+            _call(alpha, _ballot(alpha, decision, subject, argument)),
+            abi.encodeWithSelector(
+                IParticipantRegistry.ParticipantRegistryArgument.selector,
+                decision,
+                subject,
+                argument
+            )
+        );
+    }
+
+    function _taken(uint256 key, bytes32 holder) internal pure returns (bytes memory) {
+        return
+            abi.encodeWithSelector(
+                IParticipantRegistry.ParticipantRegistryAddressTaken.selector,
+                vm.addr(key),
+                holder
+            );
+    }
 }
