@@ -209,9 +209,10 @@ class Sequencer:
         row = self._store.load(self._signer.name)
         if row is None:
             row = self._found(published)
-        self._adopt(row, load_edge(folder, row))
+        edge = load_edge(folder, row)
         if published is not None:
             check_published(folder, published, row)
+        self._adopt(row, edge)
         discard_beyond(self._files, row.size)
         self.publish()
 

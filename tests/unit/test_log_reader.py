@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from ledger.errors import FatalError, NotFoundError, UnavailableError
 from ledger.log import TileReader
 from ledger.log.edge import RightEdge
-from ledger.merkle import EMPTY_ROOT, compute_root, leaf_hash, prove_consistency, prove_inclusion
+from ledger.merkle import EMPTY_ROOT, compute_root, leaf_hash, prove_consistency, prove_inclusion, verify_inclusion
 from tests.support.log import MemoryCheckpointStore, check_log, entries_of, open_log
 
 ENTRIES = entries_of("entry", 600)
@@ -134,3 +135,25 @@ def test_a_tree_of_three_levels(tmp_path: Path) -> None:
     assert (tmp_path / "tile/2/000.p/1").stat().st_size == 32
     reader = TileReader(tmp_path)
     assert RightEdge.load(reader, len(entries)).root() == reader.root(len(entries))
+
+
+def test_reading_while_another_thread_writes(tmp_path: Path) -> None:
+    entries = entries_of("entry", 1200)
+    leaves = [leaf_hash(entry) for entry in entries]
+    with open_log(tmp_path, MemoryCheckpointStore()) as log, ThreadPoolExecutor(2) as pool:
+        log.append(entries[:1])
+
+        def read(reader: TileReader) -> int:
+            rounds = 0
+            while reader.size < len(entries):
+                size = reader.size
+                assert reader.entries(0, size) == entries[:size]
+                proof = reader.prove_inclusion(size - 1, size)
+                verify_inclusion(leaves[size - 1], size - 1, size, proof, compute_root(leaves[:size]))
+                rounds += 1
+            return rounds
+
+        readers = [pool.submit(read, reader) for reader in (log.reader, TileReader(tmp_path))]
+        for first in range(1, len(entries), 11):
+            log.append(entries[first : first + 11])
+        assert all(reader.result(60) for reader in readers)
