@@ -1,0 +1,143 @@
+"""How a policy is made with a node, extended later, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ledger.errors import MalformedError, UnavailableError, VerificationError
+from ledger.evidence.events import EVENTS, LogKey, parse_log_key
+from ledger.evidence.node import Node
+from ledger.evidence.policy import CONTRACT_NAMES, PinnedContract, PinnedLog, PinnedRange, Policy
+from ledger.log.note import VerifierKey
+from ledger.merkle import compute_root, leaf_hash
+from ledger.types import Address, Bytes32
+
+__all__ = ["compute_block_root", "create_policy", "diff_policies"]
+
+
+def compute_block_root(block_hashes: Iterable[Bytes32]) -> Bytes32:
+    """The RFC 6962 root over block hashes in order: what a policy pins."""
+    return Bytes32(compute_root([leaf_hash(block_hash) for block_hash in block_hashes]))
+
+
+def create_policy(
+    node: Node, contracts: Mapping[str, Address], *, last: int | None = None, extends: Policy | None = None
+) -> Policy:
+    """Make a policy with a node of the auditor's choice, never from a gateway.
+
+    Reads chain id, genesis hash, each contract's code, the logs that were opened with all their keys, and the hashes of
+    the blocks 0 to ``last`` (the head by default). With ``extends`` the earlier policy's ranges and keys are kept, so
+    that evidence made under it stays good.
+
+    Raises:
+        UnavailableError: the node does not answer or lacks a contract.
+        VerificationError: the node contradicts the policy that is extended: another chain, or a rewritten one.
+        MalformedError: a contract is missing or unknown, or the node has no such last block.
+    """
+    if sorted(contracts) != sorted(CONTRACT_NAMES):
+        raise MalformedError(f"a policy names the contracts {', '.join(sorted(CONTRACT_NAMES))}")
+    head = node.fetch_head()
+    last = head if last is None else last
+    if not 0 <= last <= head:
+        raise MalformedError(f"the node's last block is {head}, block {last} can not be pinned")
+    hashes = node.fetch_block_hashes(0, last)
+    pinned = {name: PinnedContract(address, node.fetch_code_hash(address)) for name, address in contracts.items()}
+    keys = _fetch_log_keys(node, contracts["CheckpointLog"], last)
+    policy = Policy(
+        chain_id=node.fetch_chain_id(),
+        genesis_hash=hashes[0],
+        contracts=pinned,
+        epochs=(PinnedRange(0, last, compute_block_root(hashes)),),
+        logs=_collect_logs(keys),
+    )
+    return policy if extends is None else _extend(policy, extends, hashes)
+
+
+def diff_policies(old: Policy, new: Policy) -> list[str]:
+    """What changed, one line each; empty when they trust the same."""
+    lines = [
+        f"{name}: {before} -> {after}"
+        for name, before, after in (
+            ("chain_id", old.chain_id, new.chain_id),
+            ("genesis_hash", old.genesis_hash, new.genesis_hash),
+        )
+        if before != after
+    ]
+    for name in CONTRACT_NAMES:
+        before, after = old.contracts[name], new.contracts[name]
+        if before.address != after.address:
+            lines.append(f"{name} address: {before.address} -> {after.address}")
+        if before.code_hash != after.code_hash:
+            lines.append(f"{name} code_hash: {before.code_hash} -> {after.code_hash}")
+    lines += _diff_lines(_epoch_lines(old), _epoch_lines(new))
+    lines += _diff_lines(_key_lines(old), _key_lines(new))
+    return lines
+
+
+def _fetch_log_keys(node: Node, contract: Address, last: int) -> list[LogKey]:
+    topics = [EVENTS["LogOpened"].topic, EVENTS["LogRotated"].topic]
+    try:
+        parsed = [parse_log_key(event) for event in node.fetch_events(contract, topics, 0, last)]
+    except MalformedError as error:
+        raise UnavailableError(f"the node {node.name} answered an event that can not be read: {error}") from error
+    return [key for key in parsed if key is not None]
+
+
+def _collect_logs(keys: Iterable[LogKey]) -> tuple[PinnedLog, ...]:
+    logs: dict[Bytes32, PinnedLog] = {}
+    for key in keys:
+        if key.operator is not None and key.origin is not None:
+            logs[key.log] = PinnedLog(key.operator, key.origin, (VerifierKey(key.origin, key.public_key),))
+        elif key.log in logs:
+            known = logs[key.log]
+            logs[key.log] = _merge(known, (VerifierKey(known.origin, key.public_key),))
+    return tuple(sorted(logs.values(), key=lambda log: (log.operator, log.origin)))
+
+
+def _merge(log: PinnedLog, keys: Iterable[VerifierKey]) -> PinnedLog:
+    return PinnedLog(log.operator, log.origin, tuple(dict.fromkeys((*log.keys, *keys))))
+
+
+def _extend(policy: Policy, earlier: Policy, hashes: list[Bytes32]) -> Policy:
+    for name, before, after in (
+        ("chain id", earlier.chain_id, policy.chain_id),
+        ("genesis hash", earlier.genesis_hash, policy.genesis_hash),
+        ("contracts", earlier.contracts, policy.contracts),
+    ):
+        if before != after:
+            raise VerificationError(
+                f"the node has another {name} than the policy that is extended", expected=before, found=after
+            )
+    for pinned in earlier.epochs:
+        # A range that the node's chain does not reach yet is refused, too: the chain that was pinned is longer.
+        found = compute_block_root(hashes[pinned.first : pinned.last + 1])
+        if found != pinned.root:
+            raise VerificationError(
+                f"the node's chain is not the one that the earlier policy pins ({pinned}): it was rewritten, or the "
+                "range to pin ends before it",
+                expected=str(pinned.root),
+                found=str(found),
+            )
+    epochs = {(each.first, each.last): each for each in (*earlier.epochs, *policy.epochs)}
+    logs = {log.id: log for log in earlier.logs}
+    for log in policy.logs:
+        logs[log.id] = _merge(logs.get(log.id, log), log.keys)
+    return Policy(
+        policy.chain_id,
+        policy.genesis_hash,
+        policy.contracts,
+        tuple(epochs[key] for key in sorted(epochs)),
+        tuple(sorted(logs.values(), key=lambda log: (log.operator, log.origin))),
+    )
+
+
+def _epoch_lines(policy: Policy) -> list[str]:
+    return [f"{pinned}: {pinned.root}" for pinned in policy.epochs]
+
+
+def _key_lines(policy: Policy) -> list[str]:
+    return [f"log {key}, operator {log.operator}" for log in policy.logs for key in log.keys]
+
+
+def _diff_lines(old: list[str], new: list[str]) -> list[str]:
+    return [f"- {line}" for line in old if line not in new] + [f"+ {line}" for line in new if line not in old]

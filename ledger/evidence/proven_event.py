@@ -1,0 +1,141 @@
+"""One event with its proof: position in the receipt, receipt in the block, block under the policy's pin.
+
+Each part is parsed when it is first asked for, so that each step fails for what is its own.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from ledger.errors import MalformedError, UnavailableError, VerificationError
+from ledger.evidence.evidence import BlockProof, ChainProof
+from ledger.evidence.header import Header
+from ledger.evidence.node import Node
+from ledger.evidence.policy import PinnedRange, Policy
+from ledger.evidence.qbft import compute_block_hash, has_seals
+from ledger.evidence.receipt import EventLog, Receipt
+from ledger.evidence.trie import verify_receipt
+from ledger.merkle import compute_root_from_inclusion, leaf_hash
+from ledger.types import Bytes32
+
+__all__ = ["ProvenEvent", "verify_block"]
+
+
+class ProvenEvent:
+    """A chain proof, opened part by part. ``name`` is its member in the evidence."""
+
+    def __init__(self, name: str, proof: ChainProof) -> None:
+        self.name = name
+        self.proof = proof
+
+    @cached_property
+    def header(self) -> Header:
+        """The block's header. Raises: MalformedError."""
+        return Header.parse(self.proof.header)
+
+    @cached_property
+    def event(self) -> EventLog:
+        """The event, not yet decoded. Raises: MalformedError: no receipt, or no event at that position."""
+        logs = Receipt.parse(self.proof.receipt).logs
+        if self.proof.log_position >= len(logs):
+            raise MalformedError(f"the receipt has {len(logs)} events, none at position {self.proof.log_position}")
+        return logs[self.proof.log_position]
+
+    def verify_receipt(self) -> None:
+        """Check that the receipt is the block's. Raises: MalformedError, VerificationError."""
+        proof = self.proof
+        verify_receipt(self.header.receipts_root, proof.receipt_index, proof.receipt, proof.receipt_proof)
+
+    def verify_block(self, policy: Policy, node: Node | None) -> str:
+        """Check that the block is one that the auditor trusts; return what that rests on, in words.
+
+        Raises:
+            MalformedError, VerificationError: as `verify_block`.
+            UnavailableError: neither the policy nor a node knows the block.
+        """
+        return verify_block(self.header, self.proof.block, policy, node)
+
+
+def verify_block(header: Header, proof: BlockProof | None, policy: Policy, node: Node | None) -> str:
+    """Check that a block is under a root that the policy pins, or known to the auditor's node.
+
+    Raises:
+        MalformedError: seals that nothing binds, or neither seals nor a proof.
+        VerificationError: the proof leads to another root, or policy or node know another block.
+        UnavailableError: the policy pins no such range and there is no node, or it does not answer.
+    """
+    block_hash = compute_block_hash(header)
+    pinned = None
+    if proof is None:
+        if not has_seals(header):
+            raise MalformedError("the header has no seals, and no proof under a root that a policy could pin")
+        missing = f"block {header.number} is sealed, and the policy pins no validators for it"
+    else:
+        if header.hash != block_hash:
+            raise MalformedError("the header carries seals or a round that its block's hash does not cover")
+        pinned = _find_pin(header.number, block_hash, proof, policy)
+        missing = (
+            f"the proof of block {header.number} was made under another pin (blocks {proof.first} to {proof.last}): "
+            + _suggest_pin(header.number, policy)
+        )
+    if node is not None:
+        _compare_with_node(header.number, block_hash, node, pinned)
+        return f"the pin of {pinned} in your policy and the node {node.name}" if pinned else f"the node {node.name}"
+    if pinned is None:
+        raise UnavailableError(missing)
+    return f"the pin of {pinned} in your policy"
+
+
+def _find_pin(number: int, block_hash: Bytes32, proof: BlockProof, policy: Policy) -> PinnedRange | None:
+    """The policy's range that the proof is under; None where the policy knows neither its range nor its root."""
+    if not proof.first <= number <= proof.last:
+        raise VerificationError(
+            f"block {number} is outside the blocks of its proof",
+            expected=f"{proof.first} to {proof.last}",
+            found=number,
+        )
+    size = proof.last - proof.first + 1
+    found = Bytes32(compute_root_from_inclusion(leaf_hash(block_hash), number - proof.first, size, proof.proof))
+    if found != proof.root:
+        raise VerificationError(
+            f"the proof of block {number} leads to another root than it names",
+            expected=str(proof.root),
+            found=str(found),
+        )
+    for pinned in policy.epochs:
+        same_range = (pinned.first, pinned.last) == (proof.first, proof.last)
+        if same_range and pinned.root == proof.root:
+            return pinned
+        if same_range:
+            raise VerificationError(
+                f"your policy pins another root for the {pinned}", expected=str(pinned.root), found=str(proof.root)
+            )
+        if pinned.root == proof.root:
+            raise VerificationError(
+                "your policy pins this root for another range of blocks",
+                expected=str(pinned),
+                found=f"blocks {proof.first} to {proof.last}",
+            )
+    return None
+
+
+def _suggest_pin(number: int, policy: Policy) -> str:
+    """What to ask for so that the policy can tell."""
+    for pinned in reversed(policy.epochs):
+        if pinned.first <= number <= pinned.last:
+            return f"ask for the evidence with first={pinned.first} and last={pinned.last}"
+    return "your policy pins no range with this block; extend it with a node of your choice"
+
+
+def _compare_with_node(number: int, block_hash: Bytes32, node: Node, pinned: PinnedRange | None) -> None:
+    found = node.fetch_block_hash(number)
+    if found == block_hash:
+        return
+    if pinned is not None:  # the evidence agrees with the policy; it is the node that tells another history
+        raise UnavailableError(
+            f"block {number} is under the pin of the {pinned}, and the node {node.name} has another one ({found}): "
+            "that chain was rewritten since, or the node follows another one"
+        )
+    raise VerificationError(
+        f"the node {node.name} knows another block {number}", expected=str(found), found=str(block_hash)
+    )

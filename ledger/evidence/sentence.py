@@ -1,0 +1,116 @@
+"""The verdict in a sentence: who stated what, by when, whether it is in force, on what that rests, what is open."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger.canonical import JsonValue
+from ledger.evidence.report import Outcome, Report, Step, Verdict
+from ledger.evidence.signing import format_time
+
+__all__ = ["format_sentence", "to_document"]
+
+# What an event shows, where that is less or other than "in force".
+_EFFECTS: Final = {
+    "ApplicationFiled": "filed on chain",
+    "ControlKeyClaimed": "filed on chain, without effect until the governors decide,",
+    "VoteCast": "counted on chain",
+    "DecisionExecuted": "counted on chain, and the decision carried out,",
+    "ProposalRejected": "counted on chain, and the proposal rejected,",
+    "AgreementProposed": "in force as a proposal",
+    "AgreementActivated": "in force, accepted by every party,",
+}
+# What can end after it took effect, so that this evidence does not say whether it still stands.
+_ENDING: Final = {
+    "AccessGrant": "whether the grant was revoked since",
+    "AgreementProposal": "what became of the agreement since",
+    "AgreementAcceptance": "what became of the agreement since",
+    "KeyAddition": "whether the key was revoked since",
+    "DatasetRegistration": "whether the dataset was retired since",
+}
+
+
+def format_sentence(report: Report) -> str:
+    """Say in a sentence or three what the verdict means."""
+    if report.verdict is Verdict.VERIFIED:
+        return _format_verified(report)
+    is_decisive = _fails if report.verdict is Verdict.REFUTED else _leaves_open
+    reasons = [_format_step(step) for step in report.steps if is_decisive(step)]
+    if report.verdict is Verdict.REFUTED:
+        return f"Refuted: {'; '.join(reasons)}."
+    return f"Undetermined, because this is missing: {'; '.join(reasons)}."
+
+
+def to_document(report: Report) -> dict[str, JsonValue]:
+    """The report as JSON values, for machines."""
+    document: dict[str, JsonValue] = {
+        "source": report.source,
+        "verdict": report.verdict.value,
+        "sentence": format_sentence(report),
+        "steps": [step.to_document() for step in report.steps],
+        "rests_on": list(report.rests_on),
+        "not_checked": [*_not_checked(report)],
+    }
+    if report.statement is not None:
+        document["statement"] = {"type": report.statement.type.name, "participant": str(report.statement.participant)}
+        document["digest"] = str(report.digest)
+    if report.time is not None:
+        document["stated_no_later_than"] = format_time(report.time)
+        document["in_force"] = None
+    if report.in_force is not None:
+        document["in_force"] = {
+            "event": report.in_force.event,
+            "block": str(report.in_force.block),
+            "time": format_time(report.in_force.time),
+        }
+    return document
+
+
+def _format_verified(report: Report) -> str:
+    statement, time = report.statement, report.time
+    if statement is None or time is None:
+        raise ValueError("a verified report has a statement and a time")
+    subject = f", {'/'.join(report.dataset)}," if report.dataset else ""
+    stated = (
+        f"Participant {statement.participant} stated this {statement.type.name}{subject} (digest {report.digest}) no "
+        f"later than {format_time(time)}, with {report.signer}"
+    )
+    sentences = [
+        stated,
+        _format_force(report),
+        f"This rests on {' and '.join(report.rests_on)}",
+    ]
+    open_points = _not_checked(report)
+    if open_points:
+        sentences.append(f"Not checked: {'; '.join(open_points)}")
+    return ". ".join(sentences) + "."
+
+
+def _format_force(report: Report) -> str:
+    if report.in_force is not None:
+        words = _EFFECTS.get(report.in_force.event, "in force")
+        return f"It is {words} since block {report.in_force.block} of {format_time(report.in_force.time)}"
+    if report.statement is not None and report.statement.type.function is None:
+        return "It is said in the log, which alone keeps statements of this type"
+    return "It is shown as said in the log, not as in force by a contract"
+
+
+def _not_checked(report: Report) -> list[str]:
+    points = [_format_step(step) for step in report.steps if step.outcome is Outcome.NOT_CHECKED]
+    if report.statement is not None and report.in_force is not None:
+        ending = _ENDING.get(report.statement.type.name)
+        points += [ending] if ending else []
+    return points
+
+
+def _format_step(step: Step) -> str:
+    values = f" (expected {step.expected}, found {step.found})" if step.expected is not None else ""
+    return f"step {step.number}, {step.name}: {step.detail}{values}"
+
+
+def _fails(step: Step) -> bool:
+    return step.outcome is Outcome.FAIL
+
+
+def _leaves_open(step: Step) -> bool:
+    return step.leaves_open

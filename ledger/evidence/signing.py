@@ -1,0 +1,183 @@
+"""Who signed a statement, and whether that key could act for the participant when the log took it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Final, cast
+
+from ledger.errors import MalformedError, UnavailableError, VerificationError
+from ledger.evidence.anchoring import Effect
+from ledger.evidence.events import CheckpointPublished
+from ledger.evidence.history import History, KeySighting, Role
+from ledger.statements import Custody, Statement, compute_participant_id, recover_signer, verify_signature
+from ledger.types import Address, Bytes32
+
+__all__ = ["Signing", "format_time"]
+
+_SIGNATURE_SIZE: Final = 65
+# A suspended participant may still do this.
+_REVOCATIONS: Final = frozenset({"AccessRevocation", "KeyRevocation"})
+# The key that signs stands in the statement itself: the participant's id is derived from it, or it is being claimed.
+_SELF_PROVING: Final = {"ParticipantApplication": "controlKey", "ControlKeyClaim": "newKey"}
+_LAST_SECOND: Final = int(datetime.max.replace(tzinfo=UTC).timestamp())
+
+
+def format_time(seconds: int) -> str:
+    """UTC seconds as RFC 3339: ``2026-11-21T09:30:00Z``."""
+    if seconds > _LAST_SECOND:
+        return f"second {seconds}"
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+@dataclass(frozen=True)
+class Signing:
+    """A statement with its signatures, the history it is judged by, and its effect where one is shown."""
+
+    statement: Statement
+    digest: Bytes32
+    signature: bytes
+    cosignature: bytes | None
+    history: History
+    effect: Effect | None
+
+    @property
+    def _role(self) -> Role:
+        return Role(f"{self.statement.type.signed_by} key")
+
+    @property
+    def _own_key(self) -> Address | None:
+        """The signing key where the statement itself carries it."""
+        member = _SELF_PROVING.get(self.statement.type.name)
+        return None if member is None else cast(Address, self.statement.message[member])
+
+    @cached_property
+    def signer(self) -> Address:
+        """The key that signed.
+
+        Raises:
+            MalformedError: the signature is not canonical.
+            VerificationError: it is no signature of the participant's key.
+            UnavailableError: only a contract can say, and no effect is shown that stands.
+        """
+        if len(self.signature) != _SIGNATURE_SIZE:
+            return self._contract_signer("the signature is not one of secp256k1")
+        recovered = recover_signer(self.digest, self.signature)
+        if self._own_key is not None:
+            if recovered != self._own_key:
+                raise VerificationError(
+                    "the statement is not signed by the key that it names",
+                    expected=str(self._own_key),
+                    found=str(recovered),
+                )
+        elif not self._sight(recovered).ever:
+            return self._stand_in(recovered)
+        return recovered
+
+    def verify_signatures(self) -> None:
+        """Check signature and co-signature. Raises: MalformedError, VerificationError, UnavailableError."""
+        signer = self.signer
+        if self.statement.type.name == "ParticipantApplication":
+            derived = compute_participant_id(signer, cast(Bytes32, self.statement.message["salt"]))
+            if derived != self.statement.participant:
+                raise VerificationError(
+                    "the participant's id is not derived from control key and salt",
+                    expected=str(derived),
+                    found=str(self.statement.participant),
+                )
+        member = self.statement.type.cosigned_by
+        if member is None:
+            return
+        if self.cosignature is not None:
+            verify_signature(self.digest, self.cosignature, cast(Address, self.statement.message[member]))
+        elif self.effect is None:
+            raise MalformedError(f"the co-signature of the {member} is missing")
+        elif not self.effect.stands:
+            raise UnavailableError(
+                f"the co-signature of the {member} is missing, and the effect that stands for it fails"
+            )
+
+    def verify_standing(self, published: CheckpointPublished) -> str:
+        """Check that the key could act at this checkpoint; return what was found, in words.
+
+        Active (Suspended is enough for a revocation) at the checkpoint: good. Only at some moment since the checkpoint
+        before, or past the deadline: open, unless the contract itself executed it in time. Never since: false.
+
+        Raises:
+            VerificationError: the key was not active at any moment since the checkpoint before.
+            UnavailableError: it can not be told whether it was active, or in time, when the log took the statement.
+        """
+        doubts = self._find_doubts(published)
+        if not doubts:
+            return f"{self.describe()}, at the checkpoint of {format_time(published.time)}"
+        if self.effect is not None and self.effect.settles(self.signer, self.statement.deadline):
+            event = self.effect.describe()
+            return f"{self.describe()}; the contract found it active and in time itself in block {event.block}"
+        if self._own_key is None and not self._sight(self.signer, published.previous_time).since:
+            raise VerificationError(
+                f"{self.signer} could not act for participant {self.statement.participant} at any moment since "
+                f"{format_time(published.previous_time)}, when the checkpoint before was recorded",
+                expected=f"an active {self._role.value} of an active participant",
+                found=self._describe_standing(),
+            )
+        raise UnavailableError("; ".join(doubts))
+
+    def describe(self) -> str:
+        """The key in words: whose it is and who holds it."""
+        if self._own_key is not None:
+            return f"the key {self.signer} that the statement itself names"
+        if self._role is Role.CONTROL:
+            return f"its control key {self.signer}"
+        custodial = self._sight(self.signer).custody is Custody.CUSTODIAL
+        return f"the key {self.signer} that a gateway holds for it" if custodial else f"its own key {self.signer}"
+
+    def _find_doubts(self, published: CheckpointPublished) -> list[str]:
+        doubts = []
+        if self._own_key is None and not self._sight(self.signer).at_end:
+            doubts.append(
+                f"{self.signer} could act only at some moment since the checkpoint before "
+                f"({format_time(published.previous_time)}), not at this one ({format_time(published.time)}); whether "
+                "the log took the statement in time can not be told"
+            )
+        if self.statement.deadline < published.time:
+            doubts.append(
+                f"the deadline {format_time(self.statement.deadline)} passed before the checkpoint of "
+                f"{format_time(published.time)}; whether the log took the statement in time can not be told"
+            )
+        return doubts
+
+    def _sight(self, key: Address, since: int = 0) -> KeySighting:
+        may_be_suspended = self.statement.type.name in _REVOCATIONS
+        participant = self.statement.participant
+        return self.history.sight(participant, key, self._role, since=since, may_be_suspended=may_be_suspended)
+
+    def _describe_standing(self) -> str:
+        sighting = self._sight(self.signer)
+        return f"participant {sighting.standing.value}, key " + ("active" if sighting.serves else "not active")
+
+    def _stand_in(self, recovered: Address) -> Address:
+        """The ERC-1271 contract whose owner signed, if the effect's event names it; a stranger's signature else."""
+        if self.effect is not None and self.effect.stands and self.effect.signer is not None:
+            return self._contract_signer("the signature is of no key of the participant")
+        raise VerificationError(
+            f"the signature is not one of participant {self.statement.participant}",
+            expected=f"a {self._role.value} of it in the history",
+            found=str(recovered),
+        )
+
+    def _contract_signer(self, reason: str) -> Address:
+        if self.effect is None or not self.effect.stands:
+            raise UnavailableError(
+                f"{reason}: only a contract event can show who signed, and none is shown that stands"
+            )
+        signer = self.effect.signer
+        if signer is None:
+            raise UnavailableError(f"{reason}, and the contract's event does not say who signed")
+        if not self._sight(signer).ever:
+            raise VerificationError(
+                "the contract's event names a signer that the history does not know",
+                expected=f"a {self._role.value} of {self.statement.participant}",
+                found=str(signer),
+            )
+        return signer
