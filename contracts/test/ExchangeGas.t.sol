@@ -6,7 +6,8 @@ import {DatasetRegistration, Parent} from "../src/types/DatasetRegistryTypes.sol
 import {AgreementProposal} from "../src/types/SharingAgreementsTypes.sol";
 import {Statements} from "./support/Statements.sol";
 
-// What a relayer pays, the transaction's own cost included: run with FOUNDRY_PROFILE=gas.
+// What a relayer pays, the transaction's own cost included.
+/// forge-config: default.isolate = true
 contract ExchangeGasTest is Statements {
     bytes32 private constant _SET = keccak256("set");
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IParticipantRegistry} from "../../src/interfaces/IParticipantRegistry.sol";
+import {IStatementExecutor} from "../../src/interfaces/IStatementExecutor.sol";
 import {AccessGrant, AccessGrantsTypes, AccessRevocation} from "../../src/types/AccessGrantsTypes.sol";
 import {
     DatasetRegistration,
@@ -21,6 +23,52 @@ import {Exchange} from "./Exchange.sol";
 
 // Builds statements, their digests and the calls that relay them, signed by a member.
 abstract contract Statements is Exchange {
+    // --- Refusals ----------------------------------------------------------------------------------------------------
+
+    function _expired(bytes32 digest) internal pure returns (bytes memory) {
+        bytes4 refusal = IStatementExecutor.StatementExecutorDeadlinePassed.selector;
+        return abi.encodeWithSelector(refusal, digest, DEADLINE, DEADLINE + 1);
+    }
+
+    function _forged(bytes32 digest, address signer) internal pure returns (bytes memory) {
+        return abi.encodeWithSelector(IStatementExecutor.StatementExecutorSignatureInvalid.selector, digest, signer);
+    }
+
+    function _inactive(
+        bytes32 participant,
+        address signer,
+        IParticipantRegistry.Status status,
+        bool keyActive
+    ) internal pure returns (bytes memory) {
+        bytes4 refusal = IStatementExecutor.StatementExecutorSignerNotActive.selector;
+        return abi.encodeWithSelector(refusal, participant, signer, uint8(status), keyActive);
+    }
+
+    // What INV-1 asks of every call: refused for a participant never admitted, a key of somebody else, one revoked, a
+    // participant Suspended or Retired. `mine` is the outsider's; the others are the utility's.
+    function _assertOnlyActive(address executor, bytes memory outsiders, bytes memory anothers, bytes memory utilitys)
+        internal
+    {
+        IParticipantRegistry.Status none = IParticipantRegistry.Status.None;
+        IParticipantRegistry.Status active = IParticipantRegistry.Status.Active;
+        _assertRefused(executor, outsiders, _inactive(outsider.id, outsider.signer, none, false));
+        _assertRefused(executor, anothers, _inactive(utility.id, analyst.signer, active, false));
+        _suspend(utility);
+        bytes memory refusal = _inactive(utility.id, utility.signer, IParticipantRegistry.Status.Suspended, true);
+        _assertRefused(executor, utilitys, refusal);
+        _reinstate(utility);
+        _assertRefusedOnceGone(executor, utilitys);
+    }
+
+    function _assertRefusedOnceGone(address executor, bytes memory utilitys) internal {
+        _revokeKey(utility);
+        bytes memory refusal = _inactive(utility.id, utility.signer, IParticipantRegistry.Status.Active, false);
+        _assertRefused(executor, utilitys, refusal);
+        _retire(utility);
+        refusal = _inactive(utility.id, utility.signer, IParticipantRegistry.Status.Retired, false);
+        _assertRefused(executor, utilitys, refusal);
+    }
+
     // --- Datasets ----------------------------------------------------------------------------------------------------
 
     function _registration(
