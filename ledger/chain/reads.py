@@ -11,7 +11,7 @@ from ledger.chain.calls import Commitment
 from ledger.chain.contracts import ContractName, load_artifact
 from ledger.chain.edge import ChainEdge
 from ledger.errors import MalformedError, UnavailableError
-from ledger.statements import Custody, Statement
+from ledger.statements import Custody, Decision, Statement
 from ledger.types import Address, Bytes32
 
 __all__ = [
@@ -180,6 +180,14 @@ class ContractReader:
         """The subject's counter, which a vote names."""
         return int(self._read("ParticipantRegistry", "counterOf", {"subject": subject}, number)[0])
 
+    def tally_of(
+        self, decision: Decision, subject: Bytes32, argument: Bytes32, number: int | None = None
+    ) -> tuple[int, int]:
+        """Approvals and rejections of a proposal in its present epoch and counter."""
+        arguments = {"decision": int(decision), "subject": subject, "argument": argument}
+        found = self._read("ParticipantRegistry", "tallyOf", arguments, number)
+        return int(found[0]), int(found[1])
+
     def history_head(self, number: int | None = None) -> Bytes32:
         """The hash chain over every change of participants, keys and governors."""
         return Bytes32(self._read("ParticipantRegistry", "historyHead", {}, number)[0])
@@ -259,5 +267,5 @@ class ContractReader:
         return bool(self._read("CheckpointLog", "isKept", arguments, number)[0])
 
     def is_executed(self, contract: ContractName, digest: Bytes32, number: int | None = None) -> bool:
-        """Whether ParticipantRegistry or CheckpointLog executed the statement with this digest."""
+        """Whether ParticipantRegistry, CheckpointLog or SharingAgreements executed the statement with this digest."""
         return bool(self._read(contract, "isExecuted", {"digest": digest}, number)[0])

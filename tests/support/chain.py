@@ -56,10 +56,10 @@ class Person:
     control_key: bytes = field(default_factory=generate_private_key)
     signing_key: bytes = field(default_factory=generate_private_key)
     salt: Bytes32 = field(default_factory=draw)
+    id: Bytes32 = field(init=False)
 
-    @property
-    def id(self) -> Bytes32:
-        return compute_participant_id(address_of(self.control_key), self.salt)
+    def __post_init__(self) -> None:
+        self.id = compute_participant_id(address_of(self.control_key), self.salt)
 
     def application(self) -> Statement:
         return Statement.build(

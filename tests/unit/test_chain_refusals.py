@@ -1,0 +1,101 @@
+"""Every refusal text that the engines are known to give, and what it means."""
+
+from __future__ import annotations
+
+import pytest
+
+from ledger.chain import RefusalKind, classify_refusal
+
+KNOWN = {
+    RefusalKind.ALREADY_KNOWN: [
+        "already known",  # go-ethereum, embedded
+        "transaction already imported",  # anvil
+        "Known transaction",  # Besu
+    ],
+    RefusalKind.NONCE_TOO_LOW: [
+        "nonce too low: next nonce 5, tx nonce 3",  # go-ethereum, embedded
+        "nonce too low",  # anvil
+        "Nonce too low",  # Besu
+        "transaction nonce below sender account nonce",  # Besu's block import
+    ],
+    RefusalKind.NONCE_GAP: [
+        "nonce too high: next nonce 0, tx nonce 5",  # embedded, go-ethereum
+        "Transaction nonce is too distant from current sender nonce",  # Besu
+        "gapped-nonce tx from delegated accounts",  # go-ethereum
+    ],
+    RefusalKind.REPLACEMENT_UNDERPRICED: [
+        "replacement transaction underpriced",  # go-ethereum, anvil
+        "Replacement transaction underpriced",  # Besu
+        "future transaction tries to replace pending",  # go-ethereum
+    ],
+    RefusalKind.FEE_TOO_LOW: [
+        "transaction underpriced: gas tip cap 0, minimum needed 1",  # go-ethereum
+        "transaction underpriced",  # anvil
+        "max fee per gas less than block base fee: address 0x.., maxFeePerGas: 0, baseFee: 7",  # go-ethereum, anvil
+        "Gas price below configured minimum gas price",  # Besu
+        "gasPrice is less than the current BaseFee: Gas price below current base fee",  # Besu
+        "Max priority fee per gas exceeds max fee per gas",  # Besu
+        "tx fee (2.00 ether) exceeds the configured cap (1.00 ether)",  # go-ethereum
+        "Transaction fee cap exceeded",  # Besu
+    ],
+    RefusalKind.INSUFFICIENT_FUNDS: [
+        "insufficient funds for gas * price + value: balance 0, tx cost 42000, overshot 42000",  # go-ethereum
+        "Insufficient funds for gas * price + value",  # anvil
+        "Upfront cost exceeds account balance",  # Besu
+        "insufficient funds for gas * price + value",  # embedded
+    ],
+    RefusalKind.WRONG_CHAIN: [
+        "invalid chain id for signer: have 5 want 6",  # go-ethereum, embedded
+        "Wrong chainId",  # Besu
+        "only replay-protected (EIP-155) transactions allowed over RPC",  # go-ethereum, embedded
+        "ChainId is required",  # Besu
+    ],
+    RefusalKind.SENDER_NOT_ALLOWED: [
+        "Sender account not authorized to send transactions",  # Besu
+        "sender account 0x00 is not on this chain's allow list: hand the signed statement to a gateway",  # embedded
+    ],
+    RefusalKind.INVALID: [
+        "intrinsic gas too low: gas 20000, minimum needed 21000",  # go-ethereum, embedded
+        "intrinsic gas too high -- tx.gas_limit > env.block.gas_limit",  # anvil
+        "Intrinsic gas exceeds gas limit",  # Besu
+        "exceeds block gas limit",  # go-ethereum, embedded
+        "Transaction gas limit exceeds block gas limit",  # Besu
+        "oversized data: transaction size 200000, limit 131072",  # go-ethereum
+        "max initcode size exceeded: code size 60000, limit 49152",  # go-ethereum
+        "invalid sender",  # go-ethereum
+        "Invalid signature",  # Besu
+        "transaction type not supported",  # go-ethereum
+        "Failed to decode transaction",  # anvil
+        "failed to decode signed transaction: ValidationError",  # embedded
+        "insufficient gas for floor data gas cost: gas 21000, minimum needed 30000",  # go-ethereum
+        "rlp: expected input list for types.LegacyTx",  # go-ethereum
+        "sender not an eoa: address 0x00",  # go-ethereum
+        "invalid params: argument 0 is not 0x-prefixed hex",  # embedded
+        "invalid transaction: its calls nest too deep for the embedded chain",  # embedded
+    ],
+    RefusalKind.BUSY: [
+        "txpool is full",  # go-ethereum
+        "account limit exceeded: pooled 64 txs",  # go-ethereum
+        "in-flight transaction limit reached for delegated accounts",  # go-ethereum
+        "Number of requests exceeds max batch size",  # Besu
+        "Transaction pool is full",
+        "429 Too Many Requests",
+        "Transaction dropped because its sender has too many",
+    ],
+    RefusalKind.OTHER: ["", "internal error", "header not found"],
+}
+
+
+@pytest.mark.parametrize(("kind", "message"), [(kind, text) for kind, texts in KNOWN.items() for text in texts])
+def test_known_text_has_its_kind(kind: RefusalKind, message: str) -> None:
+    refusal = classify_refusal(-32000, message)
+    assert (refusal.kind, refusal.code, refusal.message) == (kind, -32000, message)
+
+
+def test_every_kind_is_in_the_table_and_has_one_answer() -> None:
+    assert set(KNOWN) == set(RefusalKind)
+    for kind in RefusalKind:
+        assert [kind.is_sent, kind.is_certain, kind.needs_operator].count(True) <= 1
+    assert RefusalKind.ALREADY_KNOWN.is_sent
+    assert RefusalKind.INVALID.is_certain
+    assert RefusalKind.INSUFFICIENT_FUNDS.needs_operator
