@@ -28,6 +28,7 @@ __all__ = [
     "files",
     "lineage",
     "list_all",
+    "put_file",
     "register",
     "retire",
     "show",
@@ -126,7 +127,7 @@ def register(
         found = Registration(
             Bytes32.parse(outcome.ids["dataset"]), int(outcome.ids["version"]), outcome.digest, outcome
         )
-    yield from upload(folder, scanned.manifest, str(found.dataset), found.version, progress=progress)
+    yield from upload(folder, str(found.dataset), found.version, progress=progress)
     return found
 
 
@@ -163,17 +164,24 @@ def _parent(name: str) -> JsonValue:
     return {"dataset": dataset, "version": int(number) if number else None}
 
 
-def upload(
-    folder: Path, manifest: Manifest, dataset: str, number: int, *, progress: ByteProgress | None = None
-) -> Flow[int]:
+def upload(folder: Path, dataset: str, number: int, *, progress: ByteProgress | None = None) -> Flow[int]:
     """Upload the files whose bytes are not there yet; returns how many."""
     there = yield from files(dataset, number)
     missing = [view for view in there if not view.uploaded]
     for view in missing:
         source = folder if folder.is_file() else folder / view.path
-        body = Upload(source, manifest.find(view.path)[1].size_bytes, progress)
-        yield Request("PUT", f"{_path(dataset, number)}/files/{quote(view.path)}", body=body)
+        yield from put_file(dataset, number, view.path, source, progress=progress)
     return len(missing)
+
+
+def put_file(dataset: str, number: int, path: str, source: Path, *, progress: ByteProgress | None = None) -> Flow[None]:
+    """Upload one file of a version; the service checks it against the manifest as it arrives.
+
+    Raises:
+        VerificationError: the bytes are not those registered.
+    """
+    body = Upload(source, source.stat().st_size, progress)
+    yield Request("PUT", f"{_path(dataset, number)}/files/{quote(path)}", body=body)
 
 
 def download(

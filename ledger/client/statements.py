@@ -14,7 +14,7 @@ from ledger.surface.codec import parse_object
 from ledger.surface.outcomes import InForce, Outcome, State
 from ledger.types import Bytes32
 
-__all__ = ["evidence", "fetch", "outcome", "receipt", "state", "submit", "wait"]
+__all__ = ["evidence", "fetch", "list_all", "outcome", "receipt", "state", "submit", "wait"]
 
 _ROUTES: Final[Mapping[str, str]] = {
     "ProfileUpdate": "/v1/profiles",
@@ -99,6 +99,18 @@ def wait(digest: Bytes32, until: State = State.FINAL, *, timeout_s: int = 300) -
 def fetch(digest: Bytes32) -> Flow[dict[str, JsonValue]]:
     """A statement with its message, signature, documents and outcome."""
     return _object((yield Request("GET", f"/v1/statements/{digest}")))
+
+
+def list_all(*, type_name: str | None = None) -> Flow[tuple[dict[str, JsonValue], ...]]:
+    """Statements that the asker signed or that name it; all, for scope audit. Members as of ``fetch``."""
+    query, found = {"limit": "200"} | ({} if type_name is None else {"type": type_name}), []
+    while True:
+        page = _object((yield Request("GET", "/v1/statements", query=query)))
+        items = page.get("items")
+        found.extend([item for item in items if isinstance(item, dict)] if isinstance(items, list) else [])
+        if page.get("next") is None:
+            return tuple(found)
+        query = {**query, "cursor": str(page["next"])}
 
 
 def receipt(digest: Bytes32) -> Flow[str]:

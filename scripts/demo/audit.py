@@ -1,0 +1,81 @@
+"""The auditor: takes evidence while the service runs, then verifies it with the service stopped."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from ledger.client import Client
+from ledger.client import statements as flows
+from ledger.errors import LedgerError
+from ledger.evidence.policy import parse_policy
+from ledger.types import Bytes32
+from scripts.demo.derivation import RESULT_NAME
+from scripts.demo.display import Display
+from scripts.demo.service import run_concord
+
+__all__ = ["collect", "tamper", "verify"]
+
+_VERIFIER: Final = Path(__file__).parent.parent / "verify_provenance.py"
+_CHANGED_BYTE: Final = (2 << 20) + 4321
+"""In the third chunk of 1 MiB."""
+
+
+class AuditError(LedgerError):
+    """The verifier's verdict is another than it must be."""
+
+
+def collect(folder: Path, url: str, auditor: Client, passphrase: str) -> int:
+    """Pin the chain in ``policy.json`` and fetch the evidence of every statement; returns how many."""
+    policy_file = folder / "policy.json"
+    earlier = ["--extends", str(policy_file)] if policy_file.exists() else []
+    arguments = ["policy", "create", "--rpc", f"{url}/rpc", "--consortium", str(folder / "consortium.json")]
+    run_concord([*arguments, "--output", str(policy_file), *earlier], passphrase)
+    pinned = parse_policy(policy_file.read_bytes()).epochs[-1]
+    target = folder / "evidence"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    listed = auditor.run(flows.list_all())
+    for statement in listed:
+        index, kind, digest = int(str(statement["index"])), statement["type"], Bytes32.parse(str(statement["digest"]))
+        raw = auditor.run(flows.evidence(digest, first=pinned.first, last=pinned.last))
+        (target / f"{index:04d}-{kind}.json").write_bytes(raw)
+    return len(listed)
+
+
+def _run_verifier(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(_VERIFIER), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+
+
+def verify(folder: Path, display: Display) -> None:
+    """Verify all evidence and data, offline. Raises: AuditError."""
+    files = sorted(str(path) for path in (folder / "evidence").glob("*.json"))
+    with display.working(f"verifying {len(files)} evidence files"):
+        done = _run_verifier(*files, "--policy", str(folder / "policy.json"), "--data", str(folder / "data"))
+    (folder / "verdicts.txt").write_text(done.stdout)
+    if done.returncode != 0:
+        raise AuditError(f"the verifier did not verify everything (exit {done.returncode}): see {folder}/verdicts.txt")
+    display.fact(f"{len(files)} evidence files verified, every verdict in {folder}/verdicts.txt")
+
+
+def tamper(folder: Path, evidence: Path, version: int, display: Display) -> None:
+    """Change one byte of a copy and see it refuted, file and chunk named. Raises: AuditError."""
+    copy = folder / "tampered"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(folder / "data", copy)
+    changed = copy / "analytics" / f"charging@{version}" / RESULT_NAME
+    with changed.open("r+b") as target:
+        target.seek(_CHANGED_BYTE)
+        byte = target.read(1)
+        target.seek(_CHANGED_BYTE)
+        target.write(bytes([byte[0] ^ 1]))
+    done = _run_verifier(str(evidence), "--policy", str(folder / "policy.json"), "--data", str(changed.parent))
+    if done.returncode != 1:
+        raise AuditError(f"a changed byte was not refuted (exit {done.returncode}):\n{done.stdout}{done.stderr}")
+    for line in done.stdout.splitlines():
+        if "FAIL" in line or "refuted" in line.lower():
+            display.refusal(line.strip())

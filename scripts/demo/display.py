@@ -1,0 +1,46 @@
+"""What the demo shows while it runs: a line for each fact, a spinner where a person watches."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+__all__ = ["Display"]
+
+
+class Display:
+    """Prints chapters and facts; ``working`` shows that something is under way."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+        self._began = time.monotonic()
+
+    def chapter(self, number: int, title: str) -> None:
+        """A step of the story begins."""
+        elapsed_s = time.monotonic() - self._began
+        self._console.print(f"\n[bold]{number}. {title}[/bold]  [dim]{elapsed_s:.0f} s[/dim]", soft_wrap=True)
+
+    def fact(self, text: str) -> None:
+        """Something was shown."""
+        self._console.print(f"   [green]ok[/green]  {text}", soft_wrap=True)
+
+    def refusal(self, text: str) -> None:
+        """Something was refused, as it must be."""
+        self._console.print(f"   [yellow]no[/yellow]  {text}", soft_wrap=True)
+
+    def plain(self, text: str) -> None:
+        """Text as it is."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """A spinner while something takes long; nothing where nobody watches."""
+        if not self._console.is_terminal:
+            yield
+            return
+        with self._console.status(what):
+            yield
