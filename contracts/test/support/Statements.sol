@@ -44,14 +44,18 @@ abstract contract Statements is Exchange {
         return abi.encodeWithSelector(refusal, participant, signer, uint8(status), keyActive);
     }
 
+    // Refused because the member was never admitted.
+    function _never(Member memory member) internal pure returns (bytes memory) {
+        return _inactive(member.id, member.signer, IParticipantRegistry.Status.None, false);
+    }
+
     // What INV-1 asks of every call: refused for a participant never admitted, a key of somebody else, one revoked, a
-    // participant Suspended or Retired. `mine` is the outsider's; the others are the utility's.
+    // participant Suspended or Retired.
     function _assertOnlyActive(address executor, bytes memory outsiders, bytes memory anothers, bytes memory utilitys)
         internal
     {
-        IParticipantRegistry.Status none = IParticipantRegistry.Status.None;
         IParticipantRegistry.Status active = IParticipantRegistry.Status.Active;
-        _assertRefused(executor, outsiders, _inactive(outsider.id, outsider.signer, none, false));
+        _assertRefused(executor, outsiders, _never(outsider));
         _assertRefused(executor, anothers, _inactive(utility.id, analyst.signer, active, false));
         _suspend(utility);
         bytes memory refusal = _inactive(utility.id, utility.signer, IParticipantRegistry.Status.Suspended, true);
