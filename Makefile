@@ -46,8 +46,9 @@ bench: $(DEV_STAMP) $(NODE_STAMP) ## gas for each operation and statements regis
 	@$(BIN)/python -m bench.statements
 	@$(BIN)/python -m bench.gas
 
-contracts: $(DEV_STAMP) $(NODE_STAMP) ## generate the Solidity types and compile the committed artifacts
+contracts: $(DEV_STAMP) $(NODE_STAMP) ## generate the Solidity types, their page in docs and the committed artifacts
 	@$(BIN)/python -m scripts.build_contracts
+	@$(BIN)/python -m scripts.describe_statements
 
 lock: ## resolve the locked requirements anew (needs uv)
 	@uv pip compile --quiet --generate-hashes --universal --no-annotate --no-header --python-version 3.11 \
