@@ -3,7 +3,7 @@
 Pure mechanics: what is sent when, and what becomes of it, is ``ledger.exchange``'s.
 """
 
-from ledger.chain.blocks import Block, Log, Receipt
+from ledger.chain.blocks import Block, Head, Log, Receipt
 from ledger.chain.calls import (
     Call,
     Commitment,
@@ -19,7 +19,7 @@ from ledger.chain.calls import (
 from ledger.chain.contracts import CONTRACT_NAMES, ContractName
 from ledger.chain.deploying import deploy
 from ledger.chain.deployment import Deployment, check_deployment, predict_addresses, predict_domains
-from ledger.chain.edge import ChainEdge, Head
+from ledger.chain.edge import ChainEdge
 from ledger.chain.embedded import EmbeddedChain, EmbeddedRpc
 from ledger.chain.events import ChainEvent, decode_events, decode_receipt_events
 from ledger.chain.founding import Founding, FoundingFile, check_foundings

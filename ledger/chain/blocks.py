@@ -9,7 +9,7 @@ from typing import Any, Self
 from ledger.errors import MalformedError, UnavailableError
 from ledger.types import Address, Bytes32
 
-__all__ = ["Block", "Log", "Receipt"]
+__all__ = ["Block", "Head", "Log", "Reading", "Receipt"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Receipt:
     @classmethod
     def parse(cls, form: Any) -> Self:
         """Read a JSON-RPC receipt. Raises: UnavailableError: the node answered something else."""
-        with _Reading("receipt"):
+        with Reading("receipt"):
             created = form.get("contractAddress")
             return cls(
                 transaction_hash=_hash(form["transactionHash"]),
@@ -52,6 +52,27 @@ class Receipt:
                 contract_address=_address(created) if created else None,
                 logs=tuple(_parse_log(log, index) for index, log in enumerate(form["logs"])),
                 raw=form,
+            )
+
+
+@dataclass(frozen=True)
+class Head:
+    """A block's place: the newest, or the newest final one."""
+
+    number: int
+    hash: Bytes32
+    parent_hash: Bytes32
+    timestamp: int
+
+    @classmethod
+    def parse(cls, form: Any) -> Self:
+        """Read a JSON-RPC block's place. Raises: UnavailableError: the node answered something else."""
+        with Reading("block"):
+            return cls(
+                number=_number(form["number"]),
+                hash=_hash(form["hash"]),
+                parent_hash=_hash(form["parentHash"]),
+                timestamp=_number(form["timestamp"]),
             )
 
 
@@ -79,7 +100,7 @@ class Block:
             UnavailableError: the node answered something else, or receipts of another block (its head moved while it
                 was read).
         """
-        with _Reading("block"):
+        with Reading("block"):
             block = cls(
                 number=_number(form["number"]),
                 hash=_hash(form["hash"]),
@@ -102,7 +123,7 @@ class Block:
 _BODY = frozenset({"transactions", "uncles", "withdrawals", "size", "totalDifficulty"})
 
 
-class _Reading:
+class Reading:
     """Turns whatever goes wrong with a node's JSON into ``UnavailableError``."""
 
     def __init__(self, what: str) -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Self
 
-from ledger.chain.blocks import Block, Receipt
+from ledger.chain.blocks import Block, Head, Reading, Receipt
 from ledger.chain.calls import Call
 from ledger.chain.contracts import decode_refusal
 from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
@@ -25,21 +24,11 @@ from ledger.errors import ConflictError, RefusedError, UnavailableError
 from ledger.keccak import keccak256
 from ledger.types import Address, Bytes32
 
-__all__ = ["ChainEdge", "Head"]
+__all__ = ["ChainEdge"]
 
 _METHOD_NOT_FOUND: Final = -32601
 _REVERT_CODE: Final = 3
 _STOPPED: Final = re.compile(r"out of gas|invalid (?:opcode|jump|instruction)|stack (?:under|over)flow", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Head:
-    """A block's place: the newest, or the newest final one."""
-
-    number: int
-    hash: Bytes32
-    parent_hash: Bytes32
-    timestamp: int
 
 
 class ChainEdge:
@@ -98,7 +87,7 @@ class ChainEdge:
             ConflictError: another chain id (``wrong-chain``).
             UnavailableError: the node does not answer.
         """
-        found = int(self._node.ask("eth_chainId"), 16)
+        found = _to_int(self._node.ask("eth_chainId"))
         if found != self.settings.chain_id:
             raise ConflictError(
                 f"the node runs chain {found}, this consortium's chain id is {self.settings.chain_id}: correct the "
@@ -131,13 +120,13 @@ class ChainEdge:
     def header(self, number: int) -> Head | None:
         """The place of block ``number``, or None when there is none yet. Raises: UnavailableError."""
         form = self._node.ask("eth_getBlockByNumber", hex(number), False)
-        return None if form is None else _to_head(form)
+        return None if form is None else Head.parse(form)
 
     def _head(self, tag: str) -> Head:
         form = self._node.ask("eth_getBlockByNumber", tag, False)
         if form is None:
             raise UnavailableError(f"the node has no block {tag}", retry_after_s=1.0)
-        return _to_head(form)
+        return Head.parse(form)
 
     def block(self, number: int) -> Block | None:
         """A block with its transactions and receipts, or None when there is none yet.
@@ -157,7 +146,9 @@ class ChainEdge:
         numbers = [hex(number) for number in range(first, last + 1)]
         forms = self._results([("eth_getBlockByNumber", [number, True]) for number in numbers])
         forms = [form for form in forms if form is not None]
-        return [Block.parse(form, receipts) for form, receipts in zip(forms, self._receipts_of(forms), strict=True)]
+        with Reading("block"):
+            all_receipts = self._receipts_of(forms)
+        return [Block.parse(form, receipts) for form, receipts in zip(forms, all_receipts, strict=True)]
 
     def _receipts_of(self, forms: Sequence[Any]) -> list[Any]:
         if self._has_block_receipts:
@@ -196,19 +187,19 @@ class ChainEdge:
 
     def nonce(self, address: Address, *, pending: bool = False) -> int:
         """The next nonce of an account, after its blocks or its pooled transactions too. Raises: UnavailableError."""
-        return int(self._node.ask("eth_getTransactionCount", str(address), "pending" if pending else "latest"), 16)
+        return _to_int(self._node.ask("eth_getTransactionCount", str(address), "pending" if pending else "latest"))
 
     def balance_wei(self, address: Address) -> int:
         """What an account holds. Raises: UnavailableError."""
         found = self._node.ask("eth_getBalance", str(address), "latest")
         if found is None:  # Besu, for a state that it no longer has
             raise UnavailableError("the node no longer has that state", retry_after_s=1.0)
-        return int(found, 16)
+        return _to_int(found)
 
     def code(self, address: Address, number: int | None = None) -> bytes:
         """The code at an address, empty where no contract is. Raises: UnavailableError."""
         found = self._node.ask("eth_getCode", str(address), "latest" if number is None else hex(number))
-        return bytes.fromhex(str(found or "0x")[2:])
+        return _to_bytes(found)
 
     def code_hash(self, address: Address) -> Bytes32:
         """Keccak-256 of the code at an address. Raises: UnavailableError."""
@@ -240,7 +231,7 @@ class ChainEdge:
             if refusal is None:
                 raise
             raise refusal from error
-        return bytes.fromhex(str(result)[2:])
+        return _to_bytes(result)
 
     def simulate(self, call: Call, sender: Address) -> bytes:
         """Execute a call as ``sender`` would, keeping nothing, before a nonce is spent on it; what it returns.
@@ -292,9 +283,14 @@ class ChainEdge:
         return [_to_outcome(each, answer) for each, answer in zip(transactions, answers, strict=True)]
 
 
-def _to_head(form: Any) -> Head:
-    block = Block.parse({**form, "transactions": []}, [])
-    return Head(block.number, block.hash, block.parent_hash, block.timestamp)
+def _to_int(answer: Any) -> int:
+    with Reading("number"):
+        return int(answer, 16)
+
+
+def _to_bytes(answer: Any) -> bytes:
+    with Reading("byte string"):
+        return bytes.fromhex(answer.removeprefix("0x"))
 
 
 def _require(answer: Any) -> Any:

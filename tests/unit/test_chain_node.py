@@ -1,0 +1,283 @@
+"""A node that fails in every way it can: what comes out is UnavailableError, and nothing else."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+from web3.exceptions import Web3ValueError
+
+from ledger.chain import ChainEdge, ChainSettings, RefusalKind, RpcError
+from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
+from ledger.chain.node import NodeConnection, connect_http
+from ledger.chain.transactions import LocalSigner
+from ledger.errors import ConflictError, RefusedError, UnavailableError
+from ledger.types import Address, Bytes32
+
+SETTINGS = ChainSettings("node", 77, rpc_url="http://127.0.0.1:1", timeout_s=0.5, batch_size=4)
+
+
+class Scripted:
+    """A provider that answers what the test says."""
+
+    def __init__(self, answer: Callable[[str, Any], Any], batch: Callable[[list[Any]], Any] | None = None) -> None:
+        self.answer = answer
+        self.batch = batch
+        self.sizes: list[int] = []
+
+    def make_request(self, method: str, params: Any) -> Any:
+        return self.answer(method, params)
+
+    def make_batch_request(self, batch: list[Any]) -> Any:
+        self.sizes.append(len(batch))
+        if self.batch is not None:
+            return self.batch(batch)
+        return [self.answer(method, params) for method, params in batch]
+
+
+def result(value: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "result": value}
+
+
+def error(code: int, message: str, data: object = None) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": message, "data": data}}
+
+
+def edge_of(answer: Callable[[str, Any], Any], batch: Callable[[list[Any]], Any] | None = None) -> ChainEdge:
+    return ChainEdge(Scripted(answer, batch), SETTINGS)
+
+
+def raising(exception: Exception) -> Callable[[str, Any], Any]:
+    def answer(_method: str, _params: Any) -> Any:
+        raise exception
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("exception", "says"),
+    [
+        (requests.exceptions.ReadTimeout(), "did not answer in time"),
+        (requests.exceptions.ConnectTimeout(), "did not answer in time"),
+        (requests.exceptions.ConnectionError(), "can not be reached"),
+        (requests.exceptions.SSLError(), "can not be reached"),
+        (requests.exceptions.HTTPError("503 Server Error"), "refused the request"),
+        (requests.exceptions.ChunkedEncodingError(), "request to the node failed"),
+        (requests.exceptions.InvalidURL("nonsense"), "request to the node failed"),
+        (Web3ValueError("odd"), "could not be understood"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), "other than JSON-RPC"),
+        (BrokenPipeError(), "connection to the node failed"),
+    ],
+)
+def test_foreign_exceptions_become_unavailable(exception: Exception, says: str) -> None:
+    edge = edge_of(raising(exception))
+    for ask in (edge.head, lambda: edge.blocks(0, 1), lambda: edge.receipts([Bytes32(bytes(32))])):
+        with pytest.raises(UnavailableError, match=says) as caught:
+            ask()
+        assert caught.value.retry_after_s is not None
+        assert caught.value.__cause__ is exception
+
+
+def test_exceptions_of_our_own_making_pass() -> None:
+    with pytest.raises(KeyError):
+        edge_of(raising(KeyError("a bug"))).head()
+
+
+@pytest.mark.parametrize("answer", [{}, [], None, "text", {"error": "text"}, {"jsonrpc": "2.0", "id": 1}])
+def test_answer_that_is_not_json_rpc(answer: Any) -> None:
+    with pytest.raises(UnavailableError, match="not JSON-RPC"):
+        edge_of(lambda *_: answer).head()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [5, "0x", [], {"number": "0x1"}, {"number": None}, {"number": "0x1", "hash": "0x00", "parentHash": "0x00"}],
+)
+def test_block_that_is_no_block(form: Any) -> None:
+    edge = edge_of(lambda *_: result(form))
+    with pytest.raises(UnavailableError):
+        edge.head()
+    if form == 5:
+        for ask in (edge.check_chain_id, lambda: edge.code(Address(bytes(20))), lambda: edge.blocks(0, 0)):
+            with pytest.raises(UnavailableError, match="is not a"):
+                ask()
+
+
+@contextmanager
+def listener(answer: bytes | None) -> Iterator[str]:
+    """A server that takes a connection and answers these bytes, or never."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stop = threading.Event()
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                if answer is None:
+                    stop.wait(10)
+                else:
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        stop.set()
+        thread.join(10)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (None, "in time"),
+        (b"", "can not be reached"),
+        (b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", "refused the request"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\n<html>", "JSON-RPC"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]", "JSON-RPC"),
+    ],
+)
+def test_real_server_that_misbehaves(answer: bytes | None, says: str) -> None:
+    with listener(answer) as url:
+        connection = NodeConnection(connect_http(url, 0.5), 10)
+        with pytest.raises(UnavailableError, match=says):
+            connection.ask("eth_chainId")
+
+
+def test_nobody_listens() -> None:
+    with pytest.raises(UnavailableError, match="can not be reached"):
+        ChainEdge.open(SETTINGS).check_chain_id()
+
+
+def test_error_of_the_node_keeps_its_words() -> None:
+    with pytest.raises(RpcError, match="error -32000: header not found") as caught:
+        edge_of(lambda *_: error(-32000, "header not found")).nonce(Address(bytes(20)))
+    assert (caught.value.code, caught.value.text) == (-32000, "header not found")
+
+
+def test_wrong_chain_is_a_conflict() -> None:
+    with pytest.raises(ConflictError, match="runs chain 1, this consortium's chain id is 77") as caught:
+        edge_of(lambda *_: result("0x1")).check_chain_id()
+    assert caught.value.code == "wrong-chain"
+
+
+def test_missing_state_is_not_zero() -> None:
+    with pytest.raises(UnavailableError, match="no longer has that state"):
+        edge_of(lambda *_: result(None)).balance_wei(Address(bytes(20)))
+    with pytest.raises(UnavailableError, match="no block latest"):
+        edge_of(lambda *_: result(None)).head()
+
+
+def test_batches_are_cut_and_a_refused_batch_is_halved() -> None:
+    def batch(requests_: list[Any]) -> Any:
+        if len(requests_) > 2:
+            return error(-32005, "Number of requests exceeds max batch size")
+        return [result(None) for _ in requests_]
+
+    provider = Scripted(lambda *_: result(None), batch)
+    connection = NodeConnection(provider, 4)
+    assert connection.ask_each([("eth_x", [])] * 6) == [None] * 6
+    assert provider.sizes == [4, 2, 2, 2]
+    one = NodeConnection(Scripted(lambda *_: None, lambda _: error(-32005, "rate limit")), 4)
+    answers = one.ask_each([("eth_x", [])] * 2)
+    assert [each.code for each in answers] == [-32005, -32005]
+
+
+def test_batch_cut_short_is_unavailable() -> None:
+    connection = NodeConnection(Scripted(lambda *_: None, lambda _: [result(None)]), 4)
+    with pytest.raises(UnavailableError, match="answered 1 of 3"):
+        connection.ask_each([("eth_x", [])] * 3)
+
+
+def test_sent_transaction_answered_by_another_hash_is_not_taken() -> None:
+    edge = edge_of(lambda *_: result("0x" + "00" * 32))
+    refusal = edge.send([edge.sign_noop(LocalSigner(b"\x01" * 32), 0)])[0]
+    assert refusal is not None
+    assert refusal.kind is RefusalKind.OTHER
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (error(3, "execution reverted", "0x"), "evm-reverted"),
+        (error(3, "execution reverted: no", "0x08c379a0" + f"{32:064x}" + f"{2:064x}" + "6e6f".ljust(64, "0")),
+         "evm-reverted"),
+        (error(3, "execution reverted", "0x4e487b71" + "11".rjust(64, "0")), "evm-panic"),
+        (error(-32000, "Execution reverted", "Reverted 0x4e487b71" + "99".rjust(64, "0")), "evm-panic"),
+        (error(-32000, "execution reverted"), "evm-reverted"),
+        (error(3, "execution reverted", "0x12345678"), "evm-reverted"),
+        (error(3, "execution reverted", "0x08c379a0ff"), "evm-reverted"),
+        (error(-32000, "out of gas"), "evm-stopped"),
+        (error(-32000, "invalid opcode: INVALID"), "evm-stopped"),
+    ],
+)  # fmt: skip
+def test_failed_call_is_a_refusal(answer: Any, code: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        edge_of(lambda *_: answer).call(Address(bytes(20)), b"")
+    assert caught.value.code == code
+
+
+def test_failed_call_that_says_nothing_about_it_is_unavailable() -> None:
+    for answer in (error(-32000, "missing trie node"), error(-32601, "no eth_call here")):
+        with pytest.raises(UnavailableError):
+            edge_of(lambda *_, answer=answer: answer).call(Address(bytes(20)), b"")
+
+
+class WithoutBlockReceipts(EmbeddedProvider):
+    """A node that has no eth_getBlockReceipts (GoQuorum), and whose head may move between two requests."""
+
+    moved = False
+
+    def make_batch_request(self, batch: Any) -> Any:
+        answers = super().make_batch_request(batch)
+        for (method, _), answer in zip(batch, answers, strict=True):
+            if method == "eth_getBlockReceipts":
+                answer.pop("result", None)
+                answer["error"] = {"code": -32601, "message": "the method does not exist"}
+            if method == "eth_getTransactionReceipt" and self.moved:
+                answer["result"]["blockHash"] = "0x" + "11" * 32
+        return answers
+
+
+def test_receipts_one_by_one_where_a_node_has_no_other_way() -> None:
+    chain = EmbeddedChain.open(None, 77)
+    provider = WithoutBlockReceipts(EmbeddedRpc(chain))
+    edge = ChainEdge(provider, SETTINGS, on_close=chain.close)
+    relay = LocalSigner(b"\x01" * 32)
+    edge.send([edge.sign_noop(relay, nonce) for nonce in range(3)])
+    for _ in range(2):
+        assert [len(block.receipts) for block in edge.blocks(0, 9)] == [0, 3]
+    provider.moved = True
+    with pytest.raises(UnavailableError, match="do not belong together"):
+        edge.block(1)
+    edge.close()
+
+
+def test_final_head_stands_deep_enough() -> None:
+    chain = EmbeddedChain.open(None, 77)
+    settings = ChainSettings("embedded", 77, finality_blocks=2)
+    with ChainEdge(EmbeddedProvider(EmbeddedRpc(chain)), settings, on_close=chain.close) as edge:
+        relay = LocalSigner(b"\x01" * 32)
+        finals = []
+        for nonce in range(4):
+            finals.append(edge.final_head().number)
+            edge.send([edge.sign_noop(relay, nonce)])
+        assert finals == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"profile": "node", "chain_id": 1}, "needs the URL"),
+        ({"profile": "consortium", "chain_id": 1}, "needs the URL"),
+        ({"profile": "embedded", "chain_id": 1, "rpc_url": "http://x"}, "leave rpc_url out"),
+        ({"profile": "embedded", "chain_id": 1, "timeout_s": 0}, "above 0"),
+        ({"profile": "embedded", "chain_id": 1, "finality_blocks": -1}, "at least 0"),
+    ],
+)
+def test_settings_that_contradict(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        ChainSettings(**settings)
