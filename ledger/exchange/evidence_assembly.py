@@ -118,7 +118,7 @@ class EvidenceAssembly:
         leaves = self._block_leaves(last)[first : last + 1]
         if leaves[block.number - first] != leaf_hash(block.hash):
             raise UnavailableError("the chain moved: ask again", retry_after_s=_RETRY_AFTER_S)
-        proof = prove_inclusion(leaves, block.number - first)
+        proof = prove_inclusion(leaves, block.number - first, len(leaves))
         return BlockProof(first, last, Bytes32(compute_root(leaves)), tuple(Bytes32(each) for each in proof))
 
     def _block_leaves(self, last: int) -> Sequence[bytes]:

@@ -1,15 +1,42 @@
-"""Founding a consortium on the embedded chain: resumable, and done once."""
+"""Founding a consortium on the embedded chain: resumable after a kill at any moment, and done once.
+
+What is random is drawn first and kept in ``founding.json``; all else follows from it. Keys are written to their files
+before anything leans on them, signing is deterministic, deployment looks what is there, the log knows a statement by
+its digest. The journal goes last.
+"""
 
 from __future__ import annotations
 
+import json
+import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
-from ledger.canonical import JsonValue
+from ledger.canonical import JsonValue, encode_canonical, hash_document
+from ledger.chain import ChainEdge, Deployment, Founding, Signer, deploy, predict_domains
+from ledger.errors import ConflictError, MalformedError, UnavailableError
+from ledger.exchange.asker import Scope
+from ledger.exchange.founding_keys import FounderKeys, ensure_founder_keys
+from ledger.exchange.gateway import Gateway
+from ledger.exchange.gateway_file import GatewayFile
+from ledger.exchange.intents.participants import check_profile
+from ledger.exchange.keystore import DEFAULT_KDF_COST, KeyStore, write_private_file
+from ledger.exchange.settings import GatewaySettings, Home
+from ledger.exchange.signatures import sign_statement
+from ledger.log import VerifierKey
+from ledger.statements import Custody, Domains, Statement, compute_participant_id
+from ledger.store.rows import DocumentRow
+from ledger.surface.outcomes import SignedStatement, State
 from ledger.types import Address, Bytes32
 
 __all__ = ["Founded", "Founder", "FoundingPlan", "found"]
+
+_TIME_TO_FOUND_S: Final = 14 * 24 * 3600
+_KEY_LABEL: Final = "founding"
+_FINALITY_WAIT_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +62,8 @@ class FoundingPlan:
     """encrypts those (None: the gateway's passphrase)"""
     relay_accounts: tuple[Address, ...] = ()
     """outsiders who may send transactions themselves"""
+    kdf_cost: int = DEFAULT_KDF_COST
+    """how dear each guess of a passphrase is (scrypt's N)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +79,243 @@ class Founded:
     """by ``handle/control`` and ``handle/signing``, the owners' encrypted key files"""
 
 
-def found(home: Path, plan: FoundingPlan, *, on_step: Callable[[str], None] | None = None) -> Founded:
+@dataclass(frozen=True)
+class _Journal:
+    """What is random, and a summary of the plan, so that no other plan goes on."""
+
+    chain_id: int
+    deadline: int
+    salts: tuple[Bytes32, ...]
+    profile_salts: tuple[Bytes32, ...]
+    opening_salt: Bytes32
+    plan: JsonValue
+
+
+def found(
+    home: Path,
+    plan: FoundingPlan,
+    *,
+    on_step: Callable[[str], None] | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Founded:
     """Found a consortium in ``home``; after a kill, the same call goes on where it stopped.
 
     Raises:
-        ConflictError: the folder holds a consortium already, or an interrupted founding with another plan.
+        ConflictError: the folder holds a consortium already (``already-founded``), or an interrupted founding with
+            another plan (``other-founding``).
         MalformedError: the plan can not work (no founder, threshold, handle, origin).
+        UnavailableError: the disk does not take it.
     """
-    raise NotImplementedError
+    _check_plan(plan)
+    places = Home(home)
+    say = on_step or (lambda _: None)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    journal = _open_journal(places, plan, clock)
+    keystore = KeyStore(places.keys_folder, plan.passphrase, kdf_cost=plan.kdf_cost)
+    say("drawing keys")
+    deployer, relay = keystore.ensure("deployer"), keystore.ensure_relay()
+    keys = [
+        ensure_founder_keys(
+            keystore,
+            plan.owners_folder or home / "founders",
+            str(founder.profile["handle"]),
+            salt,
+            plan.owners_passphrase or plan.passphrase,
+            plan.kdf_cost,
+            custodial=founder.custodial or place == 0,
+        )
+        for place, (founder, salt) in enumerate(zip(plan.founders, journal.salts, strict=True))
+    ]
+    domains = predict_domains(journal.chain_id, deployer.address)
+    applications = [_apply(plan, journal, place, each, domains) for place, each in enumerate(keys)]
+    deployment = _deploy(places, plan, journal, (deployer, relay), applications, say)
+    config = GatewayFile(
+        operator=applications[0].statement.participant,
+        origin=plan.origin,
+        genesis_accounts=_genesis_accounts(deployer, relay, plan),
+        senders=plan.relay_accounts,
+    )
+    verifier_key = keystore.ensure_log_signer(plan.origin).verifier_key
+    _replace_file(places.gateway_file, config.to_bytes())
+    say("opening the log")
+    tokens = _open_gateway(places, plan, journal, keys[0], applications, relay, verifier_key, clock)
+    places.founding_file.unlink()
+    handles = [str(founder.profile["handle"]) for founder in plan.founders]
+    return Founded(
+        chain_id=journal.chain_id,
+        contracts=dict(deployment.contracts),
+        participants={handle: each.statement.participant for handle, each in zip(handles, applications, strict=True)},
+        log=config.log,
+        api_keys=dict(zip(handles, tokens, strict=True)),
+        key_files={
+            f"{handle}/{role}": path
+            for handle, each in zip(handles, keys, strict=True)
+            for role, path in each.files.items()
+        },
+    )
+
+
+def _check_plan(plan: FoundingPlan) -> None:
+    if not 1 <= len(plan.founders) <= 16:
+        raise MalformedError("a consortium has 1 to 16 founders")
+    if not 1 <= plan.threshold <= len(plan.founders):
+        raise MalformedError(f"the threshold is from 1 to the number of founders, {len(plan.founders)}")
+    if not plan.passphrase:
+        raise MalformedError("the keystore needs a passphrase")
+    handles = [check_profile(founder.profile)["handle"] for founder in plan.founders]
+    if len(set(handles)) != len(handles):
+        raise MalformedError("two founders have the same handle")
+    VerifierKey(plan.origin, bytes(32))  # checks the origin's form
+
+
+def _describe_plan(plan: FoundingPlan) -> JsonValue:
+    return {
+        "founders": [{"profile": dict(each.profile), "custodial": each.custodial} for each in plan.founders],
+        "threshold": plan.threshold,
+        "origin": plan.origin,
+        "relay_accounts": [str(each) for each in plan.relay_accounts],
+    }
+
+
+def _open_journal(home: Home, plan: FoundingPlan, clock: Callable[[], float]) -> _Journal:
+    if not home.founding_file.exists():
+        if home.gateway_file.exists() or home.consortium_file.exists():
+            raise ConflictError(
+                f"the folder {home.folder.name} holds a gateway already: start it, or take another folder",
+                code="already-founded",
+            )
+        drawn = {
+            "chain_id": secrets.randbelow(1 << 52) + 1,
+            "deadline": int(clock()) + _TIME_TO_FOUND_S,
+            "salts": [secrets.token_hex(32) for _ in plan.founders],
+            "profile_salts": [secrets.token_hex(32) for _ in plan.founders],
+            "opening_salt": secrets.token_hex(32),
+            "plan": _describe_plan(plan),
+        }
+        write_private_file(home.founding_file, json.dumps(drawn).encode())
+    raw: dict[str, Any] = json.loads(home.founding_file.read_bytes())
+    if raw["plan"] != _describe_plan(plan):
+        raise ConflictError(
+            "an interrupted founding with another plan lies in this folder: repeat its settings, or take another folder",
+            code="other-founding",
+        )
+    return _Journal(
+        chain_id=int(raw["chain_id"]),
+        deadline=int(raw["deadline"]),
+        salts=tuple(Bytes32(bytes.fromhex(each)) for each in raw["salts"]),
+        profile_salts=tuple(Bytes32(bytes.fromhex(each)) for each in raw["profile_salts"]),
+        opening_salt=Bytes32(bytes.fromhex(raw["opening_salt"])),
+        plan=raw["plan"],
+    )
+
+
+def _apply(plan: FoundingPlan, journal: _Journal, place: int, keys: FounderKeys, domains: Domains) -> SignedStatement:
+    """A founder's application, signed by its two keys."""
+    salt = journal.salts[place]
+    profile = dict(plan.founders[place].profile)
+    statement = Statement.build(
+        "ParticipantApplication",
+        participant=compute_participant_id(keys.control.address, salt),
+        controlKey=keys.control.address,
+        signingKey=keys.signing.address,
+        custody=int(Custody.CUSTODIAL if keys.is_custodial else Custody.OWN),
+        profileHash=hash_document(journal.profile_salts[place], profile),
+        deadline=journal.deadline,
+        salt=salt,
+    )
+    return SignedStatement(
+        statement,
+        sign_statement(keys.control, statement, domains),
+        keys.control.address,
+        sign_statement(keys.signing, statement, domains),
+    )
+
+
+def _genesis_accounts(deployer: Signer, relay: Signer, plan: FoundingPlan) -> tuple[Address, ...]:
+    return (deployer.address, relay.address, *plan.relay_accounts)
+
+
+def _deploy(
+    home: Home,
+    plan: FoundingPlan,
+    journal: _Journal,
+    signers: tuple[Signer, Signer],
+    applications: list[SignedStatement],
+    say: Callable[[str], None],
+) -> Deployment:
+    """Start the chain, put the contracts on it, write consortium.json."""
+    deployer, relay = signers
+    foundings = [
+        Founding(each.statement, each.signature, each.cosignature) for each in applications if each.cosignature
+    ]
+    config = GatewayFile(applications[0].statement.participant, plan.origin, _genesis_accounts(deployer, relay, plan))
+    with ChainEdge.open(config.chain_settings(journal.chain_id, home.chain_folder, 0)) as edge:
+        deployment = deploy(edge, deployer, foundings, plan.threshold, report=say)
+    _replace_file(home.consortium_file, deployment.to_bytes())
+    return deployment
+
+
+def _open_gateway(
+    home: Home,
+    plan: FoundingPlan,
+    journal: _Journal,
+    operator: FounderKeys,
+    applications: list[SignedStatement],
+    relay: Signer,
+    verifier_key: VerifierKey,
+    clock: Callable[[], float],
+) -> list[str]:
+    """Put the first entries into the log, open it on chain, draw the first API keys; their tokens."""
+    settings = GatewaySettings(home=home.folder, passphrase=plan.passphrase, publish_after_s=0.0)
+    with Gateway.open(settings, clock=clock) as gateway:
+        for place, application in enumerate(applications):
+            profile = dict(plan.founders[place].profile)
+            gateway.parts.store.names.claim_handle(application.statement.participant, str(profile["handle"]))
+            _keep_profile(gateway, application, journal.profile_salts[place], profile)
+            gateway.take(application)
+            gateway.parts.store.documents.bind([Bytes32(_member(application.statement, "profileHash"))])
+        opening = Statement.build(
+            "LogOpening",
+            participant=applications[0].statement.participant,
+            origin=plan.origin,
+            publisher=relay.address,
+            verifierKey=Bytes32(verifier_key.public_key),
+            deadline=journal.deadline,
+            salt=journal.opening_salt,
+        )
+        signature = sign_statement(operator.signing, opening, gateway.parts.domains)
+        outcome = gateway.take(SignedStatement(opening, signature, operator.signing.address), custodial=True)
+        outcome = gateway.statements.wait(outcome.digest, State.FINAL, _FINALITY_WAIT_S)
+        if outcome.state is not State.FINAL or outcome.refusal is not None:
+            raise UnavailableError("the log is not open on chain yet: run it again", retry_after_s=1.0)
+        return _draw_api_keys(gateway, applications)
+
+
+def _member(statement: Statement, name: str) -> bytes:
+    value = statement.message[name]
+    return value if isinstance(value, bytes) else b""
+
+
+def _keep_profile(gateway: Gateway, application: SignedStatement, salt: Bytes32, profile: JsonValue) -> None:
+    document_hash = Bytes32(_member(application.statement, "profileHash"))
+    body = encode_canonical(profile)
+    gateway.parts.store.documents.add([DocumentRow(document_hash, salt, body, "profile", gateway.parts.now())])
+
+
+def _draw_api_keys(gateway: Gateway, applications: list[SignedStatement]) -> list[str]:
+    """A key for each founder, the first one for operations too; those of an interrupted run end."""
+    store, now = gateway.parts.store, gateway.parts.now()
+    for row in store.api_keys.list(limit=200).items:
+        if row.label == _KEY_LABEL:
+            store.api_keys.revoke(row.id, now)
+    tokens: list[str] = []
+    for place, application in enumerate(applications):
+        scopes = {Scope.READ, Scope.WRITE} | ({Scope.OPERATE, Scope.AUDIT} if place == 0 else set())
+        _, token = gateway.api_keys.draw(application.statement.participant, frozenset(scopes), _KEY_LABEL)
+        tokens.append(token)
+    return tokens
+
+
+def _replace_file(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)
+    write_private_file(path, data)

@@ -1,342 +1,207 @@
-"""The gateway: the one door through which api and scripts reach the ledger. Thread-safe, synchronous."""
+"""The gateway: the one door through which api and scripts reach the ledger. Thread-safe."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Self
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final, Self, cast
 
-from ledger.exchange.asker import Asker, Scope
-from ledger.exchange.intents import Intent
+from ledger.canonical import JsonValue, parse_canonical
+from ledger.errors import ConflictError, LedgerError, NotFoundError
+from ledger.exchange.asker import Asker
+from ledger.exchange.drafting import Drafting
+from ledger.exchange.evidence_assembly import EvidenceAssembly
+from ledger.exchange.indexer import Indexer
+from ledger.exchange.intake import Intake
+from ledger.exchange.log_writer import LogWriter
+from ledger.exchange.paging import Paging
+from ledger.exchange.parts import Parts
+from ledger.exchange.permission import Permission
+from ledger.exchange.publisher import Publisher
+from ledger.exchange.rooms import Access, Agreements, ApiKeys, Datasets, Participants, PublicLog, Statements
 from ledger.exchange.settings import GatewaySettings
-from ledger.surface.outcomes import Outcome, Page, Prepared, SaltedDocument, SignedStatement, Stamped, State
-from ledger.surface.views import (
-    AccessRequestView,
-    AgreementView,
-    ApiKeyView,
-    ConsortiumView,
-    DatasetView,
-    Download,
-    FileView,
-    GrantView,
-    HealthView,
-    KeyView,
-    LineageView,
-    ParticipantView,
-    ProfileView,
-    ProposalView,
-    SettlementView,
-    StatementView,
-    UsageView,
-    VerdictView,
-    VersionView,
-)
+from ledger.exchange.submitter import Submitter
+from ledger.exchange.worker import Worker
+from ledger.surface.outcomes import Outcome, SignedStatement
+from ledger.surface.views import ConsortiumView, HealthView
 from ledger.types import Bytes32
 
 __all__ = ["Gateway", "Paging"]
 
-
-@dataclass(frozen=True, slots=True)
-class Paging:
-    """Which page of a list: ``limit`` 1 to 200, ``cursor`` from the page before."""
-
-    limit: int = 50
-    cursor: str | None = None
-
-
-class Statements:
-    """`gateway.statements`: every write, and what became of it."""
-
-    def prepare(self, asker: Asker, intent: Intent) -> Prepared:
-        """Build the statement of ``intent``; keeps its documents for 24 h."""
-        raise NotImplementedError
-
-    def submit(self, asker: Asker, signed: SignedStatement) -> Outcome:
-        """Take a signed statement: same digest, same outcome."""
-        raise NotImplementedError
-
-    def sign_and_submit(self, asker: Asker, intent: Intent) -> Outcome:
-        """Prepare, sign with the participant's custodial key, submit."""
-        raise NotImplementedError
-
-    def outcome(self, digest: Bytes32) -> Outcome:
-        """What became of a statement so far; says nothing of its text. Asks no permission: check with `get` first."""
-        raise NotImplementedError
-
-    def wait(self, digest: Bytes32, state: State = State.FINAL, timeout_s: float = 60.0) -> Outcome:
-        """The outcome once ``state`` is reached or it is refused, or when time is up."""
-        raise NotImplementedError
-
-    def get(self, asker: Asker, digest: Bytes32) -> StatementView:
-        """A statement with its text, signature and the documents that the asker may read."""
-        raise NotImplementedError
-
-    def list(
-        self, asker: Asker, paging: Paging, *, type_name: str | None = None, since: datetime | None = None
-    ) -> Page[StatementView]:
-        """Statements that the asker signed or that name it; all, for scope audit."""
-        raise NotImplementedError
-
-    def receipt(self, asker: Asker, digest: Bytes32) -> str:
-        """The receipt: a C2SP tlog-proof."""
-        raise NotImplementedError
-
-    def evidence(
-        self, asker: Asker, digest: Bytes32, *, first: int = 0, last: int | None = None, chunks: bool = True
-    ) -> bytes:
-        """Canonical JSON of its evidence, under the pinned block range. ConflictError not-final before it is final."""
-        raise NotImplementedError
-
-    def document(self, asker: Asker, document_hash: Bytes32) -> Stamped[SaltedDocument]:
-        """A document by its salted hash."""
-        raise NotImplementedError
-
-
-class Participants:
-    """`gateway.participants`: members, applicants, proposals."""
-
-    def list(
-        self, asker: Asker, paging: Paging, *, status: str | None = None, text: str | None = None
-    ) -> Page[ParticipantView]:
-        raise NotImplementedError
-
-    def get(self, asker: Asker, name: str) -> Stamped[ParticipantView]:
-        raise NotImplementedError
-
-    def profile(self, asker: Asker, name: str) -> Stamped[ProfileView]:
-        raise NotImplementedError
-
-    def keys(self, asker: Asker, name: str) -> Stamped[tuple[KeyView, ...]]:
-        raise NotImplementedError
-
-    def proposals(self, asker: Asker, paging: Paging, *, state: str | None = None) -> Page[ProposalView]:
-        raise NotImplementedError
-
-    def proposal(self, asker: Asker, proposal: Bytes32) -> Stamped[ProposalView]:
-        raise NotImplementedError
-
-
-class Datasets:
-    """`gateway.datasets`: what is registered. Manifests, chunks and files: the provider, who may download, auditors."""
-
-    def list(
-        self,
-        asker: Asker,
-        paging: Paging,
-        *,
-        role: str | None = None,
-        provider: str | None = None,
-        state: str | None = None,
-        text: str | None = None,
-        since: datetime | None = None,
-    ) -> Page[DatasetView]:
-        raise NotImplementedError
-
-    def get(self, asker: Asker, name: str) -> Stamped[DatasetView]:
-        raise NotImplementedError
-
-    def versions(self, asker: Asker, name: str, paging: Paging) -> Page[VersionView]:
-        raise NotImplementedError
-
-    def version(self, asker: Asker, name: str, version: int) -> Stamped[VersionView]:
-        raise NotImplementedError
-
-    def lineage(self, asker: Asker, name: str, version: int) -> Stamped[LineageView]:
-        raise NotImplementedError
-
-    def manifest(self, asker: Asker, name: str, version: int) -> Stamped[bytes]:
-        """The manifest's canonical JSON."""
-        raise NotImplementedError
-
-    def chunks(self, asker: Asker, name: str, version: int) -> Stamped[bytes]:
-        """The chunk hashes' canonical JSON."""
-        raise NotImplementedError
-
-    def files(self, asker: Asker, name: str, version: int) -> Stamped[tuple[FileView, ...]]:
-        raise NotImplementedError
-
-    async def upload(
-        self, asker: Asker, name: str, version: int, path: str, stream: AsyncIterable[bytes]
-    ) -> Stamped[FileView]:
-        """Take a file's bytes (pieces of any size), checked against the manifest as they arrive."""
-        raise NotImplementedError
-
-    async def download(
-        self,
-        asker: Asker,
-        name: str,
-        version: int,
-        path: str,
-        *,
-        first: int = 0,
-        last: int | None = None,
-        grant: Bytes32 | None = None,
-    ) -> Download:
-        """A file or bytes ``first`` to ``last`` of it. RefusedError with http.md's codes (403)."""
-        raise NotImplementedError
-
-    def verify(self, asker: Asker, sha256: Bytes32) -> Stamped[VerdictView]:
-        """Whether bytes with this SHA-256 are registered in a version that the asker may know of."""
-        raise NotImplementedError
-
-
-class Access:
-    """`gateway.access`: requests and grants, for consumer, provider and auditors."""
-
-    def requests(
-        self,
-        asker: Asker,
-        paging: Paging,
-        *,
-        role: str | None = None,
-        state: str | None = None,
-        dataset: str | None = None,
-        since: datetime | None = None,
-        text: str | None = None,
-    ) -> Page[AccessRequestView]:
-        raise NotImplementedError
-
-    def request(self, asker: Asker, digest: Bytes32) -> Stamped[AccessRequestView]:
-        raise NotImplementedError
-
-    def grants(
-        self,
-        asker: Asker,
-        paging: Paging,
-        *,
-        role: str | None = None,
-        state: str | None = None,
-        dataset: str | None = None,
-        since: datetime | None = None,
-    ) -> Page[GrantView]:
-        raise NotImplementedError
-
-    def grant(self, asker: Asker, digest: Bytes32) -> Stamped[GrantView]:
-        raise NotImplementedError
-
-
-class Agreements:
-    """`gateway.agreements`: agreements, usage and settlement, for their parties and auditors."""
-
-    def list(
-        self,
-        asker: Asker,
-        paging: Paging,
-        *,
-        role: str | None = None,
-        state: str | None = None,
-        since: datetime | None = None,
-    ) -> Page[AgreementView]:
-        raise NotImplementedError
-
-    def get(self, asker: Asker, agreement: Bytes32) -> Stamped[AgreementView]:
-        raise NotImplementedError
-
-    def usage(
-        self, asker: Asker, paging: Paging, *, agreement: Bytes32 | None = None, state: str | None = None
-    ) -> Page[UsageView]:
-        raise NotImplementedError
-
-    def settlements(self, asker: Asker, paging: Paging, *, agreement: Bytes32 | None = None) -> Page[SettlementView]:
-        raise NotImplementedError
-
-
-class PublicLog:
-    """`gateway.log`: the log as C2SP lays it out, and proofs. Public."""
-
-    def checkpoint(self) -> bytes:
-        """The latest signed checkpoint."""
-        raise NotImplementedError
-
-    def tile(self, path: str) -> bytes:
-        """A tile or entry bundle by its C2SP path (``tile/0/000.p/3``). NotFoundError."""
-        raise NotImplementedError
-
-    def entry(self, index: int) -> bytes:
-        """One entry, 97 bytes."""
-        raise NotImplementedError
-
-    def prove_inclusion(self, index: int, size: int | None = None) -> tuple[int, tuple[bytes, ...]]:
-        """The size proved for (None: the latest checkpoint's), and the hashes."""
-        raise NotImplementedError
-
-    def prove_consistency(self, first: int, second: int | None = None) -> tuple[int, tuple[bytes, ...]]:
-        """The second size (None: the latest checkpoint's), and the hashes."""
-        raise NotImplementedError
-
-
-class ApiKeys:
-    """`gateway.api_keys`."""
-
-    def authenticate(self, token: str) -> Asker | None:
-        """Who bears ``ck_<id>_<secret>``; None when unknown, expired or revoked."""
-        raise NotImplementedError
-
-    def create(
-        self,
-        asker: Asker,
-        *,
-        scopes: frozenset[Scope],
-        participant: str | None = None,
-        label: str = "",
-        expires_at: datetime | None = None,
-    ) -> tuple[ApiKeyView, str]:
-        """A new key and its token, which is shown once. Raises: ForbiddenError."""
-        raise NotImplementedError
-
-    def list(self, asker: Asker) -> tuple[ApiKeyView, ...]:
-        raise NotImplementedError
-
-    def revoke(self, asker: Asker, key_id: str) -> None:
-        raise NotImplementedError
+_RETRY_AFTER_S: Final = 1.0
+_IDEMPOTENCY_KEPT: Final = timedelta(days=7)
+_DRAFTS_KEPT: Final = timedelta(hours=24)
+_TIDY_EVERY_S: Final = 3600.0
 
 
 class Gateway:
     """A running gateway: ``with Gateway.open(settings) as gateway: ...`` opens, starts workers, closes."""
 
-    statements: Statements
-    participants: Participants
-    datasets: Datasets
-    access: Access
-    agreements: Agreements
-    log: PublicLog
-    api_keys: ApiKeys
+    def __init__(self, parts: Parts) -> None:
+        """Use `open`."""
+        self._parts = parts
+        poll_s = parts.settings.poll_s
+        self._indexer = Indexer(parts)
+        self._indexing = Worker("indexer", self._index, poll_s=poll_s)
+        self._writer = LogWriter(parts)
+        self._writing = Worker("log", self._writer.step, poll_s=0.0)
+        self._submitter = Submitter(parts, self._indexing.wake)
+        self._submitting = Worker("submitter", self._submitter.step, poll_s=poll_s)
+        self._publisher = Publisher(parts, self._submitter, self._submitting.wake)
+        self._publishing = Worker("publisher", self._publisher.step, poll_s=poll_s)
+        self._tidying = Worker("tidier", self._tidy, poll_s=_TIDY_EVERY_S)
+        self._workers = (self._writing, self._submitting, self._indexing, self._publishing, self._tidying)
+        self._is_started = False
+        permission = Permission(parts)
+        drafting = Drafting(parts, self._settle)
+        self._intake = intake = Intake(parts, self._writer, self._settle, self._submitting.wake)
+        self.statements = Statements(parts, drafting, intake, EvidenceAssembly(parts))
+        self.participants = Participants(parts)
+        self.datasets = Datasets(parts, permission)
+        self.access = Access(parts)
+        self.agreements = Agreements(parts)
+        self.log = PublicLog(parts)
+        self.api_keys = ApiKeys(parts)
 
     @classmethod
-    def open(cls, settings: GatewaySettings) -> Self:
-        """Open chain, store, log, content and keystore in the home folder."""
-        raise NotImplementedError
+    def open(cls, settings: GatewaySettings, *, clock: Callable[[], float] = time.time) -> Self:
+        """Open chain, store, log, content and keystore in the home folder. Raises: as `Parts.open`."""
+        return cls(Parts.open(settings, clock))
+
+    @property
+    def parts(self) -> Parts:
+        """What it is put together from; for scripts that look inside."""
+        return self._parts
 
     def start(self) -> None:
-        """Start the workers."""
-        raise NotImplementedError
+        """Catch up with the chain, join what a crash left, start the workers; a second call does nothing.
+
+        Raises:
+            FatalError: the log is behind its checkpoint on chain, or contradicts it.
+            UnavailableError: chain, disk or database do not answer.
+        """
+        if self._is_started:
+            return
+        self._is_started = True
+        asyncio.run(self._parts.content.remove_leftovers())
+        self._indexer.catch_up()
+        self._publisher.check_log()
+        self._writer.recover()
+        for worker in self._workers:
+            worker.start()
 
     def close(self) -> None:
-        """Stop the workers, finish what is being written, close everything."""
-        raise NotImplementedError
+        """Stop the workers, finish what is being written, close everything; a second call does nothing."""
+        if self._is_started:
+            self._is_started = False
+            for worker in self._workers:
+                worker.stop()
+            self._writer.fail_waiting()
+        self._parts.close()
+
+    def take(self, signed: SignedStatement, *, custodial: bool = False) -> Outcome:
+        """Take a statement without asking who brings it: for founding and operators' programs. Raises: as `Intake`."""
+        return self._intake.take(signed, custodial=custodial)
 
     def health(self) -> HealthView:
-        """Whether it can do its work."""
-        raise NotImplementedError
+        """Whether it can do its work, and what keeps it."""
+        reasons = {worker.name: worker.failure for worker in self._workers if worker.failure is not None}
+        parts = self._parts
+        head = final = indexed = anchored = depth = 0
+        try:
+            head, final = parts.edge.head().number, parts.edge.final_head().number
+            indexed = parts.store.chain.as_of_block()
+            last = parts.store.chain.last_checkpoint(parts.log)
+            anchored = 0 if last is None else last.size
+            depth = parts.store.outbox.depth()
+        except LedgerError as error:
+            reasons["chain and store"] = str(error)
+        return HealthView(
+            ready=not reasons,
+            reasons=reasons,
+            head=head,
+            final=final,
+            indexed=indexed,
+            log_size=parts.sequencer.size,
+            anchored_size=anchored,
+            outbox_depth=depth,
+        )
 
     def idempotent(self, asker: Asker, key: str | None, body: bytes, act: Callable[[], Outcome]) -> Outcome:
         """Run ``act`` once for each (API key, Idempotency-Key); a repeat gets the present outcome of the same digest.
 
-        ``key`` None: just ``act``. Raises: MalformedError-like RefusedError `idempotency-key-reused` (422) for another body.
+        Raises:
+            RefusedError: the key was used with another body (``idempotency-key-reused``).
+            ConflictError: the first request is still being answered (``idempotency-key-in-use``).
+            Others as ``act``; the key is free again then.
         """
-        raise NotImplementedError
+        if key is None:
+            return act()
+        keys, bearer = self._parts.store.idempotency, asker.api_key or ""
+        row = keys.insert_or_get(bearer, key, hashlib.sha256(body).digest(), self._parts.now())
+        if row is None:
+            try:
+                outcome = act()
+            except BaseException:
+                keys.release(bearer, key)
+                raise
+            keys.answer(bearer, key, {"digest": str(outcome.digest)})
+            return outcome
+        if row.response is None:
+            raise ConflictError(
+                "the first request with this Idempotency-Key is not answered yet: ask again soon",
+                code="idempotency-key-in-use",
+                retry_after_s=_RETRY_AFTER_S,
+            )
+        return self.statements.outcome(Bytes32.parse(str(row.response["digest"])))
 
     def consortium(self) -> ConsortiumView:
-        """What joiners and auditors import."""
-        raise NotImplementedError
+        """What joiners and auditors import: ``consortium.json``."""
+        document = parse_canonical(self._parts.deployment.to_bytes())
+        return ConsortiumView(cast("dict[str, JsonValue]", document))
 
     def rpc(self, body: bytes) -> bytes:
-        """Answer a read-only JSON-RPC request about the chain."""
-        raise NotImplementedError
+        """Answer a JSON-RPC request about the embedded chain; transactions of the senders named in gateway.json alone.
+
+        Raises:
+            NotFoundError: the chain has a node of its own: ask that.
+        """
+        if self._parts.edge.rpc is None:
+            raise NotFoundError("this gateway has no chain of its own: ask a node of the network")
+        answer = self._parts.edge.rpc.handle(body, self._parts.config.senders)
+        self._indexing.wake()
+        return answer
+
+    def _settle(self) -> bool:
+        if not self._is_started:
+            return False
+        self._submitting.wake()
+        return self._submitter.settle()
+
+    def _index(self) -> bool:
+        moved = self._indexer.step()
+        if moved:
+            self._submitting.wake()
+            self._publishing.wake()
+        return moved
+
+    def _tidy(self) -> bool:
+        store, now = self._parts.store, self._parts.now()
+        store.drafts.drop_expired(now)
+        store.documents.drop_unbound(now - _DRAFTS_KEPT)
+        store.contents.drop_unbound(now - _DRAFTS_KEPT)
+        store.idempotency.drop_older(now - _IDEMPOTENCY_KEPT)
+        return False
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:

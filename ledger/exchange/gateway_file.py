@@ -20,11 +20,15 @@ _FORMAT = "concord-gateway/1"
 
 @dataclass(frozen=True, slots=True)
 class GatewayFile:
-    """Operator, origin of its log, and how the chain is reached (``rpc_url`` None: embedded)."""
+    """Operator, origin of its log, and how the chain is reached (``rpc_url`` None: embedded).
+
+    ``senders`` are outsiders who may send transactions through the embedded chain's JSON-RPC.
+    """
 
     operator: Bytes32
     origin: str
     genesis_accounts: tuple[Address, ...]
+    senders: tuple[Address, ...] = ()
     rpc_url: str | None = None
 
     @property
@@ -52,6 +56,7 @@ class GatewayFile:
                 "operator": str(self.operator),
                 "origin": self.origin,
                 "rpc_url": self.rpc_url,
+                "senders": [str(each) for each in self.senders],
             }
         )
 
@@ -66,6 +71,7 @@ class GatewayFile:
                 operator=Bytes32.parse(document["operator"]),
                 origin=str(document["origin"]),
                 genesis_accounts=tuple(Address.parse(each) for each in document["genesis_accounts"]),
+                senders=tuple(Address.parse(each) for each in document["senders"]),
                 rpc_url=document["rpc_url"],
             )
         except FileNotFoundError as error:

@@ -1,6 +1,7 @@
 """The gateway's keystore: encrypted key files, opened with a passphrase that is passed in and never written.
 
-    keys/relay.json                               pays for transactions (v3 key file)
+    keys/relay.json                               sends transactions (v3 key file)
+    keys/deployer.json                            deployed the contracts, and does nothing else (v3 key file)
     keys/log.pem                                  signs checkpoints (Ed25519, PKCS #8, encrypted)
     keys/participants/<participant>/<key>.json    signs in a participant's name (custodial, v3 key file)
 
@@ -31,7 +32,7 @@ from ledger.log import NoteSigner
 from ledger.statements import generate_private_key
 from ledger.types import Address, Bytes32
 
-__all__ = ["DEFAULT_KDF_COST", "KeyStore", "read_key_file", "write_key_file"]
+__all__ = ["DEFAULT_KDF_COST", "KeyStore", "read_key_file", "write_key_file", "write_private_file"]
 
 DEFAULT_KDF_COST: Final = 1 << 16
 """scrypt's N: 64 MiB and about a fifth of a second for each guess."""
@@ -105,9 +106,14 @@ class KeyStore:
 
     def ensure_relay(self) -> Signer:
         """The relay account's signer, drawn if there is none yet."""
-        if not self._relay_file.exists():
-            write_key_file(self._relay_file, generate_private_key(), self._passphrase, kdf_cost=self._kdf_cost)
-        return self.load_relay()
+        return self.ensure("relay")
+
+    def ensure(self, name: str) -> Signer:
+        """The signer of the account ``name`` (``relay``, ``deployer``), drawn if there is none yet."""
+        path = self._folder / f"{name}.json"
+        if not path.exists():
+            write_key_file(path, generate_private_key(), self._passphrase, kdf_cost=self._kdf_cost)
+        return self._load(path)
 
     def load_relay(self) -> Signer:
         """The relay account's signer. Raises: NotFoundError, MalformedError, VerificationError: as a key file."""

@@ -1,0 +1,106 @@
+"""Who may have the bytes: the contract's word at the final head, and, when it says no, why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ledger.exchange.asker import Asker
+from ledger.exchange.errors import ForbiddenError
+from ledger.exchange.parts import Parts
+from ledger.statements import Right, Statement
+from ledger.store.rows import GrantRow, VersionRow
+from ledger.types import Bytes32
+
+__all__ = ["Permission"]
+
+
+class Permission:
+    """Decides over downloads under `AccessGrants.isPermitted`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def check(self, asker: Asker, version: VersionRow, grant: Bytes32 | None = None) -> None:
+        """Check that the asker may read a version: as its provider, or under a grant (any that permits, or this one).
+
+        Raises:
+            ForbiddenError: ``no-grant``, ``grant-revoked``, ``grant-expired``, ``grant-not-yet-valid``,
+                ``participant-suspended``, ``dataset-retired`` or ``right-not-granted``.
+            UnavailableError: the chain does not answer.
+        """
+        if asker.participant == version.provider:
+            return
+        grants = self._grants(asker, version, grant)
+        if not any(self._is_permitted(row, version.version) for row in grants):
+            raise self._explain(grants, version)
+
+    def is_permitted(self, asker: Asker, version: VersionRow) -> bool:
+        """Whether `check` would pass; decides what is shown, never what is handed out."""
+        if asker.participant == version.provider:
+            return True
+        return any(self._is_permitted(row, version.version) for row in self._grants(asker, version, None))
+
+    def _grants(self, asker: Asker, version: VersionRow, grant: Bytes32 | None) -> Sequence[GrantRow]:
+        if asker.participant is None:
+            return ()
+        rows = self._parts.store.access.grants_for(version.dataset, asker.participant, self._parts.now())
+        return [row for row in rows if grant is None or row.digest == grant]
+
+    def _is_permitted(self, grant: GrantRow, version: int) -> bool:
+        row = self._parts.store.statements.find(grant.digest)
+        if row is None or not grant.terms.valid_from <= int(self._parts.clock()) < grant.terms.valid_until:
+            return False
+        statement = Statement.parse(row.type, dict(row.message))
+        depth = self._parts.settings.finality_depth
+        number = self._parts.edge.final_head().number if depth else None
+        return self._parts.reader.is_permitted(statement, version, int(Right.READ), number)
+
+    def _explain(self, grants: Sequence[GrantRow], version: VersionRow) -> ForbiddenError:
+        if not grants:
+            return ForbiddenError(
+                "no grant permits this: ask the provider with an access request",
+                code="no-grant",
+                facts={"dataset": str(version.dataset), "version": version.version},
+            )
+        code, sentence, facts = self._reason(grants[0], version)
+        return ForbiddenError(sentence, code=code, facts={"grant": str(grants[0].digest), **facts})
+
+    def _reason(self, grant: GrantRow, version: VersionRow) -> tuple[str, str, dict[str, object]]:
+        if grant.revoked_at is not None:
+            facts: dict[str, object] = {
+                "block": grant.revoked_block,
+                "revoked_at": grant.revoked_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+            return (
+                "grant-revoked",
+                f"the grant was revoked in block {grant.revoked_block}: ask the provider for another",
+                facts,
+            )
+        if grant.retired_at is not None:
+            return "dataset-retired", "the dataset was retired: its grants ended", {}
+        for participant in (grant.provider, grant.consumer):
+            status = self._parts.directory.status_of(participant)
+            if status != "active":
+                return "participant-suspended", f"a side of the grant is {status}", {"participant": str(participant)}
+        return _reason_of_terms(grant, version.version, int(self._parts.clock()))
+
+
+def _reason_of_terms(grant: GrantRow, version: int, now_s: int) -> tuple[str, str, dict[str, object]]:
+    terms = grant.terms
+    if terms.valid_until <= now_s:
+        return "grant-expired", "the grant's time is over: ask for another", {"valid_until": terms.valid_until}
+    if terms.valid_from > now_s:
+        return "grant-not-yet-valid", "the grant's time has not begun", {"valid_from": terms.valid_from}
+    if not _covers(grant, version):
+        facts: dict[str, object] = {"version": version, "right": "read"}
+        return "right-not-granted", "the grant does not cover reading this version", facts
+    return "no-grant", "the grant is not in force yet: try again when it is final", {"state": grant.state}
+
+
+def _covers(grant: GrantRow, version: int) -> bool:
+    terms = grant.terms
+    return (
+        bool(terms.rights & Right.READ)
+        and terms.first_version <= version
+        and (terms.last_version == 0 or version <= terms.last_version)
+    )

@@ -1,0 +1,239 @@
+"""What is registered. The catalogue is known to all; contents to the provider, who may download, and auditors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable
+from datetime import datetime
+from typing import Final
+
+from ledger.content import FileEntry, parse_chunks, parse_manifest
+from ledger.errors import MalformedError, NotFoundError
+from ledger.exchange.asker import Asker, Scope
+from ledger.exchange.errors import ForbiddenError
+from ledger.exchange.paging import Paging, present_page
+from ledger.exchange.parts import Parts
+from ledger.exchange.permission import Permission
+from ledger.exchange.presenting import present_dataset, present_file, present_match, present_version
+from ledger.exchange.rooms.visibility import party_of
+from ledger.store.rows import ContentRow, FileRow, MatchRow, VersionRow
+from ledger.surface.outcomes import Page, Stamped
+from ledger.surface.views import DatasetView, Download, FileView, LineageView, VerdictView, VersionView
+from ledger.types import Bytes32
+
+__all__ = ["Datasets"]
+
+_MOST_IN_LINEAGE: Final = 1000
+
+
+class Datasets:
+    """`gateway.datasets`."""
+
+    def __init__(self, parts: Parts, permission: Permission) -> None:
+        self._parts = parts
+        self._permission = permission
+
+    def list(
+        self,
+        asker: Asker,
+        paging: Paging,
+        *,
+        role: str | None = None,
+        provider: str | None = None,
+        state: str | None = None,
+        text: str | None = None,
+        since: datetime | None = None,
+    ) -> Page[DatasetView]:
+        """The catalogue; with ``role`` what the asker provides, or asked for or was granted (``consumer``).
+
+        Raises:
+            MalformedError, NotFoundError: a filter can not be, or names nobody.
+        """
+        rows = self._parts.store.datasets.list(
+            participant=party_of(asker, role) if role else None,
+            role=role,
+            provider=None if provider is None else self._parts.directory.participant(provider),
+            state=state,
+            text=text,
+            since=since,
+            limit=paging.limit,
+            cursor=paging.cursor,
+        )
+        return present_page(rows, present_dataset)
+
+    def get(self, _asker: Asker, name: str) -> Stamped[DatasetView]:
+        """A dataset. Raises: NotFoundError."""
+        with self._parts.store.snapshot():
+            row = self._parts.store.datasets.find(self._parts.directory.dataset(name).id)
+            if row is None:
+                raise NotFoundError(f"no dataset {name[:140]} is known here")
+            return Stamped(present_dataset(row), self._as_of_block())
+
+    def versions(self, asker: Asker, name: str, paging: Paging) -> Page[VersionView]:
+        """Versions, the newest first. Raises: NotFoundError, MalformedError."""
+        dataset = self._parts.directory.dataset(name)
+        rows = self._parts.store.datasets.versions(dataset.id, limit=paging.limit, cursor=paging.cursor)
+        return present_page(rows, lambda row: present_version(row, opened=self._may_open(asker, row)))
+
+    def version(self, asker: Asker, name: str, version: int) -> Stamped[VersionView]:
+        """One version. Raises: NotFoundError."""
+        row = self._find_version(name, version)
+        return Stamped(present_version(row, opened=self._may_open(asker, row)), self._as_of_block())
+
+    def lineage(self, _asker: Asker, name: str, version: int) -> Stamped[LineageView]:
+        """A version with all that it is derived from. Raises: NotFoundError."""
+        with self._parts.store.snapshot():
+            row = self._find_version(name, version)
+            return Stamped(self._trace(row.dataset, row.version, row.registration, set()), self._as_of_block())
+
+    def _trace(self, dataset: Bytes32, version: int, registration: Bytes32, seen: set[Bytes32]) -> LineageView:
+        name = self._parts.directory.name_of(dataset)
+        row = self._parts.store.datasets.find_registration(registration)
+        parents = () if row is None else row.parents
+        if parents and (registration in seen or len(seen) >= _MOST_IN_LINEAGE):
+            return LineageView(dataset, name, version, registration, (), more=True)
+        seen.add(registration)
+        traced = tuple(self._trace(each.dataset, each.version, each.registration, seen) for each in parents)
+        return LineageView(dataset, name, version, registration, traced)
+
+    def manifest(self, asker: Asker, name: str, version: int) -> Stamped[bytes]:
+        """The manifest's canonical JSON. Raises: NotFoundError: none that the asker may see."""
+        content = self._content(self._require_open(asker, name, version))
+        return Stamped(content.manifest, self._as_of_block())
+
+    def chunks(self, asker: Asker, name: str, version: int) -> Stamped[bytes]:
+        """The chunk hashes' canonical JSON. Raises: NotFoundError: none that the asker may see."""
+        content = self._content(self._require_open(asker, name, version))
+        if content.chunks is None:
+            raise NotFoundError("every file of this version has at most one chunk: there is no list of chunk hashes")
+        return Stamped(content.chunks, self._as_of_block())
+
+    def files(self, asker: Asker, name: str, version: int) -> Stamped[tuple[FileView, ...]]:
+        """The files and whether their bytes are here. Raises: NotFoundError: none that the asker may see."""
+        row = self._require_open(asker, name, version)
+        files = self._parts.store.contents.files(row.registration)
+        return Stamped(tuple(present_file(each) for each in files), self._as_of_block())
+
+    async def upload(
+        self, asker: Asker, name: str, version: int, path: str, stream: AsyncIterable[bytes]
+    ) -> Stamped[FileView]:
+        """Take a file's bytes (pieces of any size), checked against the manifest as they arrive.
+
+        Raises:
+            ForbiddenError: the dataset is another participant's, or the key may not write.
+            NotFoundError: the version or its manifest has no such file.
+            VerificationError: other bytes than the manifest names; nothing of them stays.
+            UnavailableError: the store or its disk failed, or is full.
+        """
+        row, file, hashes = await asyncio.to_thread(self._find_upload, asker, name, version, path)
+        await self._parts.content.put_file(_entry_of(file), stream, hashes)
+        return await asyncio.to_thread(self._finish_upload, row, path)
+
+    def _find_upload(
+        self, asker: Asker, name: str, version: int, path: str
+    ) -> tuple[VersionRow, FileRow, tuple[bytes, ...] | None]:
+        row = self._find_version(name, version)
+        if asker.participant != row.provider:
+            raise ForbiddenError("only the provider uploads a dataset's files", code="not-yours")
+        if not asker.may(Scope.WRITE):
+            raise ForbiddenError("this key may not upload: it needs the scope write", code="missing-scope")
+        file = self._find_file(row, path)
+        content = self._content(row)
+        if content.chunks is None:
+            return row, file, None
+        return row, file, parse_chunks(content.chunks, parse_manifest(content.manifest))[path]
+
+    def _finish_upload(self, row: VersionRow, path: str) -> Stamped[FileView]:
+        self._parts.store.contents.mark_uploaded(row.registration, path, self._parts.now())
+        return Stamped(present_file(self._find_file(row, path)), self._as_of_block())
+
+    async def download(
+        self,
+        asker: Asker,
+        name: str,
+        version: int,
+        path: str,
+        *,
+        first: int = 0,
+        last: int | None = None,
+        grant: Bytes32 | None = None,
+    ) -> Download:
+        """A file, or bytes ``first`` to ``last`` (included) of it, to the provider or under a grant that permits it.
+
+        Raises:
+            ForbiddenError: no grant permits it; the code says why.
+            NotFoundError: no such version or file, or its bytes were not uploaded.
+            MalformedError: no such range.
+            VerificationError: the stored copy was changed.
+            UnavailableError: chain or store failed.
+        """
+        file, as_of_block = await asyncio.to_thread(self._find_download, asker, name, version, path, grant)
+        end = file.size_bytes - 1 if last is None else min(last, file.size_bytes - 1)
+        if not 0 <= first <= end + 1:
+            raise MalformedError(f"{path} has {file.size_bytes} bytes: there is no range from {first} to {end}")
+        pieces = await self._parts.content.open_file(_entry_of(file), first, end)
+        return Download(present_file(file), first, end, pieces, as_of_block)
+
+    def _find_download(
+        self, asker: Asker, name: str, version: int, path: str, grant: Bytes32 | None
+    ) -> tuple[FileRow, int]:
+        row = self._find_version(name, version)
+        self._permission.check(asker, row, grant)
+        file = self._find_file(row, path)
+        if file.uploaded_at is None:
+            raise NotFoundError(f"the bytes of {path} were not uploaded yet: ask the provider")
+        return file, self._as_of_block()
+
+    def verify(self, asker: Asker, sha256: Bytes32) -> Stamped[VerdictView]:
+        """Whether bytes with this SHA-256 are registered in a version whose contents the asker may know."""
+        rows = [row for row in self._parts.store.contents.match(sha256) if self._may_know(asker, row)]
+        matches = tuple(present_match(row) for row in rows)
+        if any(row.in_force for row in rows):
+            first = next(match for match, row in zip(matches, rows, strict=True) if row.in_force)
+            sentence = f"These bytes are {first.path} of {first.name or first.dataset}, version {first.version}."
+            return Stamped(VerdictView("verified", sentence, matches), self._as_of_block())
+        sentence = (
+            "These bytes are of a version that is not in force yet."
+            if matches
+            else "No version whose contents you may know has these bytes; that shows nothing about others."
+        )
+        return Stamped(VerdictView("undetermined", sentence, matches), self._as_of_block())
+
+    def _may_know(self, asker: Asker, match: MatchRow) -> bool:
+        row = self._parts.store.datasets.find_registration(match.registration)
+        return row is not None and self._may_open(asker, row)
+
+    def _may_open(self, asker: Asker, row: VersionRow) -> bool:
+        return asker.may(Scope.AUDIT) or self._permission.is_permitted(asker, row)
+
+    def _require_open(self, asker: Asker, name: str, version: int) -> VersionRow:
+        row = self._find_version(name, version)
+        if not self._may_open(asker, row):
+            raise NotFoundError(f"there is no content of {name[:140]}@{version} that you may see: ask for access")
+        return row
+
+    def _find_version(self, name: str, version: int) -> VersionRow:
+        dataset = self._parts.directory.dataset(name)
+        row = self._parts.store.datasets.find_version(dataset.id, version)
+        if row is None:
+            raise NotFoundError(f"the dataset {name[:140]} has no version {version}")
+        return row
+
+    def _find_file(self, row: VersionRow, path: str) -> FileRow:
+        file = self._parts.store.contents.find_file(row.registration, path)
+        if file is None:
+            raise NotFoundError(f"version {row.version} has no file {path[:200]!r}")
+        return file
+
+    def _content(self, row: VersionRow) -> ContentRow:
+        content = None if row.content_root is None else self._parts.store.contents.find(row.content_root)
+        if content is None:
+            raise NotFoundError("the manifest of this version is not kept here")
+        return content
+
+    def _as_of_block(self) -> int:
+        return self._parts.store.chain.as_of_block()
+
+
+def _entry_of(file: FileRow) -> FileEntry:
+    return FileEntry(path=file.path, size_bytes=file.size_bytes, sha256=file.sha256, root=file.root)

@@ -1,0 +1,169 @@
+"""Every write, and what became of it."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Final
+
+from ledger.errors import ConflictError, NotFoundError
+from ledger.exchange.asker import Asker, Scope
+from ledger.exchange.drafting import Drafting, check_custodial, check_may_state
+from ledger.exchange.evidence_assembly import EvidenceAssembly
+from ledger.exchange.intake import Intake
+from ledger.exchange.intents import Intent
+from ledger.exchange.paging import Paging, present_page
+from ledger.exchange.parts import Parts
+from ledger.exchange.reporting import describe_outcome
+from ledger.exchange.rooms.visibility import party_of, require_party
+from ledger.exchange.signatures import sign_statement
+from ledger.statements import Statement
+from ledger.store.rows import StatementRow, StatementState
+from ledger.surface.outcomes import Outcome, Page, Prepared, SaltedDocument, SignedStatement, Stamped, State
+from ledger.surface.views import StatementView
+from ledger.types import Address, Bytes32
+
+__all__ = ["Statements"]
+
+_LOOK_AGAIN_S: Final = 0.02
+_ORDER: Final = tuple(StatementState)
+
+
+class Statements:
+    """`gateway.statements`."""
+
+    def __init__(self, parts: Parts, drafting: Drafting, intake: Intake, evidence: EvidenceAssembly) -> None:
+        self._parts = parts
+        self._drafting = drafting
+        self._intake = intake
+        self._evidence = evidence
+
+    def prepare(self, asker: Asker, intent: Intent) -> Prepared:
+        """Build the statement of ``intent``; keeps its documents for 24 h. Raises: as `Drafting.prepare`."""
+        return self._drafting.prepare(asker, intent)
+
+    def submit(self, asker: Asker, signed: SignedStatement) -> Outcome:
+        """Take a signed statement: same digest, same outcome.
+
+        Raises:
+            ForbiddenError: the asker may not bring it.
+            Others as `Intake.take`.
+        """
+        statement = signed.statement
+        check_may_state(asker, statement)
+        outcome = self._intake.take(self._cosigned(signed), api_key=asker.api_key)
+        self._bind_key(asker, statement)
+        return outcome
+
+    def _bind_key(self, asker: Asker, statement: Statement) -> None:
+        """A key that may only apply becomes the applicant's."""
+        is_application = statement.type.name == "ParticipantApplication"
+        is_applicants = asker.participant is None and asker.may(Scope.APPLY) and not asker.may(Scope.OPERATE)
+        if asker.api_key is not None and is_application and is_applicants:
+            scopes = frozenset({Scope.APPLY.value, Scope.READ.value, Scope.WRITE.value})
+            self._parts.store.api_keys.bind(asker.api_key, statement.participant, scopes)
+
+    def _cosigned(self, signed: SignedStatement) -> SignedStatement:
+        """With the co-signature of a new custodial key, where the gateway drew it."""
+        statement = signed.statement
+        member = statement.type.cosigned_by
+        if member is None or signed.cosignature is not None:
+            return signed
+        key = statement.message[member]
+        signer = self._parts.keystore.find(statement.participant, key) if isinstance(key, Address) else None
+        if signer is None:
+            return signed
+        cosignature = sign_statement(signer, statement, self._parts.domains)
+        return SignedStatement(statement, signed.signature, signed.signer, cosignature)
+
+    def sign_and_submit(self, asker: Asker, intent: Intent) -> Outcome:
+        """Prepare, sign with the participant's custodial key, submit.
+
+        Raises:
+            ConflictError: the gateway holds no active key of the participant (``no-custodial-key``), or its control
+                key signs this type (``control-key-needed``).
+            Others as `prepare` and `submit`.
+        """
+        check_custodial(intent.statement_type)
+        statement = self._drafting.prepare(asker, intent).statement
+        for key in self._parts.directory.signing_keys_of(statement.participant):
+            signer = self._parts.keystore.find(statement.participant, key)
+            if signer is not None:
+                signature = sign_statement(signer, statement, self._parts.domains)
+                signed = SignedStatement(statement, signature, key)
+                return self._intake.take(signed, custodial=True, api_key=asker.api_key)
+        raise ConflictError(
+            "the gateway holds no active key of yours: POST /v1/statements:prepare, sign, POST /v1/statements",
+            code="no-custodial-key",
+        )
+
+    def outcome(self, digest: Bytes32) -> Outcome:
+        """What became of a statement so far. Asks no permission. Raises: NotFoundError."""
+        return describe_outcome(self._parts, self._find(digest))
+
+    def wait(self, digest: Bytes32, state: State = State.FINAL, timeout_s: float = 60.0) -> Outcome:
+        """The outcome once ``state`` is reached, or when time is up. Raises: NotFoundError."""
+        wanted, end = _ORDER.index(StatementState(state.value)), time.monotonic() + timeout_s
+        row = self._find(digest)
+        while _ORDER.index(row.state) < wanted and time.monotonic() < end:
+            time.sleep(_LOOK_AGAIN_S)
+            row = self._find(digest)
+        return describe_outcome(self._parts, row)
+
+    def get(self, asker: Asker, digest: Bytes32) -> StatementView:
+        """A statement with its text and documents. Raises: NotFoundError: none that the asker may know of."""
+        return self._present(self._find_visible(asker, digest))
+
+    def list(
+        self, asker: Asker, paging: Paging, *, type_name: str | None = None, since: datetime | None = None
+    ) -> Page[StatementView]:
+        """Statements that the asker signed or that name it; all, for auditors. Raises: MalformedError."""
+        rows = self._parts.store.statements.list(
+            participant=party_of(asker), type_name=type_name, since=since, limit=paging.limit, cursor=paging.cursor
+        )
+        return present_page(rows, self._present)
+
+    def receipt(self, asker: Asker, digest: Bytes32) -> str:
+        """The receipt: a C2SP tlog-proof. Raises: NotFoundError."""
+        return describe_outcome(self._parts, self._find_visible(asker, digest)).receipt
+
+    def evidence(
+        self, asker: Asker, digest: Bytes32, *, first: int = 0, last: int | None = None, chunks: bool = True
+    ) -> bytes:
+        """Canonical JSON of its evidence, under the pinned block range. Raises: as `EvidenceAssembly.assemble`."""
+        self._find_visible(asker, digest)
+        return self._evidence.assemble(digest, first=first, last=last, with_chunks=chunks)
+
+    def document(self, asker: Asker, document_hash: Bytes32) -> Stamped[SaltedDocument]:
+        """A document by its salted hash. Raises: NotFoundError: none that the asker may know of."""
+        documents = self._parts.store.documents
+        row = documents.find(document_hash)
+        if row is None:
+            raise NotFoundError("there is no document that you may know of")
+        if not documents.is_public(document_hash):
+            require_party(asker, documents.parties(document_hash), "document")
+        return Stamped(SaltedDocument(row.hash, row.salt, row.document), self._parts.store.chain.as_of_block())
+
+    def _find(self, digest: Bytes32) -> StatementRow:
+        row = self._parts.store.statements.find(digest)
+        if row is None or row.log_index is None:
+            raise NotFoundError("there is no statement that you may know of")
+        return row
+
+    def _find_visible(self, asker: Asker, digest: Bytes32) -> StatementRow:
+        row = self._find(digest)
+        require_party(asker, self._parts.store.statements.parties(digest), "statement")
+        return row
+
+    def _present(self, row: StatementRow) -> StatementView:
+        statement = Statement.parse(row.type, dict(row.message))
+        hashes = [value for name, value in statement.message.items() if name.endswith("Hash")]
+        found = self._parts.store.documents.find_many([each for each in hashes if isinstance(each, Bytes32)])
+        return StatementView(
+            outcome=describe_outcome(self._parts, row),
+            message=dict(row.message),
+            signer=row.signer,
+            signature=row.signature,
+            cosignature=row.cosignature,
+            documents=tuple(SaltedDocument(each.hash, each.salt, each.document) for each in found.values()),
+        )
