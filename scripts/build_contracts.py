@@ -106,9 +106,6 @@ def _struct(name: str, fields: tuple[Field, ...], doc: str) -> str:
 
 
 def _hash_expression(kind: StatementType) -> str:
-    """The struct hash; a static struct is encoded in one go, since its ABI encoding is its encodeData."""
-    if _is_static(kind):
-        return f"keccak256(abi.encode({_constant_name(kind.name)}, statement))"
     words = [_constant_name(kind.name), *(_encoded_member(field) for field in kind.fields)]
     chunks = [words[at : at + _ENCODED_AT_ONCE] for at in range(0, len(words), _ENCODED_AT_ONCE)]
     encoded = ", ".join(f"abi.encode({', '.join(chunk)})" for chunk in chunks)
@@ -116,10 +113,28 @@ def _hash_expression(kind: StatementType) -> str:
 
 
 def _hash_function(kind: StatementType) -> str:
-    location = "memory" if kind.name == _IN_MEMORY else "calldata"
+    if kind.name == _IN_MEMORY:
+        return (
+            f"    function hash({kind.name} memory statement) internal pure returns (bytes32) {{\n"
+            f"        return keccak256(abi.encode({_constant_name(kind.name)}, statement));\n    }}\n"
+        )
+    signature = f"    function hash({kind.name} calldata statement) internal pure returns (bytes32"
+    if not _is_static(kind):
+        return f"{signature}) {{\n        return {_hash_expression(kind)};\n    }}\n"
+    return f"{signature} structHash) {{\n{_static_hash_body(kind)}    }}\n"
+
+
+def _static_hash_body(kind: StatementType) -> str:
+    """A static struct lies in calldata as EIP-712 encodes it. (A member out of range: a digest that nobody signed.)"""
+    size_bytes = 32 * len(kind.fields)
     return (
-        f"    function hash({kind.name} {location} statement) internal pure returns (bytes32) {{\n"
-        f"        return {_hash_expression(kind)};\n    }}\n"
+        f"        bytes32 typeHash = {_constant_name(kind.name)};\n"
+        '        assembly ("memory-safe") {\n'
+        "            let words := mload(0x40)\n"
+        "            mstore(words, typeHash)\n"
+        f"            calldatacopy(add(words, 0x20), statement, {size_bytes})\n"
+        f"            structHash := keccak256(words, {size_bytes + 32})\n"
+        "        }\n"
     )
 
 

@@ -22,6 +22,7 @@ abstract contract ParticipantRecords is IParticipantRegistry {
         uint64 activeFrom;
         uint64 activeUntil;
         uint8 custody;
+        bool active;
     }
 
     mapping(bytes32 participant => Participant) internal _participants;
@@ -83,13 +84,15 @@ abstract contract ParticipantRecords is IParticipantRegistry {
 
     function _addKey(bytes32 participant, address key, uint8 custody) internal {
         participantOf[key] = participant;
-        _keys[participant][key] = Key({activeFrom: uint64(block.timestamp), activeUntil: 0, custody: custody});
+        _keys[participant][key] = Key(uint64(block.timestamp), 0, custody, true);
         bytes32 detail = bytes32((uint256(custody) << _ADDRESS_BITS) | uint256(_wordOf(key)));
         _extendHistory(HistoryKind.KEY_ADDED, participant, detail);
     }
 
     function _revokeKey(bytes32 participant, address key) internal {
-        _keys[participant][key].activeUntil = uint64(block.timestamp);
+        Key storage revoked = _keys[participant][key];
+        revoked.activeUntil = uint64(block.timestamp);
+        revoked.active = false;
         _extendHistory(HistoryKind.KEY_REVOKED, participant, _wordOf(key));
     }
 
@@ -157,8 +160,7 @@ abstract contract ParticipantRecords is IParticipantRegistry {
     }
 
     function _isKeyActive(bytes32 participant, address key) internal view returns (bool) {
-        Key storage found = _keys[participant][key];
-        return found.activeFrom != 0 && found.activeUntil == 0;
+        return _keys[participant][key].active;
     }
 
     function _checkCustody(uint8 custody) internal pure {

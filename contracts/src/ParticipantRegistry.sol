@@ -204,8 +204,8 @@ contract ParticipantRegistry is ParticipantGovernance, StatementExecutor {
         if (signer != application.controlKey) {
             revert ParticipantRegistryNotControlKey(application.participant, application.controlKey, signer);
         }
-        _checkSignature(digest, signer, signature);
-        _checkSignature(digest, application.signingKey, coSignature);
+        _checkSignatureInMemory(digest, signer, signature);
+        _checkSignatureInMemory(digest, application.signingKey, coSignature);
         bytes32 derived = keccak256(abi.encode(application.controlKey, application.salt));
         if (application.participant != derived) {
             revert ParticipantRegistryIdMismatch(application.participant, derived);

@@ -9,6 +9,8 @@ import {IStatementExecutor} from "./interfaces/IStatementExecutor.sol";
 
 // The domain, the deadline and the signature: what every contract checks of a statement.
 abstract contract StatementExecutor is IStatementExecutor, EIP712 {
+    uint256 private constant _SIGNATURE_BYTES = 65;
+
     constructor() EIP712("Concord", "1") {}
 
     function _digestOf(bytes32 structHash) internal view returns (bytes32) {
@@ -22,9 +24,28 @@ abstract contract StatementExecutor is IStatementExecutor, EIP712 {
     }
 
     // Recovers first: a key without code then costs no look at its code.
-    function _checkSignature(bytes32 digest, address signer, bytes memory signature) internal view {
+    function _checkSignature(bytes32 digest, address signer, bytes calldata signature) internal view {
+        if (signature.length == _SIGNATURE_BYTES) {
+            (bytes32 r, bytes32 s, uint8 v) = (0, 0, 0);
+            assembly ("memory-safe") {
+                r := calldataload(signature.offset)
+                s := calldataload(add(signature.offset, 0x20))
+                v := byte(0, calldataload(add(signature.offset, 0x40)))
+            }
+            (address recovered, ECDSA.RecoverError failure, ) = ECDSA.tryRecover(digest, v, r, s);
+            if (failure == ECDSA.RecoverError.NoError && recovered == signer) return;
+        }
+        _checkContractSignature(digest, signer, signature);
+    }
+
+    // The same for a constructor, which has no calldata.
+    function _checkSignatureInMemory(bytes32 digest, address signer, bytes memory signature) internal view {
         (address recovered, ECDSA.RecoverError failure, ) = ECDSA.tryRecover(digest, signature);
         if (failure == ECDSA.RecoverError.NoError && recovered == signer) return;
+        _checkContractSignature(digest, signer, signature);
+    }
+
+    function _checkContractSignature(bytes32 digest, address signer, bytes memory signature) private view {
         if (signer.code.length == 0 || !SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature)) {
             revert StatementExecutorSignatureInvalid(digest, signer);
         }

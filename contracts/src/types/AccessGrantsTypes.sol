@@ -33,11 +33,23 @@ library AccessGrantsTypes {
     bytes32 internal constant ACCESS_REVOCATION_TYPEHASH =
         keccak256("AccessRevocation(bytes32 participant,bytes32 grant,uint64 deadline,bytes32 salt)");
 
-    function hash(AccessGrant calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(ACCESS_GRANT_TYPEHASH, statement));
+    function hash(AccessGrant calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = ACCESS_GRANT_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 384)
+            structHash := keccak256(words, 416)
+        }
     }
 
-    function hash(AccessRevocation calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(ACCESS_REVOCATION_TYPEHASH, statement));
+    function hash(AccessRevocation calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = ACCESS_REVOCATION_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 128)
+            structHash := keccak256(words, 160)
+        }
     }
 }

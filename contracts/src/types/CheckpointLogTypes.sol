@@ -46,11 +46,23 @@ library CheckpointLogTypes {
         return keccak256(bytes.concat(abi.encode(LOG_OPENING_TYPEHASH, statement.participant, keccak256(bytes(statement.origin)), statement.publisher, statement.verifierKey, statement.deadline, statement.salt)));
     }
 
-    function hash(LogRotation calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(LOG_ROTATION_TYPEHASH, statement));
+    function hash(LogRotation calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = LOG_ROTATION_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 224)
+            structHash := keccak256(words, 256)
+        }
     }
 
-    function hash(LogClosing calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(LOG_CLOSING_TYPEHASH, statement));
+    function hash(LogClosing calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = LOG_CLOSING_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 160)
+            structHash := keccak256(words, 192)
+        }
     }
 }

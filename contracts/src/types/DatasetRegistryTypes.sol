@@ -43,8 +43,14 @@ library DatasetRegistryTypes {
         return keccak256(bytes.concat(abi.encode(DATASET_REGISTRATION_TYPEHASH, statement.participant, statement.datasetSalt, statement.version, statement.contentHash, statement.metadataHash, _hashParents(statement.parents), statement.deadline), abi.encode(statement.salt)));
     }
 
-    function hash(DatasetRetirement calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(DATASET_RETIREMENT_TYPEHASH, statement));
+    function hash(DatasetRetirement calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = DATASET_RETIREMENT_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 128)
+            structHash := keccak256(words, 160)
+        }
     }
 
     function _hashParents(Parent[] calldata parents) private pure returns (bytes32) {

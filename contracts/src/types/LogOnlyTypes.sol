@@ -126,24 +126,54 @@ library LogOnlyTypes {
     bytes32 internal constant ERASURE_TYPEHASH =
         keccak256("Erasure(bytes32 participant,bytes32 dataset,uint64 version,bytes32 registration,bytes32 reasonHash,uint64 deadline,bytes32 salt)");
 
-    function hash(AccessRequest calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(ACCESS_REQUEST_TYPEHASH, statement));
+    function hash(AccessRequest calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = ACCESS_REQUEST_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 384)
+            structHash := keccak256(words, 416)
+        }
     }
 
-    function hash(AccessDenial calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(ACCESS_DENIAL_TYPEHASH, statement));
+    function hash(AccessDenial calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = ACCESS_DENIAL_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 192)
+            structHash := keccak256(words, 224)
+        }
     }
 
-    function hash(UsageReport calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(USAGE_REPORT_TYPEHASH, statement));
+    function hash(UsageReport calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = USAGE_REPORT_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 288)
+            structHash := keccak256(words, 320)
+        }
     }
 
-    function hash(UsageDispute calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(USAGE_DISPUTE_TYPEHASH, statement));
+    function hash(UsageDispute calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = USAGE_DISPUTE_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 224)
+            structHash := keccak256(words, 256)
+        }
     }
 
-    function hash(Sealing calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(SEALING_TYPEHASH, statement));
+    function hash(Sealing calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = SEALING_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 288)
+            structHash := keccak256(words, 320)
+        }
     }
 
     function hash(TransferReceipt calldata statement) internal pure returns (bytes32) {
@@ -154,7 +184,13 @@ library LogOnlyTypes {
         return keccak256(bytes.concat(abi.encode(KEY_RELEASE_TYPEHASH, statement.participant, statement.consumer, statement.transfer, statement.grant, statement.receipt, keccak256(statement.wrappedKey), statement.deadline), abi.encode(statement.salt)));
     }
 
-    function hash(Erasure calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(ERASURE_TYPEHASH, statement));
+    function hash(Erasure calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = ERASURE_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 224)
+            structHash := keccak256(words, 256)
+        }
     }
 }

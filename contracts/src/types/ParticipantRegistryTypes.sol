@@ -104,31 +104,73 @@ library ParticipantRegistryTypes {
         return keccak256(abi.encode(PARTICIPANT_APPLICATION_TYPEHASH, statement));
     }
 
-    function hash(KeyAddition calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(KEY_ADDITION_TYPEHASH, statement));
+    function hash(KeyAddition calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = KEY_ADDITION_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 160)
+            structHash := keccak256(words, 192)
+        }
     }
 
-    function hash(KeyRevocation calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(KEY_REVOCATION_TYPEHASH, statement));
+    function hash(KeyRevocation calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = KEY_REVOCATION_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 128)
+            structHash := keccak256(words, 160)
+        }
     }
 
-    function hash(ControlKeyRotation calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(CONTROL_KEY_ROTATION_TYPEHASH, statement));
+    function hash(ControlKeyRotation calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = CONTROL_KEY_ROTATION_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 128)
+            structHash := keccak256(words, 160)
+        }
     }
 
-    function hash(ControlKeyClaim calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(CONTROL_KEY_CLAIM_TYPEHASH, statement));
+    function hash(ControlKeyClaim calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = CONTROL_KEY_CLAIM_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 128)
+            structHash := keccak256(words, 160)
+        }
     }
 
-    function hash(ProfileUpdate calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(PROFILE_UPDATE_TYPEHASH, statement));
+    function hash(ProfileUpdate calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = PROFILE_UPDATE_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 160)
+            structHash := keccak256(words, 192)
+        }
     }
 
-    function hash(ParticipantRetirement calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(PARTICIPANT_RETIREMENT_TYPEHASH, statement));
+    function hash(ParticipantRetirement calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = PARTICIPANT_RETIREMENT_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 96)
+            structHash := keccak256(words, 128)
+        }
     }
 
-    function hash(GovernanceVote calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(GOVERNANCE_VOTE_TYPEHASH, statement));
+    function hash(GovernanceVote calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = GOVERNANCE_VOTE_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 288)
+            structHash := keccak256(words, 320)
+        }
     }
 }

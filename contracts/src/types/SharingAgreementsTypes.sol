@@ -92,23 +92,53 @@ library SharingAgreementsTypes {
         return keccak256(bytes.concat(abi.encode(AGREEMENT_PROPOSAL_TYPEHASH, statement.participant, statement.agreement, statement.revision, keccak256(abi.encodePacked(statement.parties)), statement.supplier, statement.user, statement.resource), abi.encode(statement.termsHash, statement.validFrom, statement.validUntil, statement.quota, statement.decimals, statement.unit, statement.deadline, statement.salt)));
     }
 
-    function hash(AgreementAcceptance calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(AGREEMENT_ACCEPTANCE_TYPEHASH, statement));
+    function hash(AgreementAcceptance calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = AGREEMENT_ACCEPTANCE_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 160)
+            structHash := keccak256(words, 192)
+        }
     }
 
-    function hash(AgreementRejection calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(AGREEMENT_REJECTION_TYPEHASH, statement));
+    function hash(AgreementRejection calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = AGREEMENT_REJECTION_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 160)
+            structHash := keccak256(words, 192)
+        }
     }
 
-    function hash(AgreementTermination calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(AGREEMENT_TERMINATION_TYPEHASH, statement));
+    function hash(AgreementTermination calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = AGREEMENT_TERMINATION_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 128)
+            structHash := keccak256(words, 160)
+        }
     }
 
-    function hash(UsageConfirmation calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(USAGE_CONFIRMATION_TYPEHASH, statement));
+    function hash(UsageConfirmation calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = USAGE_CONFIRMATION_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 224)
+            structHash := keccak256(words, 256)
+        }
     }
 
-    function hash(SettlementRecord calldata statement) internal pure returns (bytes32) {
-        return keccak256(abi.encode(SETTLEMENT_RECORD_TYPEHASH, statement));
+    function hash(SettlementRecord calldata statement) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = SETTLEMENT_RECORD_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            calldatacopy(add(words, 0x20), statement, 224)
+            structHash := keccak256(words, 256)
+        }
     }
 }
