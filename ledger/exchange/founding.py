@@ -196,7 +196,7 @@ def _open_journal(home: Home, plan: FoundingPlan, clock: Callable[[], float]) ->
     raw: dict[str, Any] = json.loads(home.founding_file.read_bytes())
     if raw["plan"] != _describe_plan(plan):
         raise ConflictError(
-            "an interrupted founding with another plan lies in this folder: repeat its settings, or take another folder",
+            "an interrupted founding with another plan lies here: repeat its settings, or take another folder",
             code="other-founding",
         )
     return _Journal(
