@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self, cast
@@ -76,19 +77,17 @@ class EmbeddedChain:
         """
         if not 0 < chain_id < 1 << 64:
             raise ValueError("a chain id has 1 to 64 bits")
-        lock = None
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = FolderLock(folder)
-        file = KeyValueFile(folder / _FILE if folder else None)
-        try:
+        with ExitStack() as opened:
+            lock = None
+            if folder is not None:
+                lock = FolderLock(folder)
+                opened.callback(lock.release)
+            file = KeyValueFile(folder / _FILE if folder else None)
+            opened.callback(file.close)
             _found_or_check(file, folder, chain_id, sorted(set(genesis_accounts)))
-            return cls(file, lock, chain_id, clock)
-        except BaseException:
-            file.close()
-            if lock:
-                lock.release()
-            raise
+            chain = cls(file, lock, chain_id, clock)
+            opened.pop_all()
+        return chain
 
     def close(self) -> None:
         """Close the file and let go of the folder."""

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import IO, Final
 
-from ledger.errors import ConflictError
+from ledger.errors import ConflictError, UnavailableError
 
 __all__ = ["FolderLock"]
 
@@ -18,12 +18,17 @@ class FolderLock:
     """Holds a folder for this process; the kernel lets go of it when the process dies, however it dies."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder.
+        """Take the folder, making it where there is none.
 
         Raises:
             ConflictError: another process holds it (code ``folder-in-use``).
+            UnavailableError: it can not be written.
         """
-        self._file: IO[str] = (folder / _NAME).open("a+", encoding="ascii")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file: IO[str] = (folder / _NAME).open("a+", encoding="ascii")
+        except OSError as error:
+            raise UnavailableError(f"the folder {folder} can not be written: {error.strerror}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

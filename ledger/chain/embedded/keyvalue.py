@@ -6,12 +6,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from eth.db.backends.base import BaseDB
 
 from ledger.errors import UnavailableError
 
 __all__ = ["KeyValueFile"]
+
+_TABLE: Final = "CREATE TABLE IF NOT EXISTS kv (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
 
 
 class KeyValueFile(BaseDB):
@@ -22,13 +25,19 @@ class KeyValueFile(BaseDB):
     """
 
     def __init__(self, path: Path | None) -> None:
+        """Open or make the file. Raises: UnavailableError: it can not be used."""
         self._path = path
         self._connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS kv (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
-        )
+        try:
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.execute(_TABLE)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise UnavailableError(
+                f"the embedded chain's file {path} can not be used: {error}. Put back a backup, or choose "
+                "another folder"
+            ) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -60,7 +69,10 @@ class KeyValueFile(BaseDB):
             self._connection.execute("ROLLBACK")
 
     def __getitem__(self, key: bytes) -> bytes:
-        row = self._connection.execute("SELECT value FROM kv WHERE key = ?", (key,)).fetchone()
+        try:
+            row = self._connection.execute("SELECT value FROM kv WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise UnavailableError(f"the embedded chain could not read {self._path}: {error}") from error
         if row is None:
             raise KeyError(key)
         value: bytes = row[0]
@@ -76,7 +88,11 @@ class KeyValueFile(BaseDB):
             raise KeyError(key)
 
     def _exists(self, key: bytes) -> bool:
-        return self._connection.execute("SELECT 1 FROM kv WHERE key = ?", (key,)).fetchone() is not None
+        try:
+            self[key]
+        except KeyError:
+            return False
+        return True
 
     def _require_transaction(self) -> None:
         if not self._connection.in_transaction:

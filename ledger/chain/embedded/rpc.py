@@ -105,6 +105,8 @@ class EmbeddedRpc:
             return fault
         except MalformedError as error:
             return RpcFault(-32602, f"invalid params: {error}")
+        except UnavailableError as error:
+            return RpcFault(-32603, str(error))
         except CallFailedError as error:
             code, data = (-32000, None) if error.data is None else (3, bytes_form(error.data))
             return RpcFault(code, str(error), data)
@@ -129,8 +131,10 @@ class EmbeddedRpc:
         except UnavailableError as error:
             results = [RpcFault(-32603, str(error))] * len(accepted)
         for (index, _), result in zip(accepted, results, strict=True):
-            is_refused = isinstance(result, TransactionRefusedError)
-            outcomes[index] = RpcFault(-32000, str(result)) if is_refused else str(result)
+            if isinstance(result, TransactionRefusedError):
+                outcomes[index] = RpcFault(-32000, str(result))
+            else:
+                outcomes[index] = result if isinstance(result, RpcFault) else str(result)
         return outcomes
 
     def _require_allowed(self, raw: bytes, allowed_senders: Collection[Address]) -> None:
