@@ -2,44 +2,121 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any, Final
 
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.engine import Row
+
+from ledger.errors import ConflictError, NotFoundError
+from ledger.store.cursors import Cursors, Window
+from ledger.store.database import Database
+from ledger.store.queries.standing import read_as_of
 from ledger.store.rows import ApiKeyRow, RowPage
+from ledger.store.schema.gateway import API_KEYS
 from ledger.types import Bytes32
 
 __all__ = ["ApiKeys"]
+
+_USE_GRAIN: Final = timedelta(minutes=1)
 
 
 class ApiKeys:
     """API keys by id. Whether one is expired or revoked is for the caller to judge by its row and clock."""
 
+    def __init__(self, database: Database, cursors: Cursors) -> None:
+        self._database = database
+        self._cursors = cursors
+
     def add(self, key: ApiKeyRow) -> None:
         """Store a key. Raises: ConflictError: the id is taken (code ``api-key-taken``)."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            if self.find(key.id) is not None:
+                raise ConflictError(f"there is an API key {key.id} already: draw another id", code="api-key-taken")
+            connection.execute(insert(API_KEYS).values(**_to_values(key)))
 
     def find(self, key_id: str) -> ApiKeyRow | None:
         """The key with this id, also when it is expired or revoked."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            row = connection.execute(select(API_KEYS).where(API_KEYS.c.id == key_id)).one_or_none()
+        return None if row is None else _to_row(row)
 
     def bind(self, key_id: str, participant: Bytes32, scopes: frozenset[str]) -> None:
-        """Bind a key to the participant whose application it filed. Raises: NotFoundError; ConflictError: bound to
-        another participant (code ``api-key-bound``)."""
-        raise NotImplementedError
+        """Bind a key to the participant whose application it filed.
+
+        Raises:
+            NotFoundError: no such key.
+            ConflictError: bound to another participant (code ``api-key-bound``).
+        """
+        with self._database.write() as connection:
+            key = self._get(key_id)
+            if key.participant not in {None, participant}:
+                raise ConflictError(f"the API key {key_id} belongs to another participant", code="api-key-bound")
+            values = {"participant": participant, "scopes": sorted(scopes)}
+            connection.execute(update(API_KEYS).where(API_KEYS.c.id == key_id).values(**values))
 
     def revoke(self, key_id: str, now: datetime) -> None:
         """End a key; a second time changes nothing. Raises: NotFoundError."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            if self._get(key_id).revoked_at is None:
+                connection.execute(update(API_KEYS).where(API_KEYS.c.id == key_id).values(revoked_at=now))
 
     def mark_used(self, key_id: str, now: datetime) -> None:
-        """Remember the time of its last use, to the minute."""
-        raise NotImplementedError
+        """Remember the time of its last use, to the minute (each request would be a write otherwise)."""
+        key = self.find(key_id)
+        if key is None or (key.last_used_at is not None and now - key.last_used_at < _USE_GRAIN):
+            return
+        with self._database.write() as connection:
+            connection.execute(update(API_KEYS).where(API_KEYS.c.id == key_id).values(last_used_at=now))
 
     def list(
         self, *, participant: Bytes32 | None = None, limit: int = 50, cursor: str | None = None
     ) -> RowPage[ApiKeyRow]:
         """Keys of a participant (None: all), newest first. Raises: MalformedError: the cursor is not of this list."""
-        raise NotImplementedError
+        keys = (API_KEYS.c.created_at, API_KEYS.c.id)
+        window = Window(self._cursors, "api-keys", {"participant": participant}, limit, cursor, keys)
+        query = select(API_KEYS)
+        if participant is not None:
+            query = query.where(API_KEYS.c.participant == participant)
+        with self._database.read() as connection:
+            rows, following = window.split(connection.execute(window.apply(query)).all())
+            return RowPage(tuple(_to_row(row) for row in rows), following, read_as_of(connection))
 
     def count(self) -> int:
         """How many keys there are, revoked ones included."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return connection.scalar(select(func.count()).select_from(API_KEYS)) or 0
+
+    def _get(self, key_id: str) -> ApiKeyRow:
+        key = self.find(key_id)
+        if key is None:
+            raise NotFoundError(f"there is no API key {key_id}")
+        return key
+
+
+def _to_values(key: ApiKeyRow) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "secret_hash": key.secret_hash,
+        "participant": key.participant,
+        "scopes": sorted(key.scopes),
+        "label": key.label,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "last_used_at": key.last_used_at,
+    }
+
+
+def _to_row(row: Row[Any]) -> ApiKeyRow:
+    return ApiKeyRow(
+        id=row.id,
+        secret_hash=bytes(row.secret_hash),
+        participant=row.participant,
+        scopes=frozenset(row.scopes),
+        label=row.label,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
+    )

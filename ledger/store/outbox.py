@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy.engine import Row
 
 from ledger.canonical import JsonValue
-from ledger.store.rows import OutboxRow, SignedTransaction
+from ledger.errors import NotFoundError
+from ledger.store.batches import batched
+from ledger.store.database import Database
+from ledger.store.rows import OutboxRow, OutboxState, SignedTransaction
+from ledger.store.schema.gateway import OUTBOX
+from ledger.store.statements import record_refusal
 from ledger.types import Address, Bytes32
 
 __all__ = ["Outbox"]
 
+_O = OUTBOX.c
+_IN_FLIGHT: Final = (OutboxState.PENDING, OutboxState.SENT, OutboxState.INCLUDED)
+
 
 class Outbox:
     """Transactions on their way to the chain, one nonce each."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def enqueue(
         self,
@@ -27,55 +42,174 @@ class Outbox:
         ``chain_nonce`` is the account's transaction count on chain; nonces go on from the highest stored one or from
         it, whichever is higher. A subject that is in the outbox already is skipped. ``sign(nonce)`` must not block.
         """
-        raise NotImplementedError
+        with self._database.write() as connection:
+            taken: set[str] = set()
+            for batch in batched(subject for subject, _ in items):
+                taken.update(connection.scalars(select(_O.subject).where(_O.subject.in_(batch))))
+            nonce = _next_nonce(connection, relay, chain_nonce)
+            added: list[OutboxRow] = []
+            for subject, sign in items:
+                if subject not in taken:
+                    taken.add(subject)
+                    added.append(_new_row(subject, relay, nonce + len(added), sign, now))
+            if added:
+                connection.execute(insert(OUTBOX), [_to_values(row) for row in added])
+            return tuple(added)
 
     def next_nonce(self, relay: Address, chain_nonce: int) -> int:
         """The nonce that `enqueue` would give next."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return _next_nonce(connection, relay, chain_nonce)
 
     def take(self, relay: Address, *, limit: int, resend_before: datetime) -> tuple[OutboxRow, ...]:
         """What is to be sent now, by nonce: pending ones, and sent ones last touched before ``resend_before``."""
-        raise NotImplementedError
+        stale = (_O.state == OutboxState.SENT) & (_O.updated_at < resend_before)
+        due = (_O.relay == relay) & ((_O.state == OutboxState.PENDING) | stale)
+        return self._load(due, limit)
 
     def in_flight(self, relay: Address | None = None) -> tuple[OutboxRow, ...]:
         """Everything without an outcome, by relay and nonce."""
-        raise NotImplementedError
+        unsettled = _O.state.in_(_IN_FLIGHT)
+        return self._load(unsettled if relay is None else unsettled & (_O.relay == relay))
 
     def find(self, subject: str) -> OutboxRow | None:
         """The row of a statement's digest or a checkpoint."""
-        raise NotImplementedError
+        rows = self._load(_O.subject == subject)
+        return rows[0] if rows else None
 
     def find_by_hash(self, transaction: Bytes32) -> OutboxRow | None:
         """The row whose present transaction has this hash."""
-        raise NotImplementedError
+        rows = self._load(_O.hash == transaction)
+        return rows[0] if rows else None
 
     def mark_sent(self, subjects: Sequence[str], now: datetime) -> None:
-        """They were handed to a node; counts an attempt."""
-        raise NotImplementedError
+        """Record that they were handed to a node; counts an attempt."""
+        with self._database.write() as connection:
+            for batch in batched(subjects):
+                unsettled = _O.subject.in_(batch) & _O.state.in_((OutboxState.PENDING, OutboxState.SENT))
+                sent = {"state": OutboxState.SENT, "attempts": _O.attempts + 1, "updated_at": now}
+                connection.execute(update(OUTBOX).where(unsettled).values(**sent))
 
     def mark_included(self, subject: str, block: int, now: datetime) -> None:
-        """It is in a block that is not final yet."""
-        raise NotImplementedError
+        """Record that it is in a block that is not final yet; of one that has its outcome nothing changes."""
+        with self._database.write() as connection:
+            unsettled = (_O.subject == subject) & _O.state.in_(_IN_FLIGHT)
+            included = {"state": OutboxState.INCLUDED, "block": block, "updated_at": now}
+            connection.execute(update(OUTBOX).where(unsettled).values(**included))
 
     def mark_done(self, subject: str, now: datetime, *, block: int | None = None) -> None:
-        """Its effect is final (whoever relayed it)."""
-        raise NotImplementedError
+        """Settle it: its effect is final, whoever relayed it.
+
+        One whose transaction was replaced by one without effect (`refuse_and_fill`) is settled as failed.
+
+        Raises:
+            NotFoundError: no such row.
+        """
+        with self._database.write() as connection:
+            row = _get(connection, subject)
+            state = OutboxState.FAILED if row.noop else OutboxState.DONE
+            settled = {"state": state, "block": row.block if block is None else block, "updated_at": now}
+            connection.execute(update(OUTBOX).where(_O.subject == subject).values(**settled))
 
     def mark_failed(self, subject: str, refusal: Mapping[str, JsonValue], now: datetime) -> None:
-        """It will have no effect; in the same transaction the statement's refusal is recorded."""
-        raise NotImplementedError
+        """Settle it: it will have no effect; in the same transaction that is recorded as the statement's refusal.
+
+        Raises:
+            NotFoundError: no such row.
+        """
+        with self._database.write() as connection:
+            failed = {"state": OutboxState.FAILED, "outcome": dict(refusal), "updated_at": now}
+            _refuse(connection, subject, refusal, failed)
 
     def refuse_and_fill(
         self, subject: str, refusal: Mapping[str, JsonValue], noop: SignedTransaction, now: datetime
     ) -> None:
-        """A certain refusal: record it as the statement's, and put a transaction without effect at its nonce, which
-        stays in flight so that nobody behind it waits. `mark_failed` once that is final."""
-        raise NotImplementedError
+        """Record a certain refusal as the statement's, and put a transaction without effect at its nonce.
+
+        That one stays in flight, so that nobody behind it waits; `mark_done` settles it as failed.
+
+        Raises:
+            NotFoundError: no such row.
+        """
+        filled = {
+            "raw": noop.raw,
+            "hash": noop.hash,
+            "noop": True,
+            "state": OutboxState.PENDING,
+            "outcome": dict(refusal),
+            "updated_at": now,
+        }
+        with self._database.write() as connection:
+            _refuse(connection, subject, refusal, filled)
 
     def put_back(self, subjects: Sequence[str], now: datetime) -> None:
-        """Sent or included ones are pending again (the head went back, the node lost its pool)."""
-        raise NotImplementedError
+        """Make sent or included ones pending again (the head went back, the node lost its pool)."""
+        with self._database.write() as connection:
+            for batch in batched(subjects):
+                lost = _O.subject.in_(batch) & _O.state.in_(_IN_FLIGHT)
+                pending = {"state": OutboxState.PENDING, "block": None, "updated_at": now}
+                connection.execute(update(OUTBOX).where(lost).values(**pending))
 
     def depth(self) -> int:
         """How many have no outcome yet."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            query = select(func.count()).select_from(OUTBOX).where(_O.state.in_(_IN_FLIGHT))
+            return connection.scalar(query) or 0
+
+    def _load(self, condition: ColumnElement[bool], limit: int | None = None) -> tuple[OutboxRow, ...]:
+        query = select(OUTBOX).where(condition).order_by(_O.relay, _O.nonce).limit(limit)
+        with self._database.read() as connection:
+            return tuple(_to_row(row) for row in connection.execute(query))
+
+
+def _next_nonce(connection: Connection, relay: Address, chain_nonce: int) -> int:
+    highest = connection.scalar(select(func.max(_O.nonce)).where(_O.relay == relay))
+    return chain_nonce if highest is None else max(chain_nonce, highest + 1)
+
+
+def _get(connection: Connection, subject: str) -> Row[Any]:
+    row = connection.execute(select(OUTBOX).where(_O.subject == subject)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"nothing is on its way to the chain for {subject}")
+    return row
+
+
+def _refuse(
+    connection: Connection, subject: str, refusal: Mapping[str, JsonValue], values: Mapping[str, object]
+) -> None:
+    row = _get(connection, subject)
+    connection.execute(update(OUTBOX).where(_O.subject == subject).values(**values))
+    if row.digest is not None:
+        record_refusal(connection, row.digest, refusal)
+
+
+def _new_row(
+    subject: str, relay: Address, nonce: int, sign: Callable[[int], SignedTransaction], now: datetime
+) -> OutboxRow:
+    signed = sign(nonce)
+    return OutboxRow(
+        subject=subject,
+        relay=relay,
+        nonce=nonce,
+        raw=signed.raw,
+        hash=signed.hash,
+        state=OutboxState.PENDING,
+        attempts=0,
+        noop=False,
+        outcome=None,
+        block=None,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _to_values(row: OutboxRow) -> dict[str, Any]:
+    values: dict[str, Any] = {name: getattr(row, name) for name in OutboxRow.__dataclass_fields__}
+    values["digest"] = Bytes32.parse(row.subject) if row.subject.startswith("0x") else None
+    return values
+
+
+def _to_row(row: Row[Any]) -> OutboxRow:
+    values = {name: row._mapping[name] for name in OutboxRow.__dataclass_fields__}
+    values |= {"raw": bytes(row.raw), "state": OutboxState(row.state)}
+    return OutboxRow(**values)

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from ledger.canonical import JsonValue
+from ledger.errors import ConflictError, NotFoundError
+from ledger.store.batches import batched
+from ledger.store.cursors import Cursors, Window
+from ledger.store.database import Database
+from ledger.store.queries.standing import read_as_of
+from ledger.store.queries.statements import load_statements, select_statements
+from ledger.store.readers import link_documents, parties_of
 from ledger.store.rows import NewStatement, RowPage, StatementRow
+from ledger.store.said import rows_of
+from ledger.store.schema.chain import CHECKPOINTS, EFFECTS
+from ledger.store.schema.gateway import OUTBOX, STATEMENT_PARTIES, STATEMENTS
 from ledger.types import Bytes32
 
-__all__ = ["Statements"]
+__all__ = ["Statements", "record_refusal"]
+
+_S = STATEMENTS.c
 
 
 class Statements:
@@ -19,12 +36,26 @@ class Statements:
     look up `list_staged`, compare with the log's end, and accept or append them.
     """
 
+    def __init__(self, database: Database, cursors: Cursors) -> None:
+        self._database = database
+        self._cursors = cursors
+
     def stage(self, statements: Sequence[NewStatement]) -> frozenset[Bytes32]:
         """Store statements that are about to enter the log, all or none; return the digests that were new.
 
-        A digest that is stored already is left as it is (the first occurrence counts).
+        A digest that is stored already is left as it is (the first occurrence counts). Documents that they carry and
+        that are stored are bound, and opened to their parties.
         """
-        raise NotImplementedError
+        with self._database.write() as connection:
+            new: dict[Bytes32, NewStatement] = {}
+            for each in statements:
+                new.setdefault(each.digest, each)
+            for batch in batched(list(new)):
+                for digest in connection.scalars(select(_S.digest).where(_S.digest.in_(batch))):
+                    del new[digest]
+            if new:
+                _insert(connection, list(new.values()))
+            return frozenset(new)
 
     def accept_staged(self, log: Bytes32, indices: Mapping[Bytes32, int], checkpoint_size: int) -> None:
         """Give staged statements their log index, and the size of the signed checkpoint of their batch; all or none.
@@ -33,7 +64,20 @@ class Statements:
             NotFoundError: a digest is not stored.
             ConflictError: a digest has another index already, or an index another digest (code ``log-index-taken``).
         """
-        raise NotImplementedError
+        with self._database.write() as connection:
+            missing = dict(indices)
+            for batch in batched(list(indices)):
+                query = select(_S.digest, _S.log, _S.log_index).where(_S.digest.in_(batch))
+                for row in connection.execute(query):
+                    if row.log_index is not None and (row.log, row.log_index) != (log, indices[row.digest]):
+                        raise ConflictError(
+                            f"the statement {row.digest} has the index {row.log_index} already", code="log-index-taken"
+                        )
+                    del missing[row.digest]
+            if missing:
+                raise NotFoundError(f"the statement {next(iter(missing))} was not staged")
+            if indices:
+                _set_indices(connection, log, indices, checkpoint_size)
 
     def accept(
         self, log: Bytes32, statements: Sequence[NewStatement], first_index: int, checkpoint_size: int
@@ -43,19 +87,35 @@ class Statements:
         Raises:
             ConflictError: as `accept_staged`.
         """
-        raise NotImplementedError
+        with self._database.write():
+            new = self.stage(statements)
+            indices = {each.digest: first_index + offset for offset, each in enumerate(statements)}
+            self.accept_staged(log, indices, checkpoint_size)
+            return new
 
     def list_staged(self) -> tuple[StatementRow, ...]:
         """Statements that have no log index yet, in order of arrival."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            query = select_statements().where(_S.log_index.is_(None)).order_by(_S.arrival)
+            return load_statements(connection, query)
 
     def list_submittable(self, limit: int = 64) -> tuple[StatementRow, ...]:
         """Accepted executable statements, oldest first, with neither effect nor refusal nor outbox row."""
-        raise NotImplementedError
+        query = select_statements().where(
+            _S.executable,
+            _S.log_index.is_not(None),
+            _S.refusal.is_(None),
+            EFFECTS.c.digest.is_(None),  # joined already
+            ~exists().where(OUTBOX.c.digest == _S.digest),
+        )
+        with self._database.read() as connection:
+            return load_statements(connection, query.order_by(_S.arrival).limit(limit))
 
     def discard_staged(self, digests: Sequence[Bytes32]) -> None:
         """Forget staged statements whose append failed for good; accepted ones are never discarded."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            for batch in batched(digests):
+                connection.execute(delete(STATEMENTS).where(_S.digest.in_(batch), _S.log_index.is_(None)))
 
     def refuse(self, digest: Bytes32, refusal: Mapping[str, JsonValue]) -> None:
         """Record why no contract will execute it (``{"code", "detail", "facts"}``). An effect on chain outranks it.
@@ -63,24 +123,38 @@ class Statements:
         Raises:
             NotFoundError: no such statement.
         """
-        raise NotImplementedError
+        with self._database.write() as connection:
+            if not record_refusal(connection, digest, refusal):
+                raise NotFoundError(f"no statement {digest} is stored")
 
     def find(self, digest: Bytes32) -> StatementRow | None:
         """The statement with this digest, None when it did not come through this gateway."""
-        raise NotImplementedError
+        return self.find_many([digest]).get(digest)
 
     def find_many(self, digests: Sequence[Bytes32]) -> dict[Bytes32, StatementRow]:
         """Those of ``digests`` that are stored."""
-        raise NotImplementedError
+        found: dict[Bytes32, StatementRow] = {}
+        with self._database.read() as connection:
+            for batch in batched(digests):
+                rows = load_statements(connection, select_statements().where(_S.digest.in_(batch)))
+                found.update((row.digest, row) for row in rows)
+        return found
 
     def find_by_index(self, log: Bytes32, index: int) -> StatementRow | None:
         """The statement at a log index."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            rows = load_statements(connection, select_statements().where(_S.log == log, _S.log_index == index))
+        return rows[0] if rows else None
 
     def parties(self, digest: Bytes32) -> frozenset[Bytes32]:
-        """Who may read it: its signer and everyone it names. An AccessRevocation's or AgreementAcceptance's parties
-        (which it names only by digest) are those of what it is about, as far as that is known here."""
-        raise NotImplementedError
+        """Who may read it: its signer and everyone it names.
+
+        What it names only by digest (a revoked grant, an agreement) brings that one's parties, as far as it was known
+        here when the statement came.
+        """
+        query = select(STATEMENT_PARTIES.c.participant).where(STATEMENT_PARTIES.c.digest == digest)
+        with self._database.read() as connection:
+            return frozenset(connection.scalars(query))
 
     def list(
         self,
@@ -96,8 +170,72 @@ class Statements:
         Raises:
             MalformedError: the cursor is not one of this list with these filters.
         """
-        raise NotImplementedError
+        filters = {"participant": participant, "type": type_name, "since": since}
+        window = Window(self._cursors, "statements", filters, limit, cursor, (_S.arrival,))
+        query = select_statements().where(_S.log_index.is_not(None))
+        if participant is not None:
+            named = STATEMENT_PARTIES.c.participant == participant
+            query = query.where(exists().where(STATEMENT_PARTIES.c.digest == _S.digest, named))
+        if type_name is not None:
+            query = query.where(_S.type == type_name)
+        if since is not None:
+            query = query.where(_S.received_at >= since)
+        query = window.apply(query)
+        with self._database.read() as connection:
+            rows, following = window.split(connection.execute(query).all())
+            return RowPage(load_statements(connection, rows), following, read_as_of(connection))
 
     def oldest_unanchored(self, log: Bytes32) -> datetime | None:
         """When the oldest accepted statement arrived that no checkpoint on chain covers; None: all are covered."""
-        raise NotImplementedError
+        published = select(func.max(CHECKPOINTS.c.size)).where(CHECKPOINTS.c.log == log).scalar_subquery()
+        query = select(func.min(_S.received_at)).where(_S.log == log, published.is_(None) | (_S.log_index >= published))
+        with self._database.read() as connection:
+            oldest: datetime | None = connection.scalar(query)
+        return oldest
+
+
+def record_refusal(connection: Connection, digest: Bytes32, refusal: Mapping[str, JsonValue]) -> bool:
+    """Write a statement's refusal; say whether there is such a statement."""
+    record = update(STATEMENTS).where(_S.digest == digest).values(refusal=dict(refusal))
+    return connection.execute(record).rowcount == 1
+
+
+def _insert(connection: Connection, statements: Sequence[NewStatement]) -> None:
+    stated = [(each, parties_of(connection, each.statement)) for each in statements]
+    rows: defaultdict[Table, list[dict[str, Any]]] = defaultdict(list)
+    for new, parties in stated:
+        rows[STATEMENTS].append(_to_values(new))
+        rows[STATEMENT_PARTIES].extend({"digest": new.digest, "participant": party} for party in sorted(parties))
+        for table, values in rows_of(new.statement, new.digest):
+            rows[table].append(values)
+    for table, values_of_all in rows.items():
+        connection.execute(insert(table), values_of_all)
+    link_documents(connection, stated)
+
+
+def _set_indices(connection: Connection, log: Bytes32, indices: Mapping[Bytes32, int], checkpoint_size: int) -> None:
+    accept = (
+        update(STATEMENTS)
+        .where(_S.digest == bindparam("of_digest"))
+        .values(log=log, log_index=bindparam("at_index"), checkpoint_size=checkpoint_size)
+    )
+    try:
+        connection.execute(accept, [{"of_digest": digest, "at_index": index} for digest, index in indices.items()])
+    except IntegrityError as error:
+        raise ConflictError("an index of this batch holds another statement already", code="log-index-taken") from error
+
+
+def _to_values(new: NewStatement) -> dict[str, Any]:
+    return {
+        "digest": new.digest,
+        "type": new.statement.type.name,
+        "participant": new.statement.participant,
+        "message": new.statement.to_json(),
+        "signature": new.signature,
+        "signer": new.signer,
+        "cosignature": new.cosignature,
+        "custodial": new.custodial,
+        "api_key": new.api_key,
+        "received_at": new.received_at,
+        "executable": new.executable,
+    }

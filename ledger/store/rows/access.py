@@ -55,7 +55,8 @@ class GrantRow:
     consumer: Bytes32
     consumer_handle: str | None
     dataset: Bytes32
-    dataset_salt: Bytes32
+    dataset_salt: Bytes32 | None
+    """known when this gateway took one of its registrations or grants: events do not tell it"""
     dataset_slug: str | None
     terms: TermsRow
     state: str

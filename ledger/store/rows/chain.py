@@ -29,8 +29,8 @@ class BlockHeader(Protocol):
 class ChainEvent(Protocol):
     """A decoded contract event.
 
-    ``args`` are named as in the contract's interface: bytes32 as 32 bytes, addresses as 20 bytes (or hex of any case),
-    numbers as int, a struct as a mapping of its members, an array as a sequence.
+    ``args`` are named as in the contract's interface: 32 bytes for a bytes32, 20 bytes for an address, int, str, a
+    sequence for an array, a mapping for a struct.
     """
 
     @property

@@ -25,7 +25,8 @@ class VersionRow:
     """One version: a registration that was said here or is in force, and was not refused."""
 
     dataset: Bytes32
-    dataset_salt: Bytes32
+    dataset_salt: Bytes32 | None
+    """known when this gateway took one of its registrations or grants: events do not tell it"""
     provider: Bytes32
     version: int
     registration: Bytes32
@@ -49,7 +50,8 @@ class DatasetRow:
     """A dataset with what its latest version says of it."""
 
     id: Bytes32
-    dataset_salt: Bytes32
+    dataset_salt: Bytes32 | None
+    """known when this gateway took one of its registrations or grants: events do not tell it"""
     provider: Bytes32
     provider_handle: str | None
     slug: str | None

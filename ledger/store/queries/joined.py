@@ -1,0 +1,44 @@
+"""What several lists join with: names, documents, and how text is looked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_
+
+from ledger.canonical import JsonValue, parse_canonical
+from ledger.errors import MalformedError
+from ledger.store.schema.gateway import DATASET_SLUGS, DOCUMENTS, PARTICIPANT_HANDLES
+
+__all__ = ["check_choice", "document_of", "documents_as", "handles_as", "mentions", "slugs_as"]
+
+
+def handles_as(name: str) -> Any:
+    """The table of handles under another name, to be joined more than once."""
+    return PARTICIPANT_HANDLES.alias(name)
+
+
+def slugs_as(name: str) -> Any:
+    """The table of slugs under another name."""
+    return DATASET_SLUGS.alias(name)
+
+
+def documents_as(name: str) -> Any:
+    """The table of documents under another name."""
+    return DOCUMENTS.alias(name)
+
+
+def document_of(body: bytes | None) -> JsonValue:
+    """A document's parsed body; None where it is not here."""
+    return None if body is None else parse_canonical(bytes(body))
+
+
+def mentions(text: str, *columns: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether one of the (case-folded) columns has ``text`` in it, taken literally."""
+    return or_(*(column.contains(text.casefold().replace("\0", " "), autoescape=True) for column in columns))
+
+
+def check_choice(name: str, value: str | None, *choices: str) -> None:
+    """Raise MalformedError unless a filter's value is one of its choices or None."""
+    if value is not None and value not in choices:
+        raise MalformedError(f"{name} is one of {', '.join(choices)}, not {value[:40]!r}")

@@ -1,0 +1,63 @@
+"""Versions that are known: registrations in force, and those said here that were not refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, CompoundSelect, Select, Table, exists, false, func, null, select, true
+from sqlalchemy import cast as sql_cast
+
+from ledger.store.queries.moments import block_moment
+from ledger.store.schema.chain import REGISTRATIONS
+from ledger.store.schema.gateway import STATEMENTS
+from ledger.store.schema.said import SAID_REGISTRATIONS
+
+__all__ = ["versions_known"]
+
+Condition = Callable[[Table], ColumnElement[bool]]
+
+
+def versions_known(of: Condition | None = None) -> CompoundSelect[Any]:
+    """Every known version, of registrations that ``of`` holds for.
+
+    ``stated_at``, by which lists are ordered, is when it came here, or its block's time where it came past us;
+    ``registered_at`` is its block's time once it is in force.
+    """
+    in_force, said = _in_force(), _said()
+    if of is not None:
+        in_force, said = in_force.where(of(REGISTRATIONS)), said.where(of(SAID_REGISTRATIONS))
+    return in_force.union_all(said)
+
+
+def _shared(table: Table) -> tuple[ColumnElement[Any], ...]:
+    names = ("digest", "dataset", "participant", "version", "content_hash", "metadata_hash")
+    return tuple(table.c[name] for name in names)
+
+
+def _in_force() -> Select[Any]:
+    time = block_moment(REGISTRATIONS.c.time)
+    return select(
+        *_shared(REGISTRATIONS),
+        true().label("in_force"),
+        REGISTRATIONS.c.block,
+        time.label("registered_at"),
+        func.coalesce(STATEMENTS.c.received_at, time).label("stated_at"),
+    ).select_from(REGISTRATIONS.outerjoin(STATEMENTS, STATEMENTS.c.digest == REGISTRATIONS.c.digest))
+
+
+def _said() -> Select[Any]:
+    same = (REGISTRATIONS.c.dataset == SAID_REGISTRATIONS.c.dataset) & (
+        REGISTRATIONS.c.version == SAID_REGISTRATIONS.c.version
+    )
+    return (
+        select(
+            *_shared(SAID_REGISTRATIONS),
+            false().label("in_force"),
+            sql_cast(null(), BigInteger).label("block"),
+            STATEMENTS.c.received_at.label("registered_at"),
+            STATEMENTS.c.received_at.label("stated_at"),
+        )
+        .select_from(SAID_REGISTRATIONS.join(STATEMENTS, STATEMENTS.c.digest == SAID_REGISTRATIONS.c.digest))
+        .where(STATEMENTS.c.log_index.is_not(None), STATEMENTS.c.refusal.is_(None), ~exists().where(same))
+    )
