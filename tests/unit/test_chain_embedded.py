@@ -282,14 +282,18 @@ def test_chain_id_has_64_bits(chain_id: int) -> None:
         EmbeddedChain.open(None, chain_id)
 
 
+def _delete(file: KeyValueFile, *keys: bytes) -> None:
+    file[b"b"] = b"2"
+    for key in keys:
+        del file[key]
+
+
 def test_key_value_file_keeps_a_transaction_whole(tmp_path: Path) -> None:
     file = KeyValueFile(tmp_path / "kv")
     with file.transaction():
         file[b"a"] = b"1"
     with pytest.raises(KeyError), file.transaction():
-        file[b"b"] = b"2"
-        del file[b"a"]
-        del file[b"none"]
+        _delete(file, b"a", b"none")
     assert b"b" not in file
     assert file[b"a"] == b"1"
     with pytest.raises(RuntimeError, match="inside a transaction"):
