@@ -14,6 +14,7 @@ from ledger.exchange.intents import ControlKeyClaimIntent, Intent
 from ledger.exchange.intents.building import build_statement
 from ledger.exchange.intents.draft import Draft
 from ledger.exchange.parts import Parts
+from ledger.exchange.signatures import check_standing
 from ledger.exchange.terms import read_time
 from ledger.statements import STATEMENT_TYPES, Statement
 from ledger.store.rows import DocumentRow, DraftRow
@@ -39,6 +40,7 @@ class Drafting:
 
         Raises:
             ForbiddenError: the asker's key may not state it.
+            RefusedError: the participant is not admitted, suspended or retired.
             MalformedError, NotFoundError, ConflictError: as the builders.
         """
         participant = _stating(asker, intent.statement_type)
@@ -48,6 +50,7 @@ class Drafting:
         statement = build_statement(draft, intent)
         if not isinstance(intent, ControlKeyClaimIntent):
             check_may_state(asker, statement)
+        check_standing(self._parts.directory, statement)
         digest = statement.digest(self._parts.domains)
         expires = min(now + _KEPT_FOR, read_time(statement.deadline))
         self._keep(draft, statement, digest)
