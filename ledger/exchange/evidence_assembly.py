@@ -6,18 +6,21 @@ import threading
 from collections.abc import Sequence
 from typing import cast
 
-from ledger.canonical import parse_canonical
-from ledger.chain import Block
+from ledger.canonical import JsonValue
+from ledger.content import parse_chunks, parse_manifest
 from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
-from ledger.evidence.documents import Document
-from ledger.evidence.evidence import BlockProof, ChainProof, Content, Evidence, LogProof, Metadata
-from ledger.evidence.header import encode_header
-from ledger.evidence.history import HistoryRecord
-from ledger.evidence.receipt import encode_receipt
-from ledger.evidence.trie import prove_receipt
+from ledger.evidence import (
+    ChainProof,
+    Content,
+    Evidence,
+    HistoryRecord,
+    LogProof,
+    build_content,
+    prove_block,
+    prove_event,
+)
 from ledger.exchange.parts import Parts
 from ledger.log import Checkpoint
-from ledger.merkle import compute_root, leaf_hash, prove_inclusion
 from ledger.store.rows import CheckpointRow, StatementRow, StatementState
 from ledger.types import Bytes32
 
@@ -32,7 +35,7 @@ class EvidenceAssembly:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._turn = threading.Lock()
-        self._leaves: list[bytes] = []
+        self._hashes: list[Bytes32] = []
 
     def assemble(self, digest: Bytes32, *, first: int, last: int | None, with_chunks: bool) -> bytes:
         """The evidence file of a statement, its blocks placed under the pinned range ``first`` to ``last``.
@@ -89,47 +92,37 @@ class EvidenceAssembly:
         )
 
     def _prove_event(self, number: int, transaction: Bytes32, position: int, pinned: tuple[int, int]) -> ChainProof:
-        block = self._parts.edge.block(number)
-        receipt = (
-            next((each for each in block.receipts if each.transaction_hash == transaction), None) if block else None
-        )
-        if block is None or receipt is None:
-            raise UnavailableError(f"the chain no longer shows block {number}", retry_after_s=_RETRY_AFTER_S)
-        encoded = [encode_receipt(each.raw) for each in block.receipts]
-        _, proof = prove_receipt(encoded, receipt.transaction_index)
-        log = next(each for each in receipt.logs if each.index_in_block == position)
-        return ChainProof(
-            header=encode_header(block.header),
-            receipt_index=receipt.transaction_index,
-            receipt=encoded[receipt.transaction_index],
-            receipt_proof=tuple(proof),
-            log_position=log.index_in_receipt,
-            block=self._prove_block(block, pinned),
-        )
-
-    def _prove_block(self, block: Block, pinned: tuple[int, int]) -> BlockProof:
         first, last = pinned
-        if not first <= block.number <= last:
+        if not first <= number <= last:
             raise ConflictError(
-                f"block {block.number} lies outside the pinned range {first} to {last}: extend the policy",
+                f"block {number} lies outside the pinned range {first} to {last}: extend the policy",
                 code="outside-range",
-                facts={"block": block.number, "first": first, "last": last},
+                facts={"block": number, "first": first, "last": last},
             )
-        leaves = self._block_leaves(last)[first : last + 1]
-        if leaves[block.number - first] != leaf_hash(block.hash):
-            raise UnavailableError("the chain moved: ask again", retry_after_s=_RETRY_AFTER_S)
-        proof = prove_inclusion(leaves, block.number - first, len(leaves))
-        return BlockProof(first, last, Bytes32(compute_root(leaves)), tuple(Bytes32(each) for each in proof))
+        block = self._parts.edge.block(number)
+        receipts = block.receipts if block else ()
+        receipt = next((each for each in receipts if each.transaction_hash == transaction), None)
+        hashes = self._block_hashes(last)
+        if block is None or receipt is None or hashes[number] != block.hash:
+            raise UnavailableError(f"the chain no longer shows block {number}: ask again", retry_after_s=_RETRY_AFTER_S)
+        log = next(each for each in receipt.logs if each.index_in_block == position)
+        return prove_event(
+            block.header,
+            [each.raw for each in receipts],
+            receipt.transaction_index,
+            log.index_in_receipt,
+            prove_block(hashes[first:], number, first=first),
+        )
 
-    def _block_leaves(self, last: int) -> Sequence[bytes]:
-        """Leaf hashes of the final blocks 0 to ``last``."""
+    def _block_hashes(self, last: int) -> Sequence[Bytes32]:
+        """Hashes of the final blocks 0 to ``last``."""
         with self._turn:
-            for number in range(len(self._leaves), last + 1):
+            for number in range(len(self._hashes), last + 1):
                 header = self._parts.edge.header(number)
                 if header is None:
                     raise UnavailableError(f"the node has no block {number}", retry_after_s=_RETRY_AFTER_S)
-                self._leaves.append(leaf_hash(header.hash))
-            return self._leaves[: last + 1]
+                self._hashes.append(header.hash)
+            return self._hashes[: last + 1]
 
     def _content(self, row: StatementRow, *, with_chunks: bool) -> Content | None:
         store = self._parts.store
@@ -138,14 +131,12 @@ class EvidenceAssembly:
         if opening is None or content is None:
             return None
         metadata = store.documents.find(Bytes32.parse(str(row.message["metadataHash"])))
+        manifest = parse_manifest(content.manifest)
         chunks = content.chunks if with_chunks else None
-        return Content(
-            version_salt=opening.version_salt,
-            manifest=_document(content.manifest),
-            chunks=None if chunks is None else _document(chunks),
-            metadata=None if metadata is None else Metadata(metadata.salt, _document(metadata.body)),
+        return build_content(
+            opening.version_salt,
+            manifest,
+            chunks=None if chunks is None else parse_chunks(chunks, manifest),
+            metadata_salt=None if metadata is None else metadata.salt,
+            metadata=None if metadata is None else cast("dict[str, JsonValue]", metadata.document),
         )
-
-
-def _document(raw: bytes) -> Document:
-    return cast("Document", parse_canonical(raw))

@@ -10,7 +10,17 @@ import pytest
 
 from ledger.chain import LocalSigner
 from ledger.errors import ConflictError, NotFoundError, RefusedError, VerificationError
-from ledger.exchange import Asker, ForbiddenError, Paging, Scope, State
+from ledger.evidence import (
+    PinnedContract,
+    PinnedLog,
+    PinnedRange,
+    Policy,
+    Verdict,
+    Verifier,
+    compute_block_root,
+    verify_all,
+)
+from ledger.exchange import Asker, ForbiddenError, Outcome, Paging, Scope, State
 from ledger.exchange.intents import (
     AccessDenialIntent,
     AccessGrantIntent,
@@ -30,7 +40,6 @@ from ledger.statements import Custody, Resource, generate_private_key
 from ledger.surface.outcomes import InForce
 from ledger.types import Bytes32
 from tests.support.exchange import (
-    SCOPES,
     Consortium,
     found_in,
     open_gateway,
@@ -207,8 +216,8 @@ def test_only_the_named_key_states(consortium: Consortium, power: str) -> None:
         gateway.statements.submit(analyst, consortium.sign("analyst", intent, stranger))
     assert refused.value.code == "key-not-active"
     signed = consortium.sign("analyst", intent, consortium.key_of("analyst", "signing"))
+    forged = type(signed)(signed.statement, signed.signature, stranger.address)
     with pytest.raises(VerificationError):
-        forged = type(signed)(signed.statement, signed.signature, stranger.address)
         gateway.statements.submit(analyst, forged)
     with pytest.raises(ForbiddenError):
         gateway.statements.submit(consortium.asker("utility"), signed)
@@ -247,8 +256,13 @@ def test_an_agreement_from_proposal_to_settlement(consortium: Consortium) -> Non
         gateway.agreements.get(consortium.asker("analyst"), agreement)
 
     def report(quantity: str) -> Bytes32:
-        period = {"period_from": soon(hours=-1), "period_until": soon(hours=0)}
-        intent = UsageReportIntent(agreement=agreement, quantity=Decimal(quantity), detail={"meter": "7"}, **period)
+        intent = UsageReportIntent(
+            agreement=agreement,
+            quantity=Decimal(quantity),
+            period_from=soon(hours=-1),
+            period_until=soon(hours=0),
+            detail={"meter": "7"},
+        )
         return consortium.state("utility", intent).digest
 
     first, second = report("60"), report("40.25")
@@ -290,6 +304,48 @@ def test_uploads_are_checked(consortium: Consortium, power: str) -> None:
         upload(consortium, "utility", power, 1, "other.csv", b"")
 
 
+def policy_of(consortium: Consortium) -> Policy:
+    """What an auditor would pin with a node of its own choice."""
+    parts = consortium.gateway.parts
+    last = parts.edge.head().number
+    headers = [parts.edge.header(number) for number in range(last + 1)]
+    root = compute_block_root([header.hash for header in headers if header is not None])
+    deployment = parts.deployment
+    return Policy(
+        chain_id=deployment.chain_id,
+        genesis_hash=deployment.genesis_hash,
+        contracts={
+            name: PinnedContract(address, deployment.code_hashes[name])
+            for name, address in deployment.contracts.items()
+        },
+        epochs=(PinnedRange(0, last, root),),
+        logs=(PinnedLog(parts.config.operator, parts.config.origin, (parts.log_signer.verifier_key,)),),
+    )
+
+
+def test_evidence_of_every_statement_is_verified_offline(consortium: Consortium, power: str, tmp_path: Path) -> None:
+    auditor = Asker(None, frozenset({Scope.AUDIT}))
+    gateway = consortium.gateway
+    consortium.state("manufacturer", registration("proof", FILES, ParentName(power, 1)))
+    policy = policy_of(consortium)
+    statements = gateway.statements.list(auditor, EVERYTHING).items
+    files = [
+        (str(each.outcome.index), gateway.statements.evidence(auditor, each.outcome.digest, last=policy.epochs[0].last))
+        for each in statements
+    ]
+    reports = verify_all(Verifier(policy), files)
+    for each, report in zip(statements, reports, strict=True):
+        assert report.verdict is Verdict.VERIFIED, (each.outcome.type, report)
+    with pytest.raises(NotFoundError):
+        gateway.statements.evidence(consortium.asker("utility"), statements[0].outcome.digest)
+    folder = tmp_path / "proof@1"
+    folder.mkdir()
+    for path, data in FILES.items():
+        (folder / path).write_bytes(data)
+    raw = gateway.statements.evidence(auditor, statements[0].outcome.digest)
+    assert Verifier(policy_of(consortium)).verify(raw, data=folder).verdict is not Verdict.REFUTED
+
+
 def test_health_log_and_receipts(consortium: Consortium) -> None:
     health = consortium.gateway.health()
     assert health.ready, health.reasons
@@ -306,13 +362,13 @@ def test_idempotency_keys(consortium: Consortium) -> None:
     gateway, asker = consortium.gateway, consortium.asker("utility")
     intent = registration("nightly", {"a.csv": b"1"})
 
-    def act() -> object:
+    def act() -> Outcome:
         return gateway.statements.sign_and_submit(asker, intent)
 
-    first = gateway.idempotent(asker, "k1", b"body", act)  # type: ignore[arg-type]
-    assert gateway.idempotent(asker, "k1", b"body", act).digest == first.digest  # type: ignore[arg-type]
+    first = gateway.idempotent(asker, "k1", b"body", act)
+    assert gateway.idempotent(asker, "k1", b"body", act).digest == first.digest
     with pytest.raises(RefusedError) as reused:
-        gateway.idempotent(asker, "k1", b"other", act)  # type: ignore[arg-type]
+        gateway.idempotent(asker, "k1", b"other", act)
     assert reused.value.code == "idempotency-key-reused"
 
 
@@ -325,4 +381,3 @@ def test_a_gateway_goes_on_where_it_stopped(tmp_path: Path) -> None:
         again = second.gateway.statements.outcome(digest)
         assert (again.state, again.in_force) == (State.FINAL, InForce.YES)
         assert second.state("utility", registration("power", {"a.csv": b"2"})).ids["version"] == "2"
-    assert SCOPES
