@@ -278,6 +278,8 @@ def test_agreements(consortium: Consortium, reader: ContractReader) -> None:
     digest = proposal.statement.digest(domains)
     execute(consortium, user.state(domains, "AgreementAcceptance", agreement=agreement, proposal=digest))
     assert reader.agreement_of(agreement).state is AgreementState.ACTIVE
+    assert reader.is_executed("SharingAgreements", digest)
+    assert not reader.is_executed("CheckpointLog", digest)
     assert reader.party_of(digest, user.id).is_user
     over = user.state(domains, "UsageConfirmation", agreement=agreement, sequence=1, report=draw(), total=1_001)
     refused = refuse(consortium, over)

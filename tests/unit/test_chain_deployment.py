@@ -44,20 +44,20 @@ def test_file_is_its_own_inverse(consortium: Consortium) -> None:
 
 Change = Callable[[dict[str, Any]], Any]
 CHANGES: list[Change] = [
-    lambda form: form.pop("genesisHash"),
+    lambda form: form.pop("genesis_hash"),
     lambda form: form.update(surplus="1"),
     lambda form: form.update(format="concord-consortium/2"),
-    lambda form: form.update(chainId=5),
-    lambda form: form.update(chainId="05"),
-    lambda form: form.update(chainId="²"),
-    lambda form: form.update(chainId="-5"),
-    lambda form: form.update(chainId="1" * 21),
-    lambda form: form.update(genesisHash=form["genesisHash"].upper()),
+    lambda form: form.update(chain_id=5),
+    lambda form: form.update(chain_id="05"),
+    lambda form: form.update(chain_id="²"),
+    lambda form: form.update(chain_id="-5"),
+    lambda form: form.update(chain_id="1" * 21),
+    lambda form: form.update(genesis_hash=form["genesis_hash"].upper()),
     lambda form: form.update(contracts=[]),
     lambda form: form["contracts"].pop("AccessGrants"),
-    lambda form: form["contracts"]["AccessGrants"].pop("codeHash"),
+    lambda form: form["contracts"]["AccessGrants"].pop("code_hash"),
     lambda form: form["contracts"]["AccessGrants"].update(address="0x00"),
-    lambda form: form["deploymentBlock"].update(number=None),
+    lambda form: form["deployment_block"].update(number=None),
 ]
 
 

@@ -17,7 +17,7 @@ from ledger.chain.embedded.evm import BLOCK_GAS_LIMIT, CallFailedError, Transact
 from ledger.chain.embedded.keyvalue import KeyValueFile
 from ledger.chain.transactions import predict_contract_address, sign_transaction
 from ledger.errors import ConflictError, UnavailableError
-from ledger.evidence.rlp import encode_int, encode_rlp
+from ledger.evidence.rlp import encode_int, encode_rlp, expect_bytes, parse_rlp
 from ledger.types import Address, Bytes32
 
 CHAIN_ID = 2**63 + 12345
@@ -151,6 +151,17 @@ def test_transaction_without_chain_id_is_refused(chain: EmbeddedChain) -> None:
     signature = SIGNER.sign(encode_rlp(list(fields)))
     raw = encode_rlp([*fields, signature[64:], *(part.lstrip(b"\0") for part in (signature[:32], signature[32:64]))])
     assert "replay-protected" in refusals_of(chain, raw)[0]
+
+
+def test_high_s_transaction_is_refused(chain: EmbeddedChain) -> None:
+    order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+    fields = parse_rlp(transfer(0))
+    assert isinstance(fields, list)
+    v, s = (int.from_bytes(expect_bytes(fields[index]), "big") for index in (6, 8))
+    flipped = v - 1 if v % 2 == CHAIN_ID * 2 % 2 else v + 1  # EIP-155: 35 + 2 chain id is odd, its other form even
+    raw = encode_rlp([*fields[:6], encode_int(flipped), fields[7], encode_int(order - s)])
+    assert "failed to decode" in refusals_of(chain, raw)[0]
+    assert chain.header().block_number == 0
 
 
 def test_no_damaged_transaction_escapes_as_another_error(chain: EmbeddedChain) -> None:

@@ -158,6 +158,13 @@ def test_error_of_the_node_keeps_its_words() -> None:
     assert (caught.value.code, caught.value.text) == (-32000, "header not found")
 
 
+def test_error_inside_a_batch_is_raised() -> None:
+    edge = edge_of(lambda *_: error(-32000, "header not found"))
+    for ask in (lambda: edge.blocks(0, 3), lambda: edge.receipts([Bytes32(bytes(32))])):
+        with pytest.raises(RpcError):
+            ask()
+
+
 def test_wrong_chain_is_a_conflict() -> None:
     with pytest.raises(ConflictError, match="runs chain 1, this consortium's chain id is 77") as caught:
         edge_of(lambda *_: result("0x1")).check_chain_id()

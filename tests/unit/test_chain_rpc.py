@@ -220,6 +220,8 @@ def test_neighbours_in_a_batch_share_a_block(node: Chain) -> None:
         (b'{"id":1,"method":"eth_getBlockByNumber","params":["newest"]}', -32602),
         (b'{"id":1,"method":"eth_getBlockByNumber","params":[["x"]]}', -32602),
         (b'{"id":1,"method":"eth_getBlockByNumber","params":[{"blockNumber":{}}]}', -32602),
+        (b'{"id":1,"method":"eth_getLogs","params":[]}', -32602),
+        (b'{"id":1,"method":"eth_call","params":["0x"]}', -32602),
         (b'{"id":1,"method":"eth_getLogs","params":[{"address":5}]}', -32602),
         (b'{"id":1,"method":"eth_getLogs","params":[{"topics":5}]}', -32602),
         (b'{"id":1,"method":"eth_getLogs","params":[{"topics":[5]}]}', -32602),
@@ -238,3 +240,10 @@ def test_limits_and_notifications(node: Chain) -> None:
     assert node.post(b" " * (MAX_BODY_BYTES + 1))["error"]["code"] == -32600
     assert node.rpc.handle(b'{"jsonrpc":"2.0","method":"eth_chainId"}') == b""
     assert node.rpc.handle(b'[{"jsonrpc":"2.0","method":"eth_chainId"}]') == b""
+
+
+def test_closed_chain_is_an_internal_error_and_not_a_wrong_answer() -> None:
+    node = Chain()
+    node.chain.close()
+    assert node.ask("eth_blockNumber")["code"] == -32603
+    assert node.ask("eth_sendRawTransaction", node.raw(None, STOPS))["code"] == -32603
