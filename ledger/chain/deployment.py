@@ -2,9 +2,9 @@
 
 The file is canonical JSON (RFC 8785)::
 
-    {"chainId": "8412659912734650123", "contracts": {"AccessGrants": {"address": "0x…", "codeHash": "0x…"}, …},
-     "deploymentBlock": {"hash": "0x…", "number": "1"}, "format": "concord-consortium/1", "genesisHash": "0x…",
-     "historyHead": "0x…"}
+    {"chain_id": "8412659912734650123", "contracts": {"AccessGrants": {"address": "0x…", "code_hash": "0x…"}, …},
+     "deployment_block": {"hash": "0x…", "number": "1"}, "format": "concord-consortium/1", "genesis_hash": "0x…",
+     "history_head": "0x…"}
 
 ``deploymentBlock`` is the block that created the registry, ``historyHead`` the registry's history right after: who
 founded the consortium, and with which keys. ``check_deployment`` compares all of it with a chain.
@@ -30,7 +30,7 @@ __all__ = ["Deployment", "check_deployment", "founding_head", "predict_addresses
 
 _FORMAT: Final = "concord-consortium/1"
 _MAX_SIZE_BYTES: Final = 16_384
-_MEMBERS: Final = {"chainId", "contracts", "deploymentBlock", "format", "genesisHash", "historyHead"}
+_MEMBERS: Final = {"chain_id", "contracts", "deployment_block", "format", "genesis_hash", "history_head"}
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class Deployment:
         return encode_canonical(
             {
                 "format": _FORMAT,
-                "chainId": str(self.chain_id),
-                "genesisHash": str(self.genesis_hash),
+                "chain_id": str(self.chain_id),
+                "genesis_hash": str(self.genesis_hash),
                 "contracts": {
-                    name: {"address": str(self.contracts[name]), "codeHash": str(self.code_hashes[name])}
+                    name: {"address": str(self.contracts[name]), "code_hash": str(self.code_hashes[name])}
                     for name in CONTRACT_NAMES
                 },
-                "deploymentBlock": {"number": str(self.deployment_block), "hash": str(self.deployment_block_hash)},
-                "historyHead": str(self.history_head),
+                "deployment_block": {"number": str(self.deployment_block), "hash": str(self.deployment_block_hash)},
+                "history_head": str(self.history_head),
             }
         )
 
@@ -86,16 +86,16 @@ class Deployment:
         if top["format"] != _FORMAT:
             raise MalformedError(f"format is not {_FORMAT}")
         contracts = _object(top["contracts"], "contracts", set(CONTRACT_NAMES))
-        entries = {name: _object(contracts[name], name, {"address", "codeHash"}) for name in CONTRACT_NAMES}
-        block = _object(top["deploymentBlock"], "deploymentBlock", {"number", "hash"})
+        entries = {name: _object(contracts[name], name, {"address", "code_hash"}) for name in CONTRACT_NAMES}
+        block = _object(top["deployment_block"], "deployment_block", {"number", "hash"})
         return cls(
-            chain_id=_number(top["chainId"]),
-            genesis_hash=Bytes32.parse(_text(top["genesisHash"])),
+            chain_id=_number(top["chain_id"]),
+            genesis_hash=Bytes32.parse(_text(top["genesis_hash"])),
             contracts={name: Address.parse(_text(entry["address"])) for name, entry in entries.items()},
-            code_hashes={name: Bytes32.parse(_text(entry["codeHash"])) for name, entry in entries.items()},
+            code_hashes={name: Bytes32.parse(_text(entry["code_hash"])) for name, entry in entries.items()},
             deployment_block=_number(block["number"]),
             deployment_block_hash=Bytes32.parse(_text(block["hash"])),
-            history_head=Bytes32.parse(_text(top["historyHead"])),
+            history_head=Bytes32.parse(_text(top["history_head"])),
         )
 
 

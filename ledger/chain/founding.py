@@ -2,7 +2,7 @@
 
 The founding file is canonical JSON (RFC 8785)::
 
-    {"chainId": "8412659912734650123", "format": "concord-founding/1", "founders": [{"application": {…},
+    {"chain_id": "8412659912734650123", "format": "concord-founding/1", "founders": [{"application": {…},
      "controlSignature": "0x…", "keySignature": "0x…"}], "threshold": "2"}
 
 An application is a ParticipantApplication in its JSON form. It is signed under the address that the registry will have,
@@ -57,7 +57,7 @@ class FoundingFile:
         return encode_canonical(
             {
                 "format": _FORMAT,
-                "chainId": str(self.chain_id),
+                "chain_id": str(self.chain_id),
                 "founders": founders,
                 "threshold": str(self.threshold),
             }
@@ -71,14 +71,14 @@ class FoundingFile:
             MalformedError: not such a file.
         """
         form = parse_canonical(raw.removesuffix(b"\n"), max_size_bytes=_MAX_SIZE_BYTES)
-        members = {"chainId", "format", "founders", "threshold"}
+        members = {"chain_id", "format", "founders", "threshold"}
         if not isinstance(form, dict) or set(form) != members or form["format"] != _FORMAT:
             raise MalformedError(f"not a founding file: expected {_FORMAT} with {', '.join(sorted(members))}")
         founders = form["founders"]
         if not isinstance(founders, list):
             raise MalformedError("founders is a list")
         foundings = tuple(_parse_founding(each) for each in founders)
-        return cls(_parse_number(form["chainId"]), foundings, _parse_number(form["threshold"]))
+        return cls(_parse_number(form["chain_id"]), foundings, _parse_number(form["threshold"]))
 
 
 def check_foundings(domains: Domains, foundings: Sequence[Founding], threshold: int) -> None:
