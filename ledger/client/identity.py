@@ -59,6 +59,6 @@ def parse_domains(document: JsonValue) -> Domains:
     try:
         given = cast(Any, document)
         contracts = {name: Address.parse(each["address"]) for name, each in given["contracts"].items()}
-        return Domains(int(given["chainId"]), contracts)
+        return Domains(int(given["chain_id"]), contracts)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise MalformedError("this is no consortium.json: chainId or contracts are missing") from error
+        raise MalformedError("this is no consortium.json: chain_id or contracts are missing") from error
