@@ -6,7 +6,7 @@ The file is canonical JSON (RFC 8785)::
      "deployment_block": {"hash": "0x…", "number": "1"}, "format": "concord-consortium/1", "genesis_hash": "0x…",
      "history_head": "0x…"}
 
-``deploymentBlock`` is the block that created the registry, ``historyHead`` the registry's history right after: who
+``deployment_block`` is the block that created the registry, ``history_head`` the registry's history right after: who
 founded the consortium, and with which keys. ``check_deployment`` compares all of it with a chain.
 """
 

@@ -3,7 +3,7 @@
 The founding file is canonical JSON (RFC 8785)::
 
     {"chain_id": "8412659912734650123", "format": "concord-founding/1", "founders": [{"application": {…},
-     "controlSignature": "0x…", "keySignature": "0x…"}], "threshold": "2"}
+     "control_signature": "0x…", "key_signature": "0x…"}], "threshold": "2"}
 
 An application is a ParticipantApplication in its JSON form. It is signed under the address that the registry will have,
 which the deployer's account decides: another deployer needs new signatures.
@@ -49,8 +49,8 @@ class FoundingFile:
         founders: list[JsonValue] = [
             {
                 "application": founding.application.to_json(),
-                "controlSignature": "0x" + founding.control_signature.hex(),
-                "keySignature": "0x" + founding.key_signature.hex(),
+                "control_signature": "0x" + founding.control_signature.hex(),
+                "key_signature": "0x" + founding.key_signature.hex(),
             }
             for founding in self.foundings
         ]
@@ -103,12 +103,12 @@ def check_foundings(domains: Domains, foundings: Sequence[Founding], threshold: 
 
 
 def _parse_founding(form: JsonValue) -> Founding:
-    if not isinstance(form, dict) or set(form) != {"application", "controlSignature", "keySignature"}:
-        raise MalformedError("a founder has application, controlSignature and keySignature")
+    if not isinstance(form, dict) or set(form) != {"application", "control_signature", "key_signature"}:
+        raise MalformedError("a founder has application, control_signature and key_signature")
     return Founding(
         Statement.parse("ParticipantApplication", form["application"]),
-        parse_hex(cast("str", form["controlSignature"]), 65),
-        parse_hex(cast("str", form["keySignature"]), 65),
+        parse_hex(cast("str", form["control_signature"]), 65),
+        parse_hex(cast("str", form["key_signature"]), 65),
     )
 
 

@@ -201,8 +201,8 @@ def test_founding_file(site: Site) -> None:
         lambda form: form.update(threshold="02"),
         lambda form: form.update(founders={}),
         lambda form: form.update(founders=[5]),
-        lambda form: form["founders"][0].update(keySignature=5),
-        lambda form: form["founders"][0].update(keySignature="0x00"),
+        lambda form: form["founders"][0].update(key_signature=5),
+        lambda form: form["founders"][0].update(key_signature="0x00"),
         lambda form: form["founders"][0]["application"].pop("salt"),
     ]
     for change in changes:
