@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Final
 
-import click
 import typer
 
 from ledger.errors import (
@@ -44,6 +43,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    add_completion=False,
 )
 
 _EXIT_CODES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
@@ -77,7 +77,7 @@ def root(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Options that every command takes; they stand before it."""
+    """Options that every command takes; they stand before it (--json anywhere)."""
     context.obj = Context(url, api_key, as_json, key, consortium)
 
 
@@ -117,17 +117,21 @@ def exit_code_of(error: LedgerError) -> int:
     return next((number for kind, number in _EXIT_CODES if isinstance(error, kind)), 1)
 
 
+def _json_first(arguments: list[str]) -> list[str]:
+    """Let ``--json`` stand anywhere, as people write it."""
+    rest = [argument for argument in arguments if argument != "--json"]
+    return rest if len(rest) == len(arguments) else ["--json", *rest]
+
+
 def main() -> None:
     """Run `concord`; a ledger's error is one sentence on stderr and an exit code, never a traceback."""
     try:
-        status = app(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
+        status = app(_json_first(sys.argv[1:]), standalone_mode=False)
+    except typer.TyperException as error:
+        print(error.format_message(), file=sys.stderr)
+        print("concord --help, or --help behind any command, shows how it is used", file=sys.stderr)
         sys.exit(3)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(3)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         print("stopped", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:

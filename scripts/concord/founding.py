@@ -90,7 +90,7 @@ def serve(
 
     from api.config import ServiceConfig  # noqa: PLC0415 - loads the service
     from api.server import listen  # noqa: PLC0415 - loads the service
-    from api.server import serve as run
+    from api.server import serve as run  # noqa: PLC0415 - loads the service
 
     given = context_of(context)
     config = ServiceConfig(home=home, passphrase=SecretStr(read_passphrase("the gateway's keystore")))

@@ -97,19 +97,19 @@ class Datasets:
         return LineageView(dataset, name, version, registration, traced)
 
     def manifest(self, asker: Asker, name: str, version: int) -> Stamped[bytes]:
-        """The manifest's canonical JSON. Raises: NotFoundError: none that the asker may see."""
+        """The manifest's canonical JSON. Raises: ForbiddenError: not permitted; NotFoundError."""
         content = self._content(self._require_open(asker, name, version))
         return Stamped(content.manifest, self._as_of_block())
 
     def chunks(self, asker: Asker, name: str, version: int) -> Stamped[bytes]:
-        """The chunk hashes' canonical JSON. Raises: NotFoundError: none that the asker may see."""
+        """The chunk hashes' canonical JSON. Raises: ForbiddenError: not permitted; NotFoundError."""
         content = self._content(self._require_open(asker, name, version))
         if content.chunks is None:
             raise NotFoundError("every file of this version has at most one chunk: there is no list of chunk hashes")
         return Stamped(content.chunks, self._as_of_block())
 
     def files(self, asker: Asker, name: str, version: int) -> Stamped[tuple[FileView, ...]]:
-        """The files and whether their bytes are here. Raises: NotFoundError: none that the asker may see."""
+        """The files and whether their bytes are here. Raises: ForbiddenError: not permitted; NotFoundError."""
         row = self._require_open(asker, name, version)
         files = self._parts.store.contents.files(row.registration)
         return Stamped(tuple(present_file(each) for each in files), self._as_of_block())
@@ -208,8 +208,8 @@ class Datasets:
 
     def _require_open(self, asker: Asker, name: str, version: int) -> VersionRow:
         row = self._find_version(name, version)
-        if not self._may_open(asker, row):
-            raise NotFoundError(f"there is no content of {name[:140]}@{version} that you may see: ask for access")
+        if not asker.may(Scope.AUDIT):
+            self._permission.check(asker, row)
         return row
 
     def _find_version(self, name: str, version: int) -> VersionRow:
