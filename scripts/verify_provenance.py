@@ -10,6 +10,7 @@ the worst verdict counts, refuted before undetermined. Imports nothing but the v
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal that can not show a character gets it escaped; the program never ends on one.
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:

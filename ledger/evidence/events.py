@@ -93,7 +93,7 @@ _ALL: Final = (
     Event(_DATASETS, "RegistrationLifted", (_B, _B), ("uint64",)),
     Event(_DATASETS, "DatasetRetired", (_B, _B, _B), ("address",), signer_at=0),
     Event(_GRANTS, "AccessGranted", (_B, _B, _B), ("address", _B, *_TERMS), signer_at=0),
-    Event(_GRANTS, "AccessRevoked", (_B, _B, _B), ("address",), signer_at=0),
+    Event(_GRANTS, "AccessRevoked", (_B, _B), ("address", _B), signer_at=0),
     Event(_GRANTS, "GrantAttested", (_B, _B, _B), (_B, *("uint64",) * 5, _B)),
     Event(_SHARING, "AgreementProposed", (_B, _B, _B), ("address", _PROPOSAL), signer_at=0),
     Event(_SHARING, "AgreementAccepted", (_B, _B, _B), ("address", _B), signer_at=0),

@@ -5,6 +5,7 @@ Reading says only that the form is right; what it claims counts after `ledger.ev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -41,6 +42,7 @@ _MAX_SIZE_BYTES: Final = 1 << 30
 _MAX_INDEX: Final = 2**63 - 1
 _MAX_POSITION: Final = 2**32 - 1
 _HASH_SIZE: Final = 32
+_TYPE_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]{0,63}\Z", re.ASCII)
 _CHAIN_MEMBERS: Final = ("header", "receipt", "receipt_index", "receipt_proof", "log_position")
 
 
@@ -153,7 +155,7 @@ def parse_evidence(raw: bytes) -> Evidence:
     )
     statement = expect_members(document["statement"], "statement", ("type", "message"))
     return Evidence(
-        type_name=expect_text(statement, "type"),
+        type_name=_parse_type_name(expect_text(statement, "type")),
         message=expect_object(statement["message"], "message"),
         signature=parse_hex(expect_text(document, "signature")),
         log=_parse_log(document["log"]),
@@ -163,6 +165,12 @@ def parse_evidence(raw: bytes) -> Evidence:
         effect=_parse_chain(document["effect"], "effect") if "effect" in document else None,
         content=_parse_content(document["content"]) if "content" in document else None,
     )
+
+
+def _parse_type_name(name: str) -> str:
+    if not _TYPE_NAME.match(name):
+        raise MalformedError("a statement's type is a name of at most 64 letters and digits, a capital in front")
+    return name
 
 
 def _parse_log(value: JsonValue) -> LogProof:

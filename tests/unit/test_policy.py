@@ -1,0 +1,158 @@
+"""The policy: its form, how a node makes and extends it, and what changed between two."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ledger.canonical import encode_canonical, parse_canonical
+from ledger.errors import MalformedError, UnavailableError, VerificationError
+from ledger.evidence import Node, PinnedLog, PinnedRange, Policy, create_policy, diff_policies, parse_policy
+from ledger.log import NoteSigner
+from ledger.types import Address, Bytes32
+from tests.support.evidence_node import serve_world
+from tests.support.evidence_world import CONTRACTS, ORIGIN, World, make_event, salt, word
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World()
+
+
+@pytest.fixture(scope="module")
+def policy(world: World) -> Policy:
+    return world.policy()
+
+
+def test_round_trip_and_hash(policy: Policy) -> None:
+    raw = policy.to_bytes()
+    assert parse_policy(raw) == policy
+    assert policy.sha256 == hashlib.sha256(raw).hexdigest()
+    assert policy.find_log(policy.logs[0].id) == policy.logs[0]
+    assert policy.find_log(salt(1)) is None
+    assert policy.domains.contracts["AccessGrants"] == policy.address_of("AccessGrants")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("format",), "concord-policy/2"),
+        (("chain_id",), 5),
+        (("chain_id",), "05"),
+        (("chain_id",), str(2**256)),
+        (("genesis_hash",), "0x00"),
+        (("contracts",), {}),
+        (("contracts", "AccessGrants"), None),
+        (("contracts", "AccessGrants", "address"), "0xAB"),
+        (("contracts", "AccessGrants", "note"), "surplus"),
+        (("contracts", "AccessGrants", "address"), str(CONTRACTS["CheckpointLog"])),
+        (("epochs",), {}),
+        (("epochs", 0, "first"), "99"),
+        (("epochs", 0), {"first": "0"}),
+        (("logs", 0, "vkeys"), []),
+        (("logs", 0, "vkeys"), ["x"]),
+        (("logs", 0, "vkeys"), [str(NoteSigner("other.example", bytes(32)).verifier_key)]),
+        (("logs", 0, "vkeys"), [str(NoteSigner(ORIGIN, bytes(32)).verifier_key)] * 2),
+        (("note",), "surplus"),
+    ],
+)
+def test_malformed_policies(policy: Policy, path: tuple[Any, ...], value: Any) -> None:
+    changed: Any = parse_canonical(policy.to_bytes())
+    holder = changed
+    for step in path[:-1]:
+        holder = holder[step]
+    holder[path[-1]] = value
+    with pytest.raises(MalformedError):
+        parse_policy(encode_canonical(changed))
+
+
+def test_order_and_names(policy: Policy) -> None:
+    low, high = PinnedRange(0, 1, salt(1)), PinnedRange(0, 2, salt(2))
+    assert replace(policy, epochs=(low, high)).epochs == (low, high)
+    for epochs in ((high, low), (low, low)):
+        with pytest.raises(MalformedError, match="ascending"):
+            replace(policy, epochs=epochs)
+    with pytest.raises(MalformedError, match="ascending"):
+        replace(policy, logs=policy.logs * 2)
+    with pytest.raises(MalformedError, match="names the contracts"):
+        replace(policy, contracts={})
+
+
+def test_made_with_a_node(world: World, policy: Policy) -> None:
+    with serve_world(world) as url:
+        assert create_policy(Node(url), CONTRACTS) == policy
+        assert create_policy(Node(url), CONTRACTS, last=1) == replace(world.policy(1), logs=())
+        for last in (-1, 99):
+            with pytest.raises(MalformedError, match="can not be pinned"):
+                create_policy(Node(url), CONTRACTS, last=last)
+        with pytest.raises(MalformedError, match="names the contracts"):
+            create_policy(Node(url), {})
+        with pytest.raises(UnavailableError, match="no contract at"):
+            create_policy(Node(url), {**CONTRACTS, "AccessGrants": Address(bytes(20))})
+
+
+def test_extended_later() -> None:
+    world = World()
+    earlier = world.policy()
+    fresh = NoteSigner(ORIGIN, b"\x07" * 32)
+    rotated = word(1) + word(b"\x11" * 20) + fresh.verifier_key.public_key
+    world.mine([make_event("LogRotated", [salt(1), world.log_id], rotated)])
+    world.mine([make_event("LogRotated", [salt(2), salt(3)], rotated)])  # of a log that nobody opened
+    with serve_world(world) as url:
+        later = create_policy(Node(url), CONTRACTS, extends=earlier)
+        assert create_policy(Node(url), CONTRACTS, extends=later) == later
+        with pytest.raises(VerificationError, match="ends before"):
+            create_policy(Node(url), CONTRACTS, last=1, extends=earlier)
+    assert later.epochs == (*earlier.epochs, *world.policy().epochs)
+    assert later.logs[0].keys == (world.signer.verifier_key, fresh.verifier_key)
+    assert diff_policies(earlier, earlier) == []
+    assert diff_policies(earlier, later) == [
+        f"+ blocks 0 to 4: {later.epochs[1].root}",
+        f"+ log {fresh.verifier_key}, operator {later.logs[0].operator}",
+    ]
+
+
+def test_an_extension_keeps_what_it_does_not_see_any_more(world: World, policy: Policy) -> None:
+    other = PinnedLog(salt(5), "other.example", (NoteSigner("other.example", bytes(32)).verifier_key,))
+    logs = tuple(sorted((*policy.logs, other), key=lambda log: (log.operator, log.origin)))
+    with serve_world(world) as url:
+        assert create_policy(Node(url), CONTRACTS, extends=replace(policy, logs=logs)).logs == logs
+
+
+def test_a_rewritten_or_another_chain_is_no_extension(policy: Policy) -> None:
+    rewritten = World()
+    rewritten.mine()
+    for changed in (
+        replace(policy, chain_id=5),
+        replace(policy, genesis_hash=salt(1)),
+        replace(policy, epochs=(PinnedRange(0, 2, salt(1)),)),
+    ):
+        with serve_world(rewritten) as url, pytest.raises(VerificationError):
+            create_policy(Node(url), CONTRACTS, extends=changed)
+
+
+def test_a_node_that_answers_events_which_can_not_be_read(world: World) -> None:
+    event = make_event("LogOpened", [salt(1), salt(2), salt(3)], b"")
+    with serve_world(world, eth_getLogs=[event]) as url, pytest.raises(UnavailableError, match="can not be read"):
+        create_policy(Node(url), CONTRACTS)
+    other = make_event("LogClosed", [salt(1), salt(2)], b"")
+    with serve_world(world, eth_getLogs=[other]) as url:
+        assert create_policy(Node(url), CONTRACTS).logs == ()
+
+
+def test_diff_names_everything(policy: Policy) -> None:
+    contracts = dict(policy.contracts)
+    contracts["AccessGrants"] = replace(contracts["AccessGrants"], address=Address(bytes(20)), code_hash=salt(1))
+    other = replace(policy, chain_id=5, genesis_hash=salt(2), contracts=contracts, epochs=(), logs=())
+    lines = diff_policies(policy, other)
+    assert [line.split(":")[0] for line in lines][:4] == [
+        "chain_id",
+        "genesis_hash",
+        "AccessGrants address",
+        "AccessGrants code_hash",
+    ]
+    assert sum(line.startswith("- ") for line in lines) == 2
+    assert Bytes32(salt(2)) == other.genesis_hash
