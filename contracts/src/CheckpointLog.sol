@@ -15,12 +15,16 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
     uint256 private constant _RING = 64;
     uint256 private constant _MAX_ORIGIN_BYTES = 255;
 
-    // The first slot is all that a checkpoint touches, beside its place in the ring.
-    struct Record {
+    // One slot: all that a checkpoint touches, beside its place in the ring.
+    struct Head {
         address publisher;
         uint40 checkpoints;
         uint40 time;
         bool closed;
+    }
+
+    struct Record {
+        Head head;
         uint64 rotations;
         bytes32 participant;
         bytes32 verifierKey;
@@ -42,10 +46,10 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         _checkKeys(statement.publisher, statement.verifierKey);
         bytes32 id = keccak256(abi.encode(statement.participant, keccak256(bytes(statement.origin))));
         Record storage record = _logs[id];
-        if (record.publisher != address(0)) revert CheckpointLogAlreadyOpen(id);
+        if (record.head.publisher != address(0)) revert CheckpointLogAlreadyOpen(id);
         isExecuted[digest] = true;
-        record.publisher = statement.publisher;
-        record.time = uint40(block.timestamp);
+        record.head.publisher = statement.publisher;
+        record.head.time = uint40(block.timestamp);
         record.participant = statement.participant;
         record.verifierKey = statement.verifierKey;
         record.ring[0] = _commit(0, Rfc6962.EMPTY_ROOT, uint64(block.timestamp));
@@ -71,7 +75,7 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         if (statement.counter != expected) revert CheckpointLogCounter(statement.log, expected, statement.counter);
         isExecuted[digest] = true;
         record.rotations = expected;
-        record.publisher = statement.publisher;
+        record.head.publisher = statement.publisher;
         record.verifierKey = statement.verifierKey;
         emit LogRotated(digest, statement.log, expected, statement.publisher, statement.verifierKey);
         return true;
@@ -85,7 +89,7 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         Record storage record = _operated(statement.log, statement.participant);
         if (statement.successor == statement.log) revert CheckpointLogSuccessor(statement.log);
         isExecuted[digest] = true;
-        record.closed = true;
+        record.head.closed = true;
         record.successor = statement.successor;
         emit LogClosed(digest, statement.log, statement.successor);
         return true;
@@ -100,30 +104,30 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         bytes32[] calldata consistencyProof
     ) external returns (bool) {
         Record storage record = _logs[log];
-        (address publisher, uint256 checkpoints, uint64 time) = (record.publisher, record.checkpoints, record.time);
-        if (publisher == address(0)) revert CheckpointLogUnknown(log);
-        bytes32 last = record.ring[checkpoints % _RING];
-        if (last == _commit(size, root, time)) return false;
-        if (record.closed) revert CheckpointLogClosed(log);
-        if (msg.sender != publisher) revert CheckpointLogNotPublisher(log, publisher, msg.sender);
-        if (last != _commit(previous.size, previous.root, previous.time)) {
-            revert CheckpointLogNotCurrent(log, previous, uint64(checkpoints), time);
+        Head memory head = record.head;
+        if (head.publisher == address(0)) revert CheckpointLogUnknown(log);
+        bytes32 last = record.ring[head.checkpoints % _RING];
+        if (last == _commit(size, root, head.time)) return false;
+        if (head.closed) revert CheckpointLogClosed(log);
+        if (msg.sender != head.publisher) revert CheckpointLogNotPublisher(log, head.publisher, msg.sender);
+        Commitment memory recorded = previous;
+        if (last != _commit(recorded.size, recorded.root, recorded.time)) {
+            revert CheckpointLogNotCurrent(log, recorded, head.checkpoints, head.time);
         }
-        _checkExtends(log, previous, size, root, consistencyProof);
-        ++checkpoints;
-        record.checkpoints = uint40(checkpoints);
-        record.time = uint40(block.timestamp);
-        record.ring[checkpoints % _RING] = _commit(size, root, uint64(block.timestamp));
-        _emitPublished(log, previous, size, root);
+        _checkExtends(log, recorded, size, root, consistencyProof);
+        head.time = uint40(block.timestamp);
+        record.ring[++head.checkpoints % _RING] = _commit(size, root, uint64(block.timestamp));
+        record.head = head;
+        _emitPublished(log, recorded, size, root);
         return true;
     }
 
     /// @inheritdoc ICheckpointLog
     function attest(bytes32 log, Commitment calldata current) external {
         Record storage record = _logs[log];
-        uint40 checkpoints = record.checkpoints;
+        uint40 checkpoints = record.head.checkpoints;
         if (record.ring[checkpoints % _RING] != _commit(current.size, current.root, current.time)) {
-            revert CheckpointLogNotCurrent(log, current, checkpoints, record.time);
+            revert CheckpointLogNotCurrent(log, current, checkpoints, record.head.time);
         }
         emit LogAttested(log, current.size, current.root, current.time, registry.historyHead());
     }
@@ -146,12 +150,12 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         return
             Log({
                 participant: record.participant,
-                publisher: record.publisher,
+                publisher: record.head.publisher,
                 verifierKey: record.verifierKey,
                 rotations: record.rotations,
-                checkpoints: record.checkpoints,
-                time: record.time,
-                closed: record.closed,
+                checkpoints: record.head.checkpoints,
+                time: record.head.time,
+                closed: record.head.closed,
                 successor: record.successor
             });
     }
@@ -161,7 +165,7 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         Record storage record = _logs[log];
         bytes32 wanted = _commit(checkpoint.size, checkpoint.root, checkpoint.time);
         // Newest first: a proof in flight is seldom more than a few checkpoints old.
-        uint256 place = record.checkpoints;
+        uint256 place = record.head.checkpoints;
         for (uint256 i = 0; i < _RING; ++i) {
             if (record.ring[place % _RING] == wanted) return true;
             if (place == 0) return false;
@@ -170,7 +174,7 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         return false;
     }
 
-    function _emitPublished(bytes32 log, Commitment calldata previous, uint64 size, bytes32 root) private {
+    function _emitPublished(bytes32 log, Commitment memory previous, uint64 size, bytes32 root) private {
         emit CheckpointPublished(
             log,
             size,
@@ -185,15 +189,15 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
 
     function _operated(bytes32 log, bytes32 participant) private view returns (Record storage record) {
         record = _logs[log];
-        if (record.publisher == address(0)) revert CheckpointLogUnknown(log);
-        if (record.closed) revert CheckpointLogClosed(log);
+        if (record.head.publisher == address(0)) revert CheckpointLogUnknown(log);
+        if (record.head.closed) revert CheckpointLogClosed(log);
         if (record.participant != participant) revert CheckpointLogNotOperator(log, record.participant, participant);
     }
 
     // As a C2SP witness judges: no smaller size, no second root for a size, a proof for anything else.
     function _checkExtends(
         bytes32 log,
-        Commitment calldata previous,
+        Commitment memory previous,
         uint64 size,
         bytes32 root,
         bytes32[] calldata proof
@@ -221,7 +225,14 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         if (publisher == address(0) || verifierKey == 0) revert CheckpointLogKeyZero(publisher, verifierKey);
     }
 
-    function _commit(uint64 size, bytes32 root, uint64 time) private pure returns (bytes32) {
-        return keccak256(abi.encode(size, root, time));
+    // keccak256(abi.encode(size, root, time)), in memory that nobody owns.
+    function _commit(uint64 size, bytes32 root, uint64 time) private pure returns (bytes32 commitment) {
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, size)
+            mstore(add(words, 0x20), root)
+            mstore(add(words, 0x40), time)
+            commitment := keccak256(words, 0x60)
+        }
     }
 }

@@ -74,7 +74,7 @@ library Rfc6962 {
         if (used != proof.length) revert Rfc6962ProofLength(used, proof.length);
     }
 
-    // Section 2.1.4.2, steps 1 to 6, for 0 < size1 < size2. In assembly, since a checkpoint pays for up to forty hashes.
+    // Section 2.1.4.2, steps 1 to 6, for 0 < size1 < size2.
     function _foldConsistency(
         uint256 size1,
         uint256 size2,
@@ -83,53 +83,62 @@ library Rfc6962 {
     ) private view returns (bytes32 fr, bytes32 sr) {
         (uint256 fn, uint256 sn, uint256 used) = (size1 - 1, size2 - 1, 0);
         // A complete first tree is a node of the second, so its root is not in the proof.
-        fr = size1 & fn == 0 ? root1 : _at(proof, used++);
+        bytes32 seed = size1 & fn == 0 ? root1 : _at(proof, used++);
         while (fn & 1 == 1) (fn, sn) = (fn >> 1, sn >> 1);
+        (fr, sr, used) = _climb(fn, sn, seed, proof, used);
+        if (used != proof.length) revert Rfc6962ProofLength(used, proof.length);
+    }
+
+    // Step 6. In assembly, since a checkpoint pays for up to forty hashes. Two inputs of 0x01 || left || right, one for
+    // each root; every answer lands in its own right half, where it is wanted next.
+    function _climb(
+        uint256 fn,
+        uint256 sn,
+        bytes32 seed,
+        bytes32[] calldata proof,
+        uint256 used
+    ) private view returns (bytes32 fr, bytes32 sr, uint256 end) {
         assembly ("memory-safe") {
-            let input := mload(0x40)
-            let left := add(input, 0x01)
-            let right := add(input, 0x21)
-            mstore8(input, 0x01)
-            sr := fr
-            let next := add(proof.offset, shl(5, used))
+            let first := mload(0x40)
+            let second := add(first, 0x60)
+            let firstRight := add(first, 0x21)
+            let secondRight := add(second, 0x21)
+            mstore8(first, 0x01)
+            mstore8(second, 0x01)
+            mstore(firstRight, seed)
+            mstore(secondRight, seed)
+            end := add(proof.offset, shl(5, used))
             let hashed := 1
             for {} xor(fn, sn) {} {
-                let c := calldataload(next)
                 switch and(fn, 1)
                 case 0 {
-                    mstore(left, sr)
-                    mstore(right, c)
+                    mstore(add(second, 0x01), mload(secondRight))
+                    mstore(secondRight, calldataload(end))
                 }
                 default {
-                    mstore(left, c)
-                    mstore(right, fr)
-                    hashed := and(hashed, staticcall(gas(), 0x02, input, 0x41, 0x00, 0x20))
-                    fr := mload(0x00)
-                    mstore(right, sr)
+                    mstore(add(first, 0x01), calldataload(end))
+                    mstore(add(second, 0x01), calldataload(end))
+                    hashed := and(hashed, staticcall(gas(), 0x02, first, 0x41, firstRight, 0x20))
                 }
-                hashed := and(hashed, staticcall(gas(), 0x02, input, 0x41, 0x00, 0x20))
-                sr := mload(0x00)
-                next := add(next, 0x20)
+                hashed := and(hashed, staticcall(gas(), 0x02, second, 0x41, secondRight, 0x20))
+                end := add(end, 0x20)
                 fn := shr(1, fn)
                 sn := shr(1, sn)
             }
-            for {} fn {} {
-                mstore(left, calldataload(next))
-                mstore(right, fr)
-                hashed := and(hashed, staticcall(gas(), 0x02, input, 0x41, 0x00, 0x20))
-                fr := mload(0x00)
-                mstore(right, sr)
-                hashed := and(hashed, staticcall(gas(), 0x02, input, 0x41, 0x00, 0x20))
-                sr := mload(0x00)
-                next := add(next, 0x20)
-                fn := and(fn, sub(fn, 1))
+            for {} fn { fn := and(fn, sub(fn, 1)) } {
+                mstore(add(first, 0x01), calldataload(end))
+                mstore(add(second, 0x01), calldataload(end))
+                hashed := and(hashed, staticcall(gas(), 0x02, first, 0x41, firstRight, 0x20))
+                hashed := and(hashed, staticcall(gas(), 0x02, second, 0x41, secondRight, 0x20))
+                end := add(end, 0x20)
             }
             if iszero(hashed) {
                 revert(0x00, 0x00)
             }
-            used := shr(5, sub(next, proof.offset))
+            fr := mload(firstRight)
+            sr := mload(secondRight)
+            end := shr(5, sub(end, proof.offset))
         }
-        if (used != proof.length) revert Rfc6962ProofLength(used, proof.length);
     }
 
     // Without a look at the length, which is checked at the end: whatever is read past it is then thrown away.
