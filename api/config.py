@@ -29,7 +29,7 @@ class ServiceConfig(BaseSettings):
     """SQLAlchemy's URL; without: SQLite in the home folder."""
     content_url: str | None = None
     """``s3://``, ``gs://`` or ``az://``; without: a folder in the home folder."""
-    publish_after_s: Annotated[float, Field(gt=0)] = 0.5
+    publish_after_s: Annotated[float, Field(gt=0)] = 0.2
     """Longest time until what was accepted is published on chain."""
     publish_after_entries: Annotated[int, Field(gt=0)] = 1024
     batch_delay_s: Annotated[float, Field(ge=0)] = 0.02

@@ -57,7 +57,7 @@ class Gateway:
         self._is_started = False
         permission = Permission(parts)
         drafting = Drafting(parts, self._settle)
-        self._intake = intake = Intake(parts, self._writer, self._settle, self._submitting.wake)
+        self._intake = intake = Intake(parts, self._writer, self._settle, self._on_accepted)
         self.statements = Statements(parts, drafting, intake, EvidenceAssembly(parts))
         self.participants = Participants(parts)
         self.datasets = Datasets(parts, permission)
@@ -174,6 +174,10 @@ class Gateway:
         answer = self._parts.edge.rpc.handle(body, self._parts.config.senders)
         self._indexing.wake()
         return answer
+
+    def _on_accepted(self) -> None:
+        self._submitting.wake()
+        self._publishing.wake()
 
     def _settle(self) -> bool:
         if not self._is_started:

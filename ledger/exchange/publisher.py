@@ -29,15 +29,16 @@ class Publisher:
         if last is not None:
             self._parts.sequencer.check_anchored(last.size, last.root)
 
-    def step(self) -> bool:
-        """Publish a checkpoint when one is due; whether one was."""
+    def step(self) -> bool | float:
+        """Publish a checkpoint when one is due; whether one was, or in how many seconds it will be."""
         checkpoint = self._parts.sequencer.checkpoint
         previous = self._previous()
-        if previous is None or checkpoint.size <= previous.size or not self._is_due(checkpoint.size - previous.size):
+        if previous is None or checkpoint.size <= previous.size or self._is_in_flight():
             return False
+        due_in_s = self._due_in_s(checkpoint.size - previous.size)
+        if due_in_s > 0:
+            return due_in_s
         subject = f"checkpoint:{self._parts.log}:{checkpoint.size}"
-        if self._is_in_flight():
-            return False
         call = self._encode(previous, checkpoint)
         try:
             self._parts.edge.simulate(call, self._parts.relay.address)
@@ -60,11 +61,12 @@ class Publisher:
             return None
         return Commitment(0, Bytes32(EMPTY_ROOT), int(opened.opened_at.timestamp()))
 
-    def _is_due(self, entries: int) -> bool:
+    def _due_in_s(self, entries: int) -> float:
         settings = self._parts.settings
         oldest = self._parts.store.statements.oldest_unanchored(self._parts.log)
-        waited_s = 0.0 if oldest is None else (self._parts.now() - oldest).total_seconds()
-        return entries >= settings.publish_after_entries or waited_s >= settings.publish_after_s
+        if oldest is None or entries >= settings.publish_after_entries:
+            return 0.0
+        return settings.publish_after_s - (self._parts.now() - oldest).total_seconds()
 
     def _is_in_flight(self) -> bool:
         rows = self._parts.store.outbox.in_flight(self._parts.relay.address)

@@ -71,7 +71,7 @@ class GatewaySettings:
     """how long a batch waits for company"""
     most_in_flight: int = 4096
     """statements waiting for the log; beyond that: come back later"""
-    publish_after_s: float = 0.5
+    publish_after_s: float = 0.2
     """longest time until what was accepted is published on chain"""
     publish_after_entries: int = 1024
     anchor_within_s: float = 600.0

@@ -17,9 +17,12 @@ _logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """Calls ``step`` again and again in its own thread; ``step`` says whether it found something to do."""
+    """Calls ``step`` again and again in its own thread.
 
-    def __init__(self, name: str, step: Callable[[], bool], *, poll_s: float) -> None:
+    ``step`` says whether it found something to do, or in how many seconds (a float) it will.
+    """
+
+    def __init__(self, name: str, step: Callable[[], bool | float], *, poll_s: float) -> None:
         self.name = name
         self._step = step
         self._poll_s = poll_s
@@ -55,7 +58,7 @@ class Worker:
         while not self._stopping.is_set():
             self._wake.clear()
             try:
-                busy = self._step()
+                found = self._step()
             except FatalError as error:
                 self._fail(error, "stops for good")
                 return
@@ -69,8 +72,8 @@ class Worker:
                 _logger.exception("worker %s broke", self.name)
                 return
             failures, self._failure = 0, None
-            if not busy:
-                self._wake.wait(self._poll_s)
+            if found is not True:
+                self._wake.wait(found if isinstance(found, float) else self._poll_s)
 
     def _fail(self, error: LedgerError, consequence: str) -> None:
         if self._failure != str(error):
