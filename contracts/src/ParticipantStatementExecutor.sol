@@ -47,8 +47,8 @@ abstract contract ParticipantStatementExecutor is StatementExecutor {
 
     function _checkRevokingSigner(bytes32 participant, address signer) internal view {
         (IParticipantRegistry.Status status, bool keyActive) = registry.signerStatus(participant, signer);
-        bool mayAct = status == IParticipantRegistry.Status.Active || status == IParticipantRegistry.Status.Suspended;
-        if (!keyActive || !mayAct) {
+        // Whoever has an active key was admitted.
+        if (!keyActive || status == IParticipantRegistry.Status.Retired) {
             revert StatementExecutorSignerNotActive(participant, signer, uint8(status), keyActive);
         }
     }

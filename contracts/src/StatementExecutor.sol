@@ -11,6 +11,9 @@ import {IStatementExecutor} from "./interfaces/IStatementExecutor.sol";
 abstract contract StatementExecutor is IStatementExecutor, EIP712 {
     uint256 private constant _SIGNATURE_BYTES = 65;
 
+    // Of the two values of s that sign the same, the one up to half the order of secp256k1's group is canonical.
+    uint256 private constant _HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
+
     constructor() EIP712("Concord", "1") {}
 
     function _digestOf(bytes32 structHash) internal view returns (bytes32) {
@@ -32,8 +35,7 @@ abstract contract StatementExecutor is IStatementExecutor, EIP712 {
                 s := calldataload(add(signature.offset, 0x20))
                 v := byte(0, calldataload(add(signature.offset, 0x40)))
             }
-            (address recovered, ECDSA.RecoverError failure, ) = ECDSA.tryRecover(digest, v, r, s);
-            if (failure == ECDSA.RecoverError.NoError && recovered == signer) return;
+            if (uint256(s) <= _HALF_ORDER && signer != address(0) && ecrecover(digest, v, r, s) == signer) return;
         }
         _checkContractSignature(digest, signer, signature);
     }

@@ -196,7 +196,7 @@ contract AccessGrantsTest is Statements {
         AccessRevocation memory revocation = _revocation(utility, _digest(statement));
         bytes memory call = _call(utility, revocation);
         vm.expectEmit(true, true, true, true, address(grants));
-        emit IAccessGrants.AccessRevoked(_digest(revocation), utility.id, _digest(statement), utility.signer);
+        emit IAccessGrants.AccessRevoked(_digest(revocation), utility.id, utility.signer, _digest(statement));
         _assertExecutes(address(grants), call, true);
         vm.assertFalse(grants.isPermitted(statement, 1, 1), "revoked");
         _assertExecutes(address(grants), _call(utility, statement), false);

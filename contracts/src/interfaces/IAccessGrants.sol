@@ -56,11 +56,9 @@ interface IAccessGrants is IStatementExecutor {
     /// @notice A provider ended one of its grants.
     /// @param digest the revocation's EIP-712 digest
     /// @param participant the provider
-    /// @param grant digest of the grant
     /// @param signer the provider's key whose signature was checked
-    event AccessRevoked(
-        bytes32 indexed digest, bytes32 indexed participant, bytes32 indexed grant, address signer
-    );
+    /// @param grant digest of the grant
+    event AccessRevoked(bytes32 indexed digest, bytes32 indexed participant, address signer, bytes32 grant);
 
     /// @notice Someone had a grant's state recorded. With the registry's history up to `historyHead` anyone tells
     /// offline whether the grant was permitted at any moment up to this block's time.
