@@ -158,7 +158,7 @@ def test_access_from_request_to_revocation(consortium: Consortium, power: str) -
     with pytest.raises(ForbiddenError) as refused:
         read_all(consortium, "analyst", power, 1, "plants.csv")
     assert refused.value.code == "no-grant"
-    with pytest.raises(NotFoundError):
+    with pytest.raises(ForbiddenError):
         gateway.datasets.manifest(analyst, power, 1)
     request = ask(consortium, power)
     inbox = gateway.access.requests(utility, EVERYTHING, role="provider", state="open").items
