@@ -23,9 +23,10 @@ from ledger.exchange.founding_keys import FounderKeys, ensure_founder_keys
 from ledger.exchange.gateway import Gateway
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.intents.participants import check_profile
-from ledger.exchange.keystore import DEFAULT_KDF_COST, KeyStore, write_private_file
+from ledger.exchange.keystore import KeyStore
 from ledger.exchange.settings import GatewaySettings, Home
 from ledger.exchange.signatures import sign_statement
+from ledger.keyfiles import DEFAULT_KDF_COST, write_private_file
 from ledger.log import VerifierKey
 from ledger.statements import Custody, Domains, Statement, compute_participant_id
 from ledger.store.rows import DocumentRow

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.chain import LocalSigner, Signer
-from ledger.exchange.keystore import KeyStore, read_key_file, write_key_file
+from ledger.exchange.keystore import KeyStore
+from ledger.keyfiles import read_key_file, write_key_file
 from ledger.statements import compute_participant_id, generate_private_key
 from ledger.types import Bytes32
 

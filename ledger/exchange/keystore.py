@@ -10,11 +10,9 @@ The v3 key file is the one that every Ethereum client reads.
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 from pathlib import Path
-from typing import Final, Self, cast
+from typing import Self, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -23,63 +21,15 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from eth_keyfile.exceptions import EthKeyfileException
-from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
 
 from ledger.chain import LocalSigner, Signer
-from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
+from ledger.errors import MalformedError, NotFoundError, VerificationError
+from ledger.keyfiles import DEFAULT_KDF_COST, read_key_file, write_key_file, write_private_file
 from ledger.log import NoteSigner
 from ledger.statements import generate_private_key
 from ledger.types import Address, Bytes32
 
-__all__ = ["DEFAULT_KDF_COST", "KeyStore", "read_key_file", "write_key_file", "write_private_file"]
-
-DEFAULT_KDF_COST: Final = 1 << 16
-"""scrypt's N: 64 MiB and about a fifth of a second for each guess."""
-
-
-def write_key_file(path: Path, private_key: bytes, passphrase: str, *, kdf_cost: int = DEFAULT_KDF_COST) -> None:
-    """Write an encrypted v3 key file, readable by its owner alone; the file appears whole or not at all.
-
-    Raises:
-        ConflictError: the file is there already.
-    """
-    document = create_keyfile_json(private_key, passphrase.encode(), version=3, kdf="scrypt", iterations=kdf_cost)
-    write_private_file(path, json.dumps(document, indent=1).encode() + b"\n")
-
-
-def read_key_file(path: Path, passphrase: str) -> bytes:
-    """Decrypt a v3 key file.
-
-    Raises:
-        NotFoundError: no such file.
-        MalformedError: not a v3 key file.
-        VerificationError: the passphrase is another.
-    """
-    try:
-        document = json.loads(path.read_bytes())
-        return decode_keyfile_json(document, passphrase.encode())
-    except FileNotFoundError as error:
-        raise NotFoundError(f"there is no key file {path.name} in {path.parent.name}") from error
-    except EthKeyfileException as error:
-        raise VerificationError(f"the key file {path.name} does not open: check the passphrase") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise MalformedError(f"{path.name} is not a version 3 key file") from error
-
-
-def write_private_file(path: Path, data: bytes) -> None:
-    """Write a file that only its owner reads and that is durable when this returns. Raises: ConflictError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.exists():
-        raise ConflictError(f"the file {path.name} is there already: it is not overwritten", code="key-exists")
-    staged = path.with_name(path.name + ".new")
-    staged.unlink(missing_ok=True)
-    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    staged.rename(path)
+__all__ = ["KeyStore"]
 
 
 class KeyStore:

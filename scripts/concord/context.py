@@ -121,7 +121,7 @@ def read_passphrase(what: str) -> str:
 
 def load_key(path: Path) -> LocalKey:
     """A key from an encrypted v3 key file. Raises: NotFoundError, MalformedError, VerificationError."""
-    from ledger.exchange.keystore import read_key_file  # noqa: PLC0415 - the key library takes half a second to load
+    from ledger.keyfiles import read_key_file  # noqa: PLC0415 - the key library takes half a second to load
 
     return LocalKey(read_key_file(path, read_passphrase(path.name)))
 

@@ -18,7 +18,7 @@ app = typer.Typer(help="Encrypted key files on this machine (Ethereum's version 
 @app.command()
 def new(context: typer.Context, file: Annotated[Path, typer.Argument(help="Where to write it.")]) -> None:
     """Draw a key and write it, encrypted with a passphrase."""
-    from ledger.exchange.keystore import write_key_file  # noqa: PLC0415 - the key library takes half a second to load
+    from ledger.keyfiles import write_key_file  # noqa: PLC0415 - the key library takes half a second to load
 
     private_key = generate_private_key()
     write_key_file(file, private_key, read_passphrase(f"the new key {file.name}"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger.client import Client, Identity, LocalKey, operations, parse_domains
-from ledger.exchange.keystore import read_key_file
+from ledger.keyfiles import read_key_file
 from ledger.statements import Domains, address_of, generate_private_key
 from scripts.demo.service import run_concord
 

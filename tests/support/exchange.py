@@ -25,8 +25,8 @@ from ledger.exchange import (
     found,
 )
 from ledger.exchange.intents import DatasetRegistrationIntent, Intent, ParentName
-from ledger.exchange.keystore import read_key_file
 from ledger.exchange.signatures import sign_statement
+from ledger.keyfiles import read_key_file
 from ledger.surface.outcomes import InForce, SignedStatement
 from ledger.types import Bytes32
 
@@ -37,6 +37,7 @@ __all__ = [
     "content_of",
     "found_in",
     "open_gateway",
+    "plan_of",
     "read_all",
     "registration",
     "soon",

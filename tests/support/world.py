@@ -19,7 +19,7 @@ from ledger.client import Client, Identity, LocalKey, access, datasets, operatio
 from ledger.client.datasets import Registration
 from ledger.content import scan_folder
 from ledger.exchange import Founded, Founder, FoundingPlan, Gateway, GatewaySettings, found
-from ledger.exchange.keystore import read_key_file
+from ledger.keyfiles import read_key_file
 from ledger.statements import Domains, generate_private_key
 from ledger.surface.outcomes import Outcome
 from ledger.types import Bytes32

@@ -1,0 +1,97 @@
+"""Encrypted key files on disk: version 3, the format that every Ethereum client reads."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from eth_keyfile.exceptions import EthKeyfileValueError
+from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
+
+from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
+from ledger.statements import address_of
+
+__all__ = ["DEFAULT_KDF_COST", "read_key_file", "write_key_file", "write_private_file"]
+
+DEFAULT_KDF_COST: Final = 1 << 16
+"""scrypt's N: 64 MiB and about a fifth of a second for each guess."""
+
+
+def write_key_file(path: Path, private_key: bytes, passphrase: str, *, kdf_cost: int = DEFAULT_KDF_COST) -> None:
+    """Write an encrypted v3 key file, readable by its owner alone; the file appears whole or not at all.
+
+    Raises:
+        ConflictError: the file is there already.
+    """
+    if path.exists():
+        raise _there_already(path)
+    document = create_keyfile_json(private_key, passphrase.encode(), version=3, kdf="scrypt", iterations=kdf_cost)
+    write_private_file(path, json.dumps(document, indent=1).encode() + b"\n")
+
+
+def read_key_file(path: Path, passphrase: str) -> bytes:
+    """Decrypt a v3 key file to its 32 bytes.
+
+    Raises:
+        NotFoundError: no such file.
+        MalformedError: not a v3 key file.
+        VerificationError: the passphrase is another, or the key is not the one of the address that the file names.
+    """
+    try:
+        document = _check_form(json.loads(path.read_bytes()))
+        private_key = decode_keyfile_json(document, passphrase.encode())
+        address = address_of(private_key).hex()
+    except FileNotFoundError as error:
+        raise NotFoundError(f"there is no key file {path.name} in {path.parent.name}") from error
+    except EthKeyfileValueError as error:
+        raise VerificationError(f"the key file {path.name} does not open: check the passphrase") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MalformedError(f"{path.name} is not a version 3 key file, as `concord key new` writes") from error
+    # The format's own check covers the ciphertext and not how it is to be decrypted: the address tells another key.
+    named = str(document.get("address", address)).lower().removeprefix("0x")
+    if named != address:
+        raise VerificationError(
+            f"the key file {path.name} is damaged, it holds another key than it names: take its copy",
+            expected=named,
+            found=address,
+        )
+    return private_key
+
+
+def _check_form(document: Any) -> dict[str, Any]:
+    if not isinstance(document, dict) or document["version"] != 3 or document["crypto"]["cipher"] != "aes-128-ctr":
+        raise ValueError("not version 3")
+    return document
+
+
+def write_private_file(path: Path, data: bytes) -> None:
+    """Write a file that only its owner reads and that is durable when this returns. Raises: ConflictError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists():
+        raise _there_already(path)
+    staged = path.with_name(path.name + ".new")
+    staged.unlink(missing_ok=True)
+    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    staged.rename(path)
+    _sync_folder(path.parent)
+
+
+def _there_already(path: Path) -> ConflictError:
+    return ConflictError(
+        f"the file {path.name} is there already and is not overwritten: take another name", code="key-exists"
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new name is durable when its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
