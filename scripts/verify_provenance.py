@@ -110,7 +110,7 @@ def _print_text(policy: Policy, reports: Sequence[Report]) -> None:
         print(f"\n{_escape(report.source)}")
         for step in report.steps:
             print(f"  {_escape(step.to_line())}")
-        print(f"  {report.verdict.upper()}: {_escape(format_sentence(report))}")
+        print(f"  {report.verdict.upper()}\n  {_escape(format_sentence(report))}")
     if len(reports) > 1:
         print("\nsummary")
         for report in reports:

@@ -51,17 +51,18 @@ def test_verified(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"policy SHA-256 {files.world.policy().sha256}"
     assert [line.split()[0] for line in lines[3:15]] == [str(number) for number in range(1, 13)]
-    assert lines[15].startswith("  VERIFIED: Participant 0x")
-    assert len(lines) == 16
+    assert lines[15] == "  VERIFIED"
+    assert lines[16].startswith("  Participant 0x")
+    assert len(lines) == 17
 
 
 def test_refuted_and_undetermined(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
     (files.data / "a.csv").write_bytes(b"1,3")
     assert files.run(files.evidence, "--data", files.data) == 1
-    assert "REFUTED: Refuted: step 11, data: a.csv differs in chunk 0" in capsys.readouterr().out
+    assert "  REFUTED\n  Refuted: step 11, data: a.csv differs in chunk 0" in capsys.readouterr().out
     (files.data / "a.csv").unlink()
     assert files.run(files.evidence, "--data", files.data) == 2
-    assert "UNDETERMINED: " in capsys.readouterr().out
+    assert "  UNDETERMINED\n" in capsys.readouterr().out
 
 
 def test_several_files_have_a_summary(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
