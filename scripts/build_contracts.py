@@ -292,14 +292,13 @@ def _canonical(document: object) -> str:
 
 
 def built_artifacts(generated: Mapping[Path, str]) -> dict[Path, str]:
-    """Compile every contract and harness that exists; artifacts by path.
+    """Compile every contract and harness; artifacts by path.
 
     Raises:
         BuildError: no compiler, or it refused the sources.
     """
     places = [(name, f"src/{name}.sol", PRODUCT_ARTIFACTS) for name in _DEPLOYED]
     places += [(name, f"test/harness/{name}.sol", HARNESS_ARTIFACTS) for name in _HARNESSES]
-    places = [(name, unit, folder) for name, unit, folder in places if (CONTRACTS / unit).exists()]
     settings = _settings()
     answer = _compile(_sources([unit for _, unit, _ in places], generated), settings)
     return {

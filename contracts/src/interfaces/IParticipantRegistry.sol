@@ -103,8 +103,8 @@ interface IParticipantRegistry is IStatementExecutor {
         uint64 counter
     );
 
-    /// @notice With the vote that has this digest, so many governors have rejected the proposal that the threshold is out
-    /// of reach; the subject's counter moved.
+    /// @notice With the vote that has this digest, so many governors have rejected the proposal that the threshold is
+    /// out of reach; the subject's counter moved.
     event ProposalRejected(
         bytes32 indexed digest,
         bytes32 indexed subject,

@@ -138,8 +138,8 @@ contract RegistryHandler is Consortium {
 
     // --- What must hold of them ---
 
-    // INV-1: an action takes effect exactly when the actor's standing allows it. INV-7: and decides nothing that takes a
-    // vote.
+    // INV-1: an action takes effect exactly when the actor's standing allows it. INV-7: and decides nothing that a vote
+    // decides.
     function _act(bytes memory call, bool expected) private {
         vm.recordLogs();
         (bool success, ) = address(registry).call(call);
