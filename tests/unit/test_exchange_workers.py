@@ -1,0 +1,302 @@
+"""Workers, one at a time and stepped by hand: what dies, what is refused, what goes back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.chain import Refusal, RefusalKind, SignedTransaction
+from ledger.errors import FatalError, RefusedError, UnavailableError
+from ledger.exchange import Gateway, GatewaySettings, InForce, State
+from ledger.exchange.intents import AccessRevocationIntent, RawIntent
+from ledger.exchange.log_writer import LogWriter
+from ledger.exchange.worker import Worker
+from ledger.statements import Statement
+from ledger.store.rows import NewStatement, OutboxState
+from ledger.types import Bytes32
+from tests.support.exchange import PASSPHRASE, Consortium, found_in, registration
+
+
+@pytest.fixture
+def still(tmp_path: Path) -> Iterator[Consortium]:
+    """A gateway whose workers do not run: the test takes their steps."""
+    home = tmp_path / "home"
+    founded = found_in(home)
+    settings = GatewaySettings(
+        home=home, passphrase=PASSPHRASE, publish_after_s=0.0, poll_s=0.01, batch_delay_s=0.0, most_in_flight=2
+    )
+    gateway = Gateway.open(settings)
+    gateway._indexer.catch_up()
+    gateway._writing.start()
+    yield Consortium(gateway, founded)
+    gateway._writing.stop()
+    gateway._parts.close()
+
+
+def state(still: Consortium, number: int = 1) -> Bytes32:
+    """An accepted statement that nobody has submitted."""
+    intent = registration("series", {"a.csv": f"{number}\n".encode()})
+    return still.gateway.statements.sign_and_submit(still.asker("utility"), intent).digest
+
+
+def contradict(still: Consortium, first: Bytes32) -> Bytes32:
+    """Another registration of the same version, accepted while the first is on its way."""
+    row = still.gateway.parts.store.statements.find(first)
+    assert row is not None
+    members = {**row.message, "contentHash": str(Bytes32(bytes([5]) * 32))}
+    intent = RawIntent(type_name=row.type, members=members)
+    return still.gateway.statements.sign_and_submit(still.asker("utility"), intent).digest
+
+
+def settle(gateway: Gateway) -> None:
+    while gateway._submitter.step() | gateway._indexer.step() | (gateway._publisher.step() is True):
+        pass
+
+
+def test_a_statement_goes_from_accepted_to_final(still: Consortium) -> None:
+    gateway = still.gateway
+    digest = state(still)
+    assert gateway.statements.outcome(digest).state is State.ACCEPTED
+    assert gateway._submitter._is_busy()
+    settle(gateway)
+    outcome = gateway.statements.outcome(digest)
+    assert (outcome.state, outcome.in_force) == (State.FINAL, InForce.YES)
+    assert not gateway._submitter.settle()
+
+
+def test_what_became_false_meanwhile_is_refused_with_the_contracts_reason(still: Consortium) -> None:
+    gateway = still.gateway
+    first = state(still, 1)
+    second = contradict(still, first)
+    settle(gateway)
+    outcomes = {gateway.statements.outcome(each).in_force for each in (first, second)}
+    assert outcomes == {InForce.YES, InForce.REFUSED}
+    refusal = next(o.refusal for o in map(gateway.statements.outcome, (first, second)) if o.refusal)
+    assert refusal.code == "dataset-registry-version-taken"
+    assert gateway.statements.outcome(second).state is State.FINAL
+
+
+class Node:
+    """Stands before the chain edge and answers sends as a test says."""
+
+    def __init__(self, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, answers: list[Any]) -> None:
+        self._real = gateway.parts.edge.send
+        self._answers = answers
+        monkeypatch.setattr(gateway.parts.edge, "send", self.send)
+
+    def send(self, transactions: Sequence[SignedTransaction]) -> list[Refusal | None]:
+        answer = self._answers.pop(0) if self._answers else None
+        if answer is None:
+            return self._real(transactions)
+        if answer == "lost":
+            self._real(transactions)
+            raise UnavailableError("the response was lost")
+        return [answer for _ in transactions]
+
+
+def test_a_lost_response_and_a_busy_node_lose_nothing(still: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = still.gateway
+    Node(gateway, monkeypatch, ["lost", Refusal(RefusalKind.BUSY, 0, "pool is full"), None])
+    digest = state(still)
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            gateway._submitter.step()
+    settle(gateway)
+    assert gateway.statements.outcome(digest).in_force is InForce.YES
+
+
+def test_a_certain_refusal_is_an_outcome_and_blocks_nobody(still: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = still.gateway
+    Node(gateway, monkeypatch, [Refusal(RefusalKind.INVALID, -32000, "intrinsic gas too low")])
+    digest = state(still)
+    settle(gateway)
+    refused = gateway.statements.outcome(digest)
+    assert refused.in_force is InForce.REFUSED
+    assert refused.refusal is not None
+    assert refused.refusal.code == "transaction-invalid"
+    row = gateway.parts.store.outbox.find(str(digest))
+    assert row is not None
+    assert row.state is OutboxState.FAILED
+    after = state(still, 2)
+    settle(gateway)
+    assert gateway.statements.outcome(after).in_force is InForce.YES
+
+
+def test_a_foreign_nonce_stops_the_submitter(still: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    Node(still.gateway, monkeypatch, [Refusal(RefusalKind.NONCE_TOO_LOW, 0, "nonce too low")])
+    state(still)
+    with pytest.raises(FatalError):
+        still.gateway._submitter.step()
+
+
+def test_our_own_hash_behind_a_low_nonce_is_sent(still: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = still.gateway
+    Node(gateway, monkeypatch, ["lost", Refusal(RefusalKind.NONCE_TOO_LOW, 0, "nonce too low")])
+    digest = state(still)
+    with pytest.raises(UnavailableError):
+        gateway._submitter.step()
+    settle(gateway)
+    assert gateway.statements.outcome(digest).in_force is InForce.YES
+
+
+def test_a_reverted_transaction_tells_why(still: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = still.gateway
+    digest = state(still)
+    other = contradict(still, digest)
+    monkeypatch.setattr(gateway._submitter, "_simulate", lambda _call: True)
+    gateway._submitter._enqueue_new()
+    gateway._submitter._send()
+    monkeypatch.undo()
+    settle(gateway)
+    by_force = {gateway.statements.outcome(each).in_force: each for each in (digest, other)}
+    refusal = gateway.statements.outcome(by_force[InForce.REFUSED]).refusal
+    assert refusal is not None
+    assert refusal.code == "dataset-registry-version-taken"
+
+
+def test_a_repeat_by_somebody_else_counts_as_done(still: Consortium) -> None:
+    gateway = still.gateway
+    revocation = AccessRevocationIntent(grant=Bytes32(bytes([9]) * 32))
+    outcome = gateway.statements.sign_and_submit(still.asker("utility"), revocation)
+    settle(gateway)
+    assert gateway.statements.outcome(outcome.digest).in_force is InForce.YES
+    assert gateway.parts.store.outbox.depth() == 0
+
+
+def test_the_index_goes_back_with_the_chain(still: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = still.gateway
+    digest = state(still)
+    settle(gateway)
+    projections, edge = gateway.parts.store.projections, gateway.parts.edge
+    cursor = projections.cursor()
+    assert cursor is not None
+    rebuilt = gateway.statements.outcome(digest)
+    real = edge.header
+    changed = edge.head().number
+
+    def other_header(number: int) -> Any:
+        header = real(number)
+        return replace(header, hash=Bytes32(bytes(32))) if header and number == changed else header
+
+    monkeypatch.setattr(edge, "header", other_header)
+    with pytest.raises(FatalError):
+        gateway._indexer.step()  # the block was final
+    monkeypatch.undo()
+    projections.reset()
+    gateway._indexer.catch_up()
+    assert gateway.statements.outcome(digest) == rebuilt
+
+
+def test_an_entry_without_its_index_is_joined_after_a_crash(still: Consortium) -> None:
+    gateway, parts = still.gateway, still.gateway.parts
+    prepared = gateway.statements.prepare(still.asker("utility"), registration("crash", {"a": b"1"}))
+    lost = gateway.statements.prepare(still.asker("utility"), registration("lost", {"a": b"1"}))
+    rows = [_new(still, each.statement, each.digest) for each in (prepared, lost)]
+    parts.store.statements.stage(rows)
+    entry = parts.sequencer.append([_entry(rows[0])])
+    recovered = LogWriter(parts)
+    recovered.recover()
+    found = parts.store.statements.find(prepared.digest)
+    assert found is not None
+    assert found.log_index == entry.first_index
+    assert parts.store.statements.find(lost.digest) is None
+
+
+def _new(still: Consortium, statement: Statement, digest: Bytes32) -> NewStatement:
+    parts = still.gateway.parts
+    key = parts.directory.signing_keys_of(statement.participant)[0]
+    return NewStatement(digest, statement, bytes(65), key, parts.now(), executable=True)
+
+
+def _entry(row: NewStatement) -> bytes:
+    from ledger.statements import Entry
+
+    return Entry.of(row.digest, row.statement.participant, row.signature).to_bytes()
+
+
+def test_too_much_in_flight_is_told_when_to_come_back(still: Consortium) -> None:
+    gateway = still.gateway
+    gateway._writing.stop()
+    statement = gateway.statements.prepare(still.asker("utility"), registration("busy", {"a": b"1"})).statement
+    row = _new(still, statement, Bytes32(bytes(32)))
+    errors: list[BaseException] = []
+
+    def append() -> None:
+        try:
+            gateway._writer.append(row)
+        except UnavailableError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=append) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while gateway._writer.depth < 2:
+        time.sleep(0.01)
+    with pytest.raises(UnavailableError) as busy:
+        gateway._writer.append(row)
+    assert busy.value.retry_after_s
+    gateway._writer.fail_waiting()
+    for thread in threads:
+        thread.join()
+    assert len(errors) == 2
+
+
+def test_a_full_disk_fails_the_batch_and_nothing_else(still: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = still.gateway
+
+    def full(_entries: object) -> None:
+        raise UnavailableError("the disk is full")
+
+    monkeypatch.setattr(gateway.parts.sequencer, "append", full)
+    with pytest.raises(UnavailableError):
+        state(still)
+    monkeypatch.undo()
+    digest = state(still)
+    settle(gateway)
+    assert gateway.statements.outcome(digest).in_force is InForce.YES
+
+
+def test_an_old_copy_of_the_log_refuses_to_start(still: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = still.gateway.parts
+    last = parts.store.chain.last_checkpoint(parts.log)
+    assert last is not None
+    monkeypatch.setattr(parts.store.chain, "last_checkpoint", lambda _log: replace(last, size=last.size + 5))
+    with pytest.raises(FatalError):
+        still.gateway._publisher.check_log()
+
+
+def test_a_worker_retries_stops_and_says_why() -> None:
+    steps: list[int] = []
+
+    def step() -> bool:
+        steps.append(1)
+        if len(steps) == 1:
+            raise UnavailableError("away", retry_after_s=0.01)
+        if len(steps) == 2:
+            raise RefusedError("no", code="no")
+        if len(steps) == 5:
+            raise FatalError("a fork")
+        return False
+
+    worker = Worker("test", step, poll_s=0.01)
+    assert worker.failure == "it does not run"
+    worker.start()
+    while len(steps) < 5:
+        time.sleep(0.01)
+    worker._thread.join()
+    assert worker.failure == "a fork"
+    worker.stop()
+
+    def broken() -> bool:
+        raise KeyError("x")
+
+    other = Worker("other", broken, poll_s=0.01)
+    other.start()
+    other._thread.join()
+    assert other.failure == "it broke: KeyError"
