@@ -84,7 +84,8 @@ def describe_dataset(statement: Statement, content: Content | None) -> tuple[str
 
 
 def _describe(findings: tuple[FileFinding, ...]) -> str:
-    return _shorten([f"{finding.path} {finding.detail}" for finding in findings])
+    counting = ", counted from 0" if any(finding.chunk is not None for finding in findings) else ""
+    return _shorten([f"{finding.path} {finding.detail}" for finding in findings]) + counting
 
 
 def _shorten(items: list[str] | tuple[str, ...]) -> str:

@@ -113,8 +113,15 @@ def _locate(files: Sequence[tuple[str, bytes]], data: Path) -> dict[int, Path]:
         if names is None:
             names = (".", f"{_dataset_of(statement)}@{statement.message['version']!s}")
         candidates = [data.joinpath(*names), *([data / names[1], data] if is_single else [])]
-        located[at] = next((folder for folder in candidates if folder.exists()), candidates[0])
+        located[at] = next((folder for folder in candidates if _is_there(folder)), candidates[0])
     return located
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # it may be there and can not be looked at: reading it says why
+        return True
 
 
 def _read_registration(raw: bytes) -> tuple[Statement, Evidence] | None:

@@ -5,6 +5,7 @@ Its limits are Besu's: at most 5,000 blocks of events and, with room to spare, 2
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -34,13 +35,17 @@ class Node:
 
     def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
         """Raise MalformedError unless the URL is one of HTTP."""
-        parts = urllib.parse.urlsplit(url)
+        try:
+            parts = urllib.parse.urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise MalformedError(f"not a node's URL: {error}") from error
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise MalformedError("a node's URL begins with http:// or https:// and names a host")
         self._url = url
         self._timeout_s = timeout_s
         # Never the whole URL: it may hold a secret.
-        self.name = parts.hostname + (f":{parts.port}" if parts.port else "")
+        self.name = parts.hostname + (f":{port}" if port else "")
 
     def fetch_chain_id(self) -> int:
         """The chain id. Raises: UnavailableError."""
@@ -171,7 +176,7 @@ class Node:
         except urllib.error.HTTPError as error:
             error.close()
             raise UnavailableError(f"the node {self.name} answered HTTP status {error.code}") from error
-        except (OSError, ValueError, RecursionError, urllib.error.URLError) as error:
+        except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
             raise UnavailableError(f"the node {self.name} does not answer: {error}") from error
 
 

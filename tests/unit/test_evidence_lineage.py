@@ -139,6 +139,16 @@ def test_data_of_one(family: Family, tmp_path: Path) -> None:
     assert family.verify("power", data=tmp_path)["power"].steps[10].leaves_open
 
 
+def test_data_in_a_folder_that_can_not_be_looked_at(
+    family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    assert family.verify("power", data=tmp_path)["power"].steps[10].leaves_open
+
+
 def test_data_whose_registration_has_no_names(tmp_path: Path) -> None:
     folder = tmp_path / "plain"
     folder.mkdir()

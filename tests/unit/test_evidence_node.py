@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -33,7 +35,9 @@ def test_fetches(world: World) -> None:
         verify_node(node, world.policy())
 
 
-@pytest.mark.parametrize("url", ["", "ftp://host/x", "file:///etc/passwd", "http://", "host:8545"])
+@pytest.mark.parametrize(
+    "url", ["", "ftp://host/x", "file:///etc/passwd", "http://", "host:8545", "http://[", "http://a:b"]
+)
 def test_urls_that_are_none(url: str) -> None:
     with pytest.raises(MalformedError, match="URL"):
         Node(url)
@@ -103,6 +107,20 @@ def test_broken_answers(answer: tuple[int, bytes]) -> None:
 def test_events_that_are_none(world: World, answer: Any) -> None:
     with serve_world(world, eth_getLogs=answer) as url, pytest.raises(UnavailableError, match="can not be used"):
         list(Node(url).fetch_events(CONTRACTS["CheckpointLog"], [salt(1)], 0, 5))
+
+
+def test_an_answer_that_breaks_off() -> None:
+    def cut(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=lambda: cut(server.accept()[0]), daemon=True)
+        thread.start()
+        with pytest.raises(UnavailableError, match="does not answer"):
+            Node(f"http://127.0.0.1:{server.getsockname()[1]}", timeout_s=5).fetch_head()
+        thread.join(5)
 
 
 def test_nobody_there() -> None:

@@ -26,6 +26,7 @@ from ledger.evidence import (
     format_sentence,
     to_document,
 )
+from ledger.evidence.signing import format_time
 from ledger.log import Checkpoint, NoteSignature, NoteSigner, SignedNote
 from ledger.statements import (
     Custody,
@@ -709,3 +710,8 @@ def test_reports_of_nothing_verified_have_no_sentence() -> None:
 def test_pins_describe_themselves() -> None:
     assert str(PinnedRange(0, 812, Bytes32(bytes(32)))) == "blocks 0 to 812"
     assert CONTRACTS
+
+
+def test_times_beyond_the_calendar() -> None:
+    assert format_time(2**64 - 1) == "second 18446744073709551615"
+    assert format_time(START) == "2027-01-15T08:00:00Z"
