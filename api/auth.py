@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from api.problems import UnauthorizedError
 from ledger.exchange import Asker, ForbiddenError, Gateway, Scope
 
-__all__ = ["Applicant", "GatewayOf", "Operator", "Reader", "Writer", "gateway_of", "require_scope"]
+__all__ = ["Applicant", "Bearer", "GatewayOf", "Operator", "Reader", "Writer", "gateway_of", "require_scope"]
 
 _bearer = HTTPBearer(auto_error=False, description="An API key: `ck_<id>_<secret>`")
 
@@ -46,6 +46,7 @@ def require_scope(*scopes: Scope) -> Callable[[Asker], Asker]:
 
 
 GatewayOf = Annotated[Gateway, Depends(gateway_of)]
+Bearer = Annotated[Asker, Depends(_authenticate)]
 Reader = Annotated[Asker, Depends(require_scope(Scope.READ, Scope.AUDIT, Scope.OPERATE))]
 Writer = Annotated[Asker, Depends(require_scope(Scope.WRITE))]
 Applicant = Annotated[Asker, Depends(require_scope(Scope.WRITE, Scope.APPLY))]

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 
 from api.answers import members_of
-from api.auth import GatewayOf, Operator, Reader
+from api.auth import Bearer, GatewayOf, Operator
 from api.bodies import intent_of, schema_of
 from ledger.canonical import JsonValue
 from ledger.errors import MalformedError
@@ -39,7 +39,7 @@ def _parse_scopes(words: tuple[str, ...]) -> frozenset[Scope]:
 
 
 @router.get("/whoami", summary="What this API key is")
-def whoami(asker: Reader) -> Response:
+def whoami(asker: Bearer) -> Response:
     """Its participant and scopes."""
     participant = None if asker.participant is None else str(asker.participant)
     scopes: list[JsonValue] = [str(scope) for scope in sorted(asker.scopes)]
