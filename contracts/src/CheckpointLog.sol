@@ -115,10 +115,20 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
             revert CheckpointLogNotCurrent(log, recorded, head.checkpoints, head.time);
         }
         _checkExtends(log, recorded, size, root, consistencyProof);
-        head.time = uint40(block.timestamp);
-        record.ring[++head.checkpoints % _RING] = _commit(size, root, uint64(block.timestamp));
-        record.head = head;
-        _emitPublished(log, recorded, size, root);
+        uint64 time = uint64(block.timestamp);
+        uint256 checkpoints = uint256(head.checkpoints) + 1;
+        record.head = Head(head.publisher, uint40(checkpoints), uint40(time), false);
+        record.ring[checkpoints % _RING] = _commit(size, root, time);
+        emit CheckpointPublished(
+            log,
+            size,
+            root,
+            time,
+            recorded.size,
+            recorded.root,
+            recorded.time,
+            registry.historyHead()
+        );
         return true;
     }
 
@@ -172,19 +182,6 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
             --place;
         }
         return false;
-    }
-
-    function _emitPublished(bytes32 log, Commitment memory previous, uint64 size, bytes32 root) private {
-        emit CheckpointPublished(
-            log,
-            size,
-            root,
-            uint64(block.timestamp),
-            previous.size,
-            previous.root,
-            previous.time,
-            registry.historyHead()
-        );
     }
 
     function _operated(bytes32 log, bytes32 participant) private view returns (Record storage record) {

@@ -166,6 +166,25 @@ contract Rfc6962Test is Cheats {
         _refusesRoot(abi.encodeCall(_library.verifyConsistency, (size1, size2, proof, root1, root2)));
     }
 
+    // A hash that could not be paid for is never taken for one that was computed.
+    function test_refusesWhenTheGasRunsOut() external {
+        bytes32[] memory leaves = _leaves(_LARGEST);
+        (bytes32 root1, bytes32 root2) = (Tree.rootOf(_leaves(7)), Tree.rootOf(leaves));
+        bytes32[] memory proof = Tree.consistencyProof(leaves, 7);
+        _refusesAtAnyGas(
+            abi.encodeCall(_library.verifyConsistency, (7, _LARGEST, proof, root1, ~root2))
+        );
+        proof = Tree.inclusionProof(leaves, 7);
+        _refusesAtAnyGas(abi.encodeCall(_library.verifyInclusion, (leaves[7], 7, _LARGEST, proof, ~root2)));
+    }
+
+    function _refusesAtAnyGas(bytes memory call) private {
+        for (uint256 gas = 100; gas < 12_000; gas += 7) {
+            (bool success, ) = address(_library).call{gas: gas}(call);
+            vm.assertFalse(success, "refused");
+        }
+    }
+
     function _refuses(bytes memory call, bytes memory refusal) private {
         (bool success, bytes memory answer) = address(_library).call(call);
         vm.assertEq(answer, refusal, "the refusal");

@@ -81,11 +81,10 @@ library Rfc6962 {
         bytes32[] calldata proof,
         bytes32 root1
     ) private view returns (bytes32 fr, bytes32 sr) {
-        (uint256 fn, uint256 sn, uint256 used) = (size1 - 1, size2 - 1, 0);
         // A complete first tree is a node of the second, so its root is not in the proof.
-        bytes32 seed = size1 & fn == 0 ? root1 : _at(proof, used++);
-        while (fn & 1 == 1) (fn, sn) = (fn >> 1, sn >> 1);
-        (fr, sr, used) = _climb(fn, sn, seed, proof, used);
+        (bytes32 seed, uint256 used) = size1 & (size1 - 1) == 0 ? (root1, 0) : (_at(proof, 0), 1);
+        uint256 level = _trailingZeros(size1);
+        (fr, sr, used) = _climb((size1 - 1) >> level, (size2 - 1) >> level, seed, proof, used);
         if (used != proof.length) revert Rfc6962ProofLength(used, proof.length);
     }
 
@@ -138,6 +137,16 @@ library Rfc6962 {
             fr := mload(firstRight)
             sr := mload(secondRight)
             end := shr(5, sub(end, proof.offset))
+        }
+    }
+
+    // Of a size above 0: how many levels up its last complete subtree is.
+    function _trailingZeros(uint256 size) private pure returns (uint256 level) {
+        while (size & 1 == 0) {
+            size >>= 1;
+            unchecked {
+                ++level;
+            }
         }
     }
 
