@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from ledger.canonical import JsonValue
 from ledger.errors import NotFoundError, RefusedError
@@ -30,10 +31,13 @@ class Idempotency:
             RefusedError: it was used with another body (code ``idempotency-key-reused``).
         """
         with self._database.write() as connection:
-            row = connection.execute(select(IDEMPOTENCY).where(_is(api_key, key))).one_or_none()
-            if row is None:
-                claim = {"api_key": api_key, "key": key, "body_hash": body_hash, "created_at": now}
-                connection.execute(insert(IDEMPOTENCY).values(**claim))
+            claim = {"api_key": api_key, "key": key, "body_hash": body_hash, "created_at": now}
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(IDEMPOTENCY).values(**claim))
+            except IntegrityError:
+                row = connection.execute(select(IDEMPOTENCY).where(_is(api_key, key))).one()
+            else:
                 return None
         if not hmac.compare_digest(bytes(row.body_hash), body_hash):
             raise RefusedError(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from ledger.canonical import JsonValue
@@ -14,7 +14,7 @@ from ledger.errors import NotFoundError
 from ledger.store.batches import batched
 from ledger.store.database import Database
 from ledger.store.rows import OutboxRow, OutboxState, SignedTransaction
-from ledger.store.schema.gateway import OUTBOX
+from ledger.store.schema.gateway import OUTBOX, SUBMISSIONS
 from ledger.store.statements import record_refusal
 from ledger.types import Address, Bytes32
 
@@ -53,7 +53,10 @@ class Outbox:
                     taken.add(subject)
                     added.append(_new_row(subject, relay, nonce + len(added), sign, now))
             if added:
-                connection.execute(insert(OUTBOX), [_to_values(row) for row in added])
+                values = [_to_values(row) for row in added]
+                connection.execute(insert(OUTBOX), values)
+                for group in batched(row["digest"] for row in values if row["digest"] is not None):
+                    connection.execute(delete(SUBMISSIONS).where(SUBMISSIONS.c.digest.in_(group)))
             return tuple(added)
 
     def next_nonce(self, relay: Address, chain_nonce: int) -> int:

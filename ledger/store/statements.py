@@ -21,7 +21,7 @@ from ledger.store.readers import link_documents, parties_of
 from ledger.store.rows import NewStatement, RowPage, StatementRow
 from ledger.store.said import rows_of
 from ledger.store.schema.chain import CHECKPOINTS, EFFECTS
-from ledger.store.schema.gateway import OUTBOX, STATEMENT_PARTIES, STATEMENTS
+from ledger.store.schema.gateway import STATEMENT_PARTIES, STATEMENTS, SUBMISSIONS
 from ledger.types import Bytes32
 
 __all__ = ["Statements", "record_refusal"]
@@ -66,9 +66,12 @@ class Statements:
         """
         with self._database.write() as connection:
             missing = dict(indices)
+            waiting: list[Bytes32] = []
             for batch in batched(list(indices)):
-                query = select(_S.digest, _S.log, _S.log_index).where(_S.digest.in_(batch))
+                query = select(_S.digest, _S.log, _S.log_index, _S.executable).where(_S.digest.in_(batch))
                 for row in connection.execute(query):
+                    if row.executable and row.log_index is None:
+                        waiting.append(row.digest)
                     if row.log_index is not None and (row.log, row.log_index) != (log, indices[row.digest]):
                         raise ConflictError(
                             f"the statement {row.digest} has the index {row.log_index} already", code="log-index-taken"
@@ -78,6 +81,8 @@ class Statements:
                 raise NotFoundError(f"the statement {next(iter(missing))} was not staged")
             if indices:
                 _set_indices(connection, log, indices, checkpoint_size)
+            if waiting:
+                connection.execute(insert(SUBMISSIONS), [{"digest": digest} for digest in waiting])
 
     def accept(
         self, log: Bytes32, statements: Sequence[NewStatement], first_index: int, checkpoint_size: int
@@ -102,11 +107,8 @@ class Statements:
     def list_submittable(self, limit: int = 64) -> tuple[StatementRow, ...]:
         """Accepted executable statements, oldest first, with neither effect nor refusal nor outbox row."""
         query = select_statements().where(
-            _S.executable,
-            _S.log_index.is_not(None),
-            _S.refusal.is_(None),
+            exists().where(SUBMISSIONS.c.digest == _S.digest),
             EFFECTS.c.digest.is_(None),  # joined already
-            ~exists().where(OUTBOX.c.digest == _S.digest),
         )
         with self._database.read() as connection:
             return load_statements(connection, query.order_by(_S.arrival).limit(limit))
@@ -196,6 +198,7 @@ class Statements:
 
 def record_refusal(connection: Connection, digest: Bytes32, refusal: Mapping[str, JsonValue]) -> bool:
     """Write a statement's refusal; say whether there is such a statement."""
+    connection.execute(delete(SUBMISSIONS).where(SUBMISSIONS.c.digest == digest))
     record = update(STATEMENTS).where(_S.digest == digest).values(refusal=dict(refusal))
     return connection.execute(record).rowcount == 1
 

@@ -88,6 +88,7 @@ def test_the_cursor_moves_with_the_blocks(world: World) -> None:
     projections = world.store.projections
     assert projections.cursor() is None
     assert world.store.chain.as_of_block() == 0
+    assert world.store.governance.governors().epoch == 0
     projections.set_final(9)
     projections.fold_many([])
     assert projections.cursor() is None

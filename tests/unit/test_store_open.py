@@ -7,10 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import StatementError
 
 from ledger.errors import ConflictError, MalformedError
 from ledger.store import Consortium, Store
-from ledger.store.cursors import Cursors
+from ledger.store.cursors import Cursors, _dump, _load
 from ledger.types import Address
 from tests.support.store_world import CONSORTIUM, NOW, word
 
@@ -118,6 +119,17 @@ def test_the_file_holds_the_schema_s_revision(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "store.sqlite3")
     assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
     connection.close()
+
+
+def test_only_aware_moments_are_stored(tmp_path: Path) -> None:
+    with Store.open(url(tmp_path)) as store, pytest.raises(StatementError, match="time zone"):
+        store.idempotency.drop_older(NOW.replace(tzinfo=None))
+
+
+def test_a_list_is_ordered_by_what_a_cursor_can_carry() -> None:
+    assert [_load(_dump(value)) for value in (b"\0a", NOW, "text", 7)] == [b"\0a", NOW, "text", 7]
+    with pytest.raises(TypeError):
+        _dump(1.5)
 
 
 def test_cursors_read_back_what_they_wrote() -> None:

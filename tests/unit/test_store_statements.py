@@ -130,10 +130,22 @@ def test_what_is_to_be_submitted(world: World) -> None:
     world.store.statements.stage([world.new("ParticipantRetirement", participant=word("z"))])
     world.store.statements.refuse(news[0].digest, {"code": "no"})
     world.chain.mine(
-        ("ParticipantRegistry", "ParticipantRetired", {"digest": news[1].digest, "participant": word("1")})
+        ("ParticipantRegistry", "ParticipantRetired", {"digest": news[1].digest, "participant": word("1")}),
+        final=False,
     )
     assert [row.digest for row in world.store.statements.list_submittable()] == [news[2].digest, news[3].digest]
     assert [row.digest for row in world.store.statements.list_submittable(1)] == [news[2].digest]
+    # What somebody else relayed comes back when it is undone before it was final.
+    world.store.projections.rollback(0)
+    assert news[1].digest in {row.digest for row in world.store.statements.list_submittable()}
+
+
+def test_what_is_final_is_not_submitted_again(world: World) -> None:
+    new = world.say("ParticipantRetirement", participant=word("a"))
+    retired = ("ParticipantRegistry", "ParticipantRetired", {"digest": new.digest, "participant": word("a")})
+    world.chain.mine(retired, final=True)
+    world.store.projections.reset()
+    assert world.store.statements.list_submittable() == ()
 
 
 def test_a_list_shows_what_a_participant_may_read(world: World) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, exists, func, insert, select, update
 
 from ledger.errors import ConflictError
 from ledger.store.columns import to_moment
@@ -14,7 +14,8 @@ from ledger.store.database import Database
 from ledger.store.projections.facts import facts_of
 from ledger.store.queries.standing import read_cursor
 from ledger.store.rows import BlockHeader, ChainEvent, CursorRow
-from ledger.store.schema.chain import BLOCKS, CURSOR, FACTS
+from ledger.store.schema.chain import BLOCKS, CURSOR, EFFECTS, FACTS
+from ledger.store.schema.gateway import SUBMISSIONS
 from ledger.types import Bytes32
 
 __all__ = ["REMEMBERED_BLOCKS", "Projections"]
@@ -101,6 +102,9 @@ class Projections:
         """Record that blocks up to here are final. Never moves back; what is not folded yet counts once it is."""
         with self._database.write() as connection:
             connection.execute(update(CURSOR).where(CURSOR.c.final < block).values(final=block))
+            # What somebody else relayed needs no submission; before it is final it may still be undone.
+            in_force = exists().where(EFFECTS.c.digest == SUBMISSIONS.c.digest, EFFECTS.c.block <= block)
+            connection.execute(delete(SUBMISSIONS).where(in_force))
 
     def block_hash(self, number: int) -> Bytes32 | None:
         """Hash of a folded block, while it is remembered (the last 4,096)."""

@@ -8,19 +8,14 @@ from sqlalchemy import ColumnElement, or_
 
 from ledger.canonical import JsonValue, parse_canonical
 from ledger.errors import MalformedError
-from ledger.store.schema.gateway import DATASET_SLUGS, DOCUMENTS, PARTICIPANT_HANDLES
+from ledger.store.schema.gateway import DOCUMENTS, PARTICIPANT_HANDLES
 
-__all__ = ["check_choice", "document_of", "documents_as", "handles_as", "mentions", "slugs_as"]
+__all__ = ["check_choice", "document_of", "documents_as", "handles_as", "mentions"]
 
 
 def handles_as(name: str) -> Any:
     """The table of handles under another name, to be joined more than once."""
     return PARTICIPANT_HANDLES.alias(name)
-
-
-def slugs_as(name: str) -> Any:
-    """The table of slugs under another name."""
-    return DATASET_SLUGS.alias(name)
 
 
 def documents_as(name: str) -> Any:

@@ -38,6 +38,7 @@ __all__ = [
     "SIGNED_CHECKPOINTS",
     "STATEMENTS",
     "STATEMENT_PARTIES",
+    "SUBMISSIONS",
     "UPLOADS",
 ]
 
@@ -86,6 +87,12 @@ STATEMENT_PARTIES: Final = Table(
     Column("digest", DigestBytes, ForeignKey("statements.digest", ondelete="CASCADE"), primary_key=True),
     Column("participant", DigestBytes, primary_key=True),
     Index(None, "participant"),
+)
+
+SUBMISSIONS: Final = Table(
+    "submissions",  # accepted executable statements that wait for the outbox
+    METADATA,
+    Column("digest", DigestBytes, ForeignKey("statements.digest", ondelete="CASCADE"), primary_key=True),
 )
 
 SIGNED_CHECKPOINTS: Final = Table(

@@ -664,6 +664,14 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table or index
     )
     op.create_index(op.f("ix_statement_parties_participant"), "statement_parties", ["participant"], unique=False)
     op.create_table(
+        "submissions",
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["digest"], ["statements.digest"], name=op.f("fk_submissions_digest"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_submissions")),
+    )
+    op.create_table(
         "usage_disputes",
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
         sa.Column("participant", sa.LargeBinary(length=32), nullable=False),
