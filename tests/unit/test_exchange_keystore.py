@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
-from ledger.exchange.keystore import KeyStore, read_key_file, write_key_file
+from ledger.exchange.keystore import KeyStore
 from ledger.keccak import keccak256
+from ledger.keyfiles import read_key_file, write_key_file
 from ledger.statements import recover_signer
 from ledger.types import Address, Bytes32
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from ledger.canonical import JsonValue
 from ledger.errors import MalformedError
 from ledger.exchange import terms
 from ledger.statements import Right
@@ -34,12 +35,13 @@ def test_policies_tell_their_purpose_and_nothing_else() -> None:
     assert terms.check_policy(policy) == policy
     assert terms.purpose_of_policy(policy, terms.hash_purpose(iri)) == iri
     assert terms.purpose_of_policy({"a": [1, None]}, terms.hash_purpose(iri)) is None
-    for wrong in (
+    flawed: tuple[dict[str, JsonValue], ...] = (
         {"permission": [{"target": "x"}]},
         {"permission": [{"constraint": [{"leftOperand": "dateTime"}]}]},
         {"uid": "x", "permission": []},
         {},
-    ):
+    )
+    for wrong in flawed:
         with pytest.raises(MalformedError):
             terms.check_policy(wrong)
 

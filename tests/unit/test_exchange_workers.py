@@ -82,6 +82,19 @@ def test_what_became_false_meanwhile_is_refused_with_the_contracts_reason(still:
     assert gateway.statements.outcome(second).state is State.FINAL
 
 
+def test_a_simulation_refuses_before_a_nonce_is_spent(still: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway, store = still.gateway, still.gateway.parts.store
+    first = state(still, 1)
+    second = contradict(still, first)
+    real = store.statements.list_submittable
+    monkeypatch.setattr(store.statements, "list_submittable", lambda _limit=64: real(1))
+    gateway._submitter.step()
+    monkeypatch.undo()
+    settle(gateway)
+    assert gateway.statements.outcome(second).in_force is InForce.REFUSED
+    assert store.outbox.find(str(second)) is None
+
+
 class Node:
     """Stands before the chain edge and answers sends as a test says."""
 
