@@ -77,20 +77,10 @@ class Datasets:
         check_choice("state", state, "active", "retired")
         if role is not None and participant is None:
             raise MalformedError("role needs a participant whose role it is")
-        filters = {
-            "participant": participant if role else None,
-            "role": role,
-            "provider": provider,
-            "state": state,
-            "text": text,
-            "since": since,
-        }
+        filters = {"role": role, "provider": provider, "state": state, "text": text, "since": since}
+        filters["participant"] = participant if role else None
         query, latest = _select_datasets(_narrow(participant, role, provider))
-        if state is not None:
-            retired = RETIREMENTS.c.dataset.is_not(None)
-            query = query.where(retired if state == "retired" else ~retired)
-        if text:
-            query = query.where(mentions(text, DOCUMENTS.c.search, DATASET_SLUGS.c.slug))
+        query = _search(query, state, text)
         if since is not None:
             query = query.where(latest.c.stated_at >= since)
         window = Window(self._cursors, "datasets", filters, limit, cursor, (latest.c.first_at, latest.c.dataset))
@@ -148,6 +138,13 @@ def _narrow(participant: Bytes32 | None, role: str | None, provider: Bytes32 | N
         return condition
 
     return holds
+
+
+def _search(query: Select[Any], state: str | None, text: str | None) -> Select[Any]:
+    if state is not None:
+        retired = RETIREMENTS.c.dataset.is_not(None)
+        query = query.where(retired if state == "retired" else ~retired)
+    return query.where(mentions(text, DOCUMENTS.c.search, DATASET_SLUGS.c.slug)) if text else query
 
 
 def _select_datasets(of: Condition) -> tuple[Select[Any], Subquery]:

@@ -82,17 +82,8 @@ def select_grants(now: datetime, of: Condition) -> Known:
         _request_of(known.c).label("request_digest"),
     ).select_from(joined)
     searched = (DATASET_SLUGS.c.slug, providers.c.handle, consumers.c.handle)
-    columns = known.c
-    return Known(
-        query,
-        columns.digest,
-        columns.participant,
-        columns.consumer,
-        columns.dataset,
-        state,
-        columns.stated_at,
-        searched,
-    )
+    who = (known.c.digest, known.c.participant, known.c.consumer, known.c.dataset)
+    return Known(query, *who, state, known.c.stated_at, searched)
 
 
 def requests_known(now: datetime) -> Known:
