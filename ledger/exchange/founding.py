@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,6 +93,30 @@ class _Journal:
     plan: JsonValue
 
 
+@dataclass(frozen=True)
+class _Run:
+    """One call of `found`."""
+
+    home: Home
+    plan: FoundingPlan
+    journal: _Journal
+    keystore: KeyStore
+    clock: Callable[[], float]
+    say: Callable[[str], None]
+
+    @property
+    def handles(self) -> list[str]:
+        return [str(founder.profile["handle"]) for founder in self.plan.founders]
+
+    @cached_property
+    def deployer(self) -> Signer:
+        return self.keystore.ensure("deployer")
+
+    @cached_property
+    def relay(self) -> Signer:
+        return self.keystore.ensure_relay()
+
+
 def found(
     home: Path,
     plan: FoundingPlan,
@@ -108,51 +133,52 @@ def found(
         UnavailableError: the disk does not take it.
     """
     _check_plan(plan)
-    places = Home(home)
-    say = on_step or (lambda _: None)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    journal = _open_journal(places, plan, clock)
-    keystore = KeyStore(places.keys_folder, plan.passphrase, kdf_cost=plan.kdf_cost)
-    say("drawing keys")
-    deployer, relay = keystore.ensure("deployer"), keystore.ensure_relay()
-    keys = [
-        ensure_founder_keys(
-            keystore,
-            plan.owners_folder or home / "founders",
-            str(founder.profile["handle"]),
-            salt,
-            plan.owners_passphrase or plan.passphrase,
-            plan.kdf_cost,
-            custodial=founder.custodial or place == 0,
-        )
-        for place, (founder, salt) in enumerate(zip(plan.founders, journal.salts, strict=True))
-    ]
-    domains = predict_domains(journal.chain_id, deployer.address)
-    applications = [_apply(plan, journal, place, each, domains) for place, each in enumerate(keys)]
-    deployment = _deploy(places, plan, journal, (deployer, relay), applications, say)
+    journal = _open_journal(Home(home), plan, clock)
+    keystore = KeyStore(Home(home).keys_folder, plan.passphrase, kdf_cost=plan.kdf_cost)
+    run = _Run(Home(home), plan, journal, keystore, clock, on_step or (lambda _: None))
+    run.say("drawing keys")
+    keys = [_founder_keys(run, place) for place in range(len(plan.founders))]
+    domains = predict_domains(journal.chain_id, run.deployer.address)
+    applications = [_apply(run, place, each, domains) for place, each in enumerate(keys)]
     config = GatewayFile(
         operator=applications[0].statement.participant,
         origin=plan.origin,
-        genesis_accounts=_genesis_accounts(deployer, relay, plan),
+        genesis_accounts=(run.deployer.address, run.relay.address, *plan.relay_accounts),
         senders=plan.relay_accounts,
     )
-    verifier_key = keystore.ensure_log_signer(plan.origin).verifier_key
-    _replace_file(places.gateway_file, config.to_bytes())
-    say("opening the log")
-    tokens = _open_gateway(places, plan, journal, keys[0], applications, relay, verifier_key, clock)
-    places.founding_file.unlink()
-    handles = [str(founder.profile["handle"]) for founder in plan.founders]
+    deployment = _deploy(run, config, applications)
+    keystore.ensure_log_signer(plan.origin)
+    _replace_file(run.home.gateway_file, config.to_bytes())
+    run.say("opening the log")
+    tokens = _open_gateway(run, keys[0], applications)
+    run.home.founding_file.unlink()
     return Founded(
         chain_id=journal.chain_id,
         contracts=dict(deployment.contracts),
-        participants={handle: each.statement.participant for handle, each in zip(handles, applications, strict=True)},
+        participants={
+            handle: each.statement.participant for handle, each in zip(run.handles, applications, strict=True)
+        },
         log=config.log,
-        api_keys=dict(zip(handles, tokens, strict=True)),
+        api_keys=dict(zip(run.handles, tokens, strict=True)),
         key_files={
             f"{handle}/{role}": path
-            for handle, each in zip(handles, keys, strict=True)
+            for handle, each in zip(run.handles, keys, strict=True)
             for role, path in each.files.items()
         },
+    )
+
+
+def _founder_keys(run: _Run, place: int) -> FounderKeys:
+    plan = run.plan
+    return ensure_founder_keys(
+        run.keystore,
+        plan.owners_folder or run.home.folder / "founders",
+        run.handles[place],
+        run.journal.salts[place],
+        plan.owners_passphrase or plan.passphrase,
+        plan.kdf_cost,
+        custodial=plan.founders[place].custodial or place == 0,
     )
 
 
@@ -210,18 +236,18 @@ def _open_journal(home: Home, plan: FoundingPlan, clock: Callable[[], float]) ->
     )
 
 
-def _apply(plan: FoundingPlan, journal: _Journal, place: int, keys: FounderKeys, domains: Domains) -> SignedStatement:
+def _apply(run: _Run, place: int, keys: FounderKeys, domains: Domains) -> SignedStatement:
     """A founder's application, signed by its two keys."""
-    salt = journal.salts[place]
-    profile = dict(plan.founders[place].profile)
+    salt = run.journal.salts[place]
+    profile = dict(run.plan.founders[place].profile)
     statement = Statement.build(
         "ParticipantApplication",
         participant=compute_participant_id(keys.control.address, salt),
         controlKey=keys.control.address,
         signingKey=keys.signing.address,
         custody=int(Custody.CUSTODIAL if keys.is_custodial else Custody.OWN),
-        profileHash=hash_document(journal.profile_salts[place], profile),
-        deadline=journal.deadline,
+        profileHash=hash_document(run.journal.profile_salts[place], profile),
+        deadline=run.journal.deadline,
         salt=salt,
     )
     return SignedStatement(
@@ -232,64 +258,48 @@ def _apply(plan: FoundingPlan, journal: _Journal, place: int, keys: FounderKeys,
     )
 
 
-def _genesis_accounts(deployer: Signer, relay: Signer, plan: FoundingPlan) -> tuple[Address, ...]:
-    return (deployer.address, relay.address, *plan.relay_accounts)
-
-
-def _deploy(
-    home: Home,
-    plan: FoundingPlan,
-    journal: _Journal,
-    signers: tuple[Signer, Signer],
-    applications: list[SignedStatement],
-    say: Callable[[str], None],
-) -> Deployment:
+def _deploy(run: _Run, config: GatewayFile, applications: list[SignedStatement]) -> Deployment:
     """Start the chain, put the contracts on it, write consortium.json."""
-    deployer, relay = signers
     foundings = [
         Founding(each.statement, each.signature, each.cosignature) for each in applications if each.cosignature
     ]
-    config = GatewayFile(applications[0].statement.participant, plan.origin, _genesis_accounts(deployer, relay, plan))
-    with ChainEdge.open(config.chain_settings(journal.chain_id, home.chain_folder, 0)) as edge:
-        deployment = deploy(edge, deployer, foundings, plan.threshold, report=say)
-    _replace_file(home.consortium_file, deployment.to_bytes())
+    settings = config.chain_settings(run.journal.chain_id, run.home.chain_folder, 0)
+    with ChainEdge.open(settings, clock=run.clock) as edge:
+        deployment = deploy(edge, run.deployer, foundings, run.plan.threshold, report=run.say)
+    _replace_file(run.home.consortium_file, deployment.to_bytes())
     return deployment
 
 
-def _open_gateway(
-    home: Home,
-    plan: FoundingPlan,
-    journal: _Journal,
-    operator: FounderKeys,
-    applications: list[SignedStatement],
-    relay: Signer,
-    verifier_key: VerifierKey,
-    clock: Callable[[], float],
-) -> list[str]:
+def _open_gateway(run: _Run, operator: FounderKeys, applications: list[SignedStatement]) -> list[str]:
     """Put the first entries into the log, open it on chain, draw the first API keys; their tokens."""
-    settings = GatewaySettings(home=home.folder, passphrase=plan.passphrase, publish_after_s=0.0)
-    with Gateway.open(settings, clock=clock) as gateway:
+    settings = GatewaySettings(home=run.home.folder, passphrase=run.plan.passphrase, publish_after_s=0.0)
+    with Gateway.open(settings, clock=run.clock) as gateway:
         for place, application in enumerate(applications):
-            profile = dict(plan.founders[place].profile)
-            gateway.parts.store.names.claim_handle(application.statement.participant, str(profile["handle"]))
-            _keep_profile(gateway, application, journal.profile_salts[place], profile)
+            gateway.parts.store.names.claim_handle(application.statement.participant, run.handles[place])
+            _keep_profile(
+                gateway, application, run.journal.profile_salts[place], dict(run.plan.founders[place].profile)
+            )
             gateway.take(application)
             gateway.parts.store.documents.bind([Bytes32(_member(application.statement, "profileHash"))])
-        opening = Statement.build(
-            "LogOpening",
-            participant=applications[0].statement.participant,
-            origin=plan.origin,
-            publisher=relay.address,
-            verifierKey=Bytes32(verifier_key.public_key),
-            deadline=journal.deadline,
-            salt=journal.opening_salt,
-        )
+        opening = _build_opening(run, applications[0].statement.participant)
         signature = sign_statement(operator.signing, opening, gateway.parts.domains)
         outcome = gateway.take(SignedStatement(opening, signature, operator.signing.address), custodial=True)
         outcome = gateway.statements.wait(outcome.digest, State.FINAL, _FINALITY_WAIT_S)
         if outcome.state is not State.FINAL or outcome.refusal is not None:
             raise UnavailableError("the log is not open on chain yet: run it again", retry_after_s=1.0)
         return _draw_api_keys(gateway, applications)
+
+
+def _build_opening(run: _Run, operator: Bytes32) -> Statement:
+    return Statement.build(
+        "LogOpening",
+        participant=operator,
+        origin=run.plan.origin,
+        publisher=run.relay.address,
+        verifierKey=Bytes32(run.keystore.load_log_signer(run.plan.origin).verifier_key.public_key),
+        deadline=run.journal.deadline,
+        salt=run.journal.opening_salt,
+    )
 
 
 def _member(statement: Statement, name: str) -> bytes:
