@@ -36,7 +36,10 @@ def _since(
         return None
     if since.tzinfo is None:
         raise MalformedError("since: needs its time zone, for instance 2026-01-31T09:00:00Z")
-    return since.astimezone(UTC)
+    try:
+        return since.astimezone(UTC)
+    except OverflowError as error:
+        raise MalformedError("since: lies outside the years 1 to 9999 in UTC") from error
 
 
 def parse_digest(text: str | None) -> Bytes32 | None:

@@ -23,7 +23,7 @@ from ledger.errors import (
     UnavailableError,
     VerificationError,
 )
-from ledger.exchange import ForbiddenError
+from ledger.exchange import ForbiddenError, NoSuchRangeError
 from ledger.surface.codec import InvalidMembersError
 
 __all__ = ["UnauthorizedError", "problem", "register_handlers"]
@@ -35,6 +35,7 @@ _TABLE: Final[tuple[tuple[type[LedgerError], int, str], ...]] = (
     (RefusedError, 409, "The ledger's rules refuse it"),
     (ConflictError, 409, "Does not fit the present state"),
     (NotFoundError, 404, "Not found"),
+    (NoSuchRangeError, 416, "No such range"),
     (MalformedError, 422, "Malformed"),
     (StoredContentError, 500, "The stored copy is damaged"),
     (VerificationError, 422, "Verification failed"),
@@ -44,6 +45,7 @@ _TABLE: Final[tuple[tuple[type[LedgerError], int, str], ...]] = (
 )
 _CODES: Final[Mapping[type[LedgerError], str]] = {
     NotFoundError: "not-found",
+    NoSuchRangeError: "range-not-satisfiable",
     MalformedError: "malformed",
     VerificationError: "verification-failed",
     UnavailableError: "unavailable",
@@ -51,6 +53,8 @@ _CODES: Final[Mapping[type[LedgerError], str]] = {
     StoredContentError: "stored-content-damaged",
     BodyTooLargeError: "too-large",
 }
+_STATUSES: Final[Mapping[str, int]] = {"idempotency-key-reused": 422}
+"""Codes whose status is another than their class has."""
 _HTTP_CODES: Final = {404: "not-found", 405: "method-not-allowed"}
 
 
@@ -104,7 +108,10 @@ def _answer_ledger_error(_request: Request, error: Exception) -> JSONResponse:
     if status == 500:
         _log.critical("fatal: %s", error)
     code = str(getattr(error, "code", None) or _CODES[kind])
-    return problem(status, code, title, str(error), _facts(error), **_retry_after(error))
+    headers = _retry_after(error)
+    if isinstance(error, NoSuchRangeError):
+        headers["Content_Range"] = f"bytes */{error.size_bytes}"
+    return problem(_STATUSES.get(code, status), code, title, str(error), _facts(error), **headers)
 
 
 def _facts(error: LedgerError) -> dict[str, object]:

@@ -11,25 +11,27 @@ from api.answers import answer_outcome
 from api.auth import GatewayOf, Writer
 from api.bodies import MAX_BODY_BYTES, IdempotencyKey, intent_of, schema_of
 from ledger.errors import MalformedError
-from ledger.exchange import Gateway, Outcome, State
+from ledger.exchange import Announce, Gateway, Outcome, State
 from ledger.exchange.intents import Intent
 from ledger.surface.codec import dump_json
 
 __all__ = ["WaitFor", "add_custodial_write", "finish"]
 
-_PREFER: Final = re.compile(r"wait=([0-9]{1,4})\Z")
+_WAIT: Final = re.compile(r"wait=([0-9]{1,9})\Z")
 _LONGEST_WAIT_S: Final = 60
 
 
 def _wait_s(
     prefer: Annotated[str | None, Header(description="`wait=N`: answer 201 when final within N seconds")] = None,
 ) -> int:
-    if prefer is None:
-        return 0
-    for preference in prefer.split(","):
-        if match := _PREFER.match(preference.strip()):
-            return min(int(match.group(1)), _LONGEST_WAIT_S)
-    raise MalformedError("of Prefer this service knows wait=N alone (RFC 7240), in seconds")
+    for preference in (prefer or "").split(","):
+        if preference.strip().partition("=")[0].lower() != "wait":
+            continue  # what a server does not know it ignores (RFC 7240, section 2)
+        match = _WAIT.match(preference.strip().lower())
+        if match is None:
+            raise MalformedError("of Prefer, wait=N takes whole seconds, for instance wait=30")
+        return min(int(match.group(1)), _LONGEST_WAIT_S)
+    return 0
 
 
 WaitFor = Annotated[int, Depends(_wait_s)]
@@ -59,10 +61,11 @@ def add_custodial_write(
         key: IdempotencyKey,
         intent: Intent = Depends(read),
     ) -> Response:
-        def act() -> Outcome:
-            return gateway.statements.sign_and_submit(asker, intent)
+        def act(announce: Announce) -> Outcome:
+            return gateway.statements.sign_and_submit(asker, intent, announce)
 
-        return finish(gateway, gateway.idempotent(asker, key, dump_json(intent), act), wait_s)
+        body = kind.TYPE.encode() + dump_json(intent)
+        return finish(gateway, gateway.idempotent(asker, key, body, act), wait_s)
 
     router.add_api_route(
         path,

@@ -32,7 +32,7 @@ def list_agreements(
     asker: Reader,
     paging: PagingOf,
     since: Since,
-    role: Annotated[str | None, Query(description="supplier, user or party")] = None,
+    role: Annotated[str | None, Query(description="supplier or user; without: any party")] = None,
     state: Annotated[str | None, Query(description="proposed, active, rejected or terminated")] = None,
 ) -> Response:
     """In their present revision, with running totals."""

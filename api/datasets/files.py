@@ -13,7 +13,7 @@ from api.answers import answer_stamped, file_headers
 from api.auth import GatewayOf, Reader, Writer
 from api.datasets.routes import VersionPath
 from api.names import DatasetPath, parse_digest
-from ledger.errors import LedgerError, MalformedError, RefusedError
+from ledger.errors import LedgerError, MalformedError
 
 router = APIRouter(prefix="/v1/datasets/{dataset}/versions/{version}/files", tags=["files"])
 
@@ -68,11 +68,12 @@ async def download(
     )
     size = got.last - got.first + 1
     headers = {"Content-Length": str(size), "Accept-Ranges": "bytes", "ETag": f'"{got.file.sha256}"'}
-    if byte_range is not None:
+    is_part = byte_range is not None and size > 0
+    if is_part:
         headers["Content-Range"] = f"bytes {got.first}-{got.last}/{got.file.size_bytes}"
     return StreamingResponse(
         got.pieces,
-        status_code=200 if byte_range is None else 206,
+        status_code=206 if is_part else 200,
         media_type="application/octet-stream",
         headers=file_headers(got.as_of_block, headers),
     )
@@ -86,5 +87,5 @@ def _parse_range(text: str | None) -> tuple[int, int | None]:
         raise MalformedError("of Range this service knows one range, bytes=first-last or bytes=first-")
     first, last = int(match.group(1)), int(match.group(2)) if match.group(2) else None
     if last is not None and last < first:
-        raise RefusedError("the range ends before it begins", code="range-not-satisfiable")
+        raise MalformedError("the range ends before it begins: bytes=first-last")
     return first, last

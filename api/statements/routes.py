@@ -102,7 +102,7 @@ def submit(
         body.signer,
         None if body.cosignature is None else parse_hex(body.cosignature),
     )
-    outcome = gateway.idempotent(asker, key, raw, lambda: gateway.statements.submit(asker, signed))
+    outcome = gateway.idempotent(asker, key, raw, lambda _: gateway.statements.submit(asker, signed))
     return finish(gateway, outcome, wait_s)
 
 
@@ -126,6 +126,8 @@ def list_statements(
     type_name: Annotated[str | None, Query(alias="type", max_length=64, description="statement type")] = None,
 ) -> Response:
     """All, for scope audit."""
+    if type_name is not None and type_name not in STATEMENT_TYPES:
+        raise MalformedError(f"type: there is no statement type {type_name!r}; see docs/spec/statements.md")
     page = gateway.statements.list(asker, paging, type_name=type_name, since=since)
     items: list[JsonValue] = [_view_members(view) for view in page.items]
     return JSONResponse({"items": items, "next": page.next, "as_of_block": page.as_of_block})

@@ -6,9 +6,10 @@ then workers submit it to its contract, index what the chain says and publish th
 """
 
 from ledger.exchange.asker import NOBODY, Asker, Scope
-from ledger.exchange.errors import ForbiddenError
+from ledger.exchange.errors import ForbiddenError, NoSuchRangeError
 from ledger.exchange.founding import Founded, Founder, FoundingPlan, found
 from ledger.exchange.gateway import Gateway, Paging
+from ledger.exchange.intake import Announce
 from ledger.exchange.settings import GatewaySettings, Home
 from ledger.surface.outcomes import (
     InForce,
@@ -24,6 +25,7 @@ from ledger.surface.outcomes import (
 
 __all__ = [
     "NOBODY",
+    "Announce",
     "Asker",
     "ForbiddenError",
     "Founded",
@@ -33,6 +35,7 @@ __all__ = [
     "GatewaySettings",
     "Home",
     "InForce",
+    "NoSuchRangeError",
     "Outcome",
     "Page",
     "Paging",

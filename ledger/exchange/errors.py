@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ledger.errors import RefusedError
+from ledger.errors import MalformedError, RefusedError
 
-__all__ = ["ForbiddenError"]
+__all__ = ["ForbiddenError", "NoSuchRangeError"]
 
 
 class ForbiddenError(RefusedError):
@@ -12,3 +12,11 @@ class ForbiddenError(RefusedError):
 
     ``code`` is ``missing-scope``, ``not-yours`` or one of the access codes (``no-grant``, ``grant-revoked``, ...).
     """
+
+
+class NoSuchRangeError(MalformedError):
+    """The file has no byte of the range that was asked for (416). ``size_bytes`` is the file's."""
+
+    def __init__(self, message: str, *, size_bytes: int) -> None:
+        super().__init__(message)
+        self.size_bytes = size_bytes

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final, Self, cast
 
@@ -15,12 +17,13 @@ from ledger.exchange.asker import Asker
 from ledger.exchange.drafting import Drafting
 from ledger.exchange.evidence_assembly import EvidenceAssembly
 from ledger.exchange.indexer import Indexer
-from ledger.exchange.intake import Intake
+from ledger.exchange.intake import Announce, Intake
 from ledger.exchange.log_writer import LogWriter
 from ledger.exchange.paging import Paging
 from ledger.exchange.parts import Parts
 from ledger.exchange.permission import Permission
 from ledger.exchange.publisher import Publisher
+from ledger.exchange.reporting import find_outcome
 from ledger.exchange.rooms import Access, Agreements, ApiKeys, Datasets, Participants, PublicLog, Statements
 from ledger.exchange.settings import GatewaySettings
 from ledger.exchange.submitter import Submitter
@@ -55,6 +58,7 @@ class Gateway:
         self._tidying = Worker("tidier", self._tidy, poll_s=_TIDY_EVERY_S)
         self._workers = (self._writing, self._submitting, self._indexing, self._publishing, self._tidying)
         self._is_started = False
+        self._turn, self._in_use = threading.Lock(), set[tuple[str, str]]()
         permission = Permission(parts)
         drafting = Drafting(parts, self._settle)
         self._intake = intake = Intake(parts, self._writer, self._settle, self._on_accepted)
@@ -130,8 +134,10 @@ class Gateway:
             outbox_depth=depth,
         )
 
-    def idempotent(self, asker: Asker, key: str | None, body: bytes, act: Callable[[], Outcome]) -> Outcome:
+    def idempotent(self, asker: Asker, key: str | None, body: bytes, act: Callable[[Announce], Outcome]) -> Outcome:
         """Run ``act`` once for each (API key, Idempotency-Key); a repeat gets the present outcome of the same digest.
+
+        ``act`` announces the digest before it enters the log, so that a repeat after a crash finds it.
 
         Raises:
             RefusedError: the key was used with another body (``idempotency-key-reused``).
@@ -139,24 +145,41 @@ class Gateway:
             Others as ``act``; the key is free again then.
         """
         if key is None:
-            return act()
+            return act(lambda _: None)
         keys, bearer = self._parts.store.idempotency, asker.api_key or ""
-        row = keys.insert_or_get(bearer, key, hashlib.sha256(body).digest(), self._parts.now())
-        if row is None:
+
+        def remember(digest: Bytes32) -> None:
+            keys.answer(bearer, key, {"digest": str(digest)})
+
+        with self._answering(bearer, key):
+            row = keys.insert_or_get(bearer, key, hashlib.sha256(body).digest(), self._parts.now())
+            if row is not None and row.response is not None:
+                known = find_outcome(self._parts, Bytes32.parse(str(row.response["digest"])))
+                if known is not None:
+                    return known
             try:
-                outcome = act()
+                outcome = act(remember)
             except BaseException:
                 keys.release(bearer, key)
                 raise
-            keys.answer(bearer, key, {"digest": str(outcome.digest)})
+            remember(outcome.digest)
             return outcome
-        if row.response is None:
-            raise ConflictError(
-                "the first request with this Idempotency-Key is not answered yet: ask again soon",
-                code="idempotency-key-in-use",
-                retry_after_s=_RETRY_AFTER_S,
-            )
-        return self.statements.outcome(Bytes32.parse(str(row.response["digest"])))
+
+    @contextmanager
+    def _answering(self, bearer: str, key: str) -> Iterator[None]:
+        with self._turn:
+            if (bearer, key) in self._in_use:
+                raise ConflictError(
+                    "the first request with this Idempotency-Key is not answered yet: ask again soon",
+                    code="idempotency-key-in-use",
+                    retry_after_s=_RETRY_AFTER_S,
+                )
+            self._in_use.add((bearer, key))
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._in_use.discard((bearer, key))
 
     def consortium(self) -> ConsortiumView:
         """What joiners and auditors import: ``consortium.json``."""

@@ -18,7 +18,10 @@ from ledger.store.rows import NewStatement
 from ledger.surface.outcomes import Outcome, SignedStatement
 from ledger.types import Bytes32
 
-__all__ = ["Intake"]
+__all__ = ["Announce", "Intake"]
+
+Announce = Callable[[Bytes32], None]
+"""Told the digest of a statement that is about to enter the log, before it does."""
 
 _MOST_AHEAD_S: Final = 31 * 24 * 3600
 
@@ -32,7 +35,14 @@ class Intake:
         self._settle = settle
         self._on_accepted = on_accepted
 
-    def take(self, signed: SignedStatement, *, custodial: bool = False, api_key: str | None = None) -> Outcome:
+    def take(
+        self,
+        signed: SignedStatement,
+        *,
+        custodial: bool = False,
+        api_key: str | None = None,
+        announce: Announce | None = None,
+    ) -> Outcome:
         """Take a statement whose asker may state it; the same digest gets the same outcome.
 
         Raises:
@@ -53,6 +63,8 @@ class Intake:
         check_signatures(self._parts.directory, self._parts.edge, signed, digest)
         self._check(signed, now_s)
         self._claim_names(statement, digest)
+        if announce is not None:
+            announce(digest)
         self._writer.append(
             NewStatement(
                 digest=digest,

@@ -82,5 +82,8 @@ def _in_utc(value: T) -> T:
             continue
         if member.tzinfo is None:
             raise InvalidMembersError({field.name: "needs its time zone, for instance 2026-01-31T09:00:00Z"})
-        changes[field.name] = member.astimezone(UTC)
+        try:
+            changes[field.name] = member.astimezone(UTC)
+        except OverflowError as error:
+            raise InvalidMembersError({field.name: "lies outside the years 1 to 9999 in UTC"}) from error
     return cast(T, dataclasses.replace(cast(Any, value), **changes))

@@ -20,7 +20,7 @@ from ledger.evidence import (
     compute_block_root,
     verify_all,
 )
-from ledger.exchange import Asker, ForbiddenError, Outcome, Paging, Scope, State
+from ledger.exchange import Announce, Asker, ForbiddenError, Outcome, Paging, Scope, State
 from ledger.exchange.intents import (
     AccessDenialIntent,
     AccessGrantIntent,
@@ -362,14 +362,38 @@ def test_idempotency_keys(consortium: Consortium) -> None:
     gateway, asker = consortium.gateway, consortium.asker("utility")
     intent = registration("nightly", {"a.csv": b"1"})
 
-    def act() -> Outcome:
-        return gateway.statements.sign_and_submit(asker, intent)
+    def act(announce: Announce) -> Outcome:
+        return gateway.statements.sign_and_submit(asker, intent, announce)
 
     first = gateway.idempotent(asker, "k1", b"body", act)
     assert gateway.idempotent(asker, "k1", b"body", act).digest == first.digest
     with pytest.raises(RefusedError) as reused:
         gateway.idempotent(asker, "k1", b"other", act)
     assert reused.value.code == "idempotency-key-reused"
+
+
+def test_an_idempotency_key_finds_what_entered_the_log_before_a_crash(consortium: Consortium) -> None:
+    gateway, asker = consortium.gateway, consortium.asker("utility")
+    size = gateway.health().log_size
+
+    def die_after(announce: Announce) -> Outcome:
+        gateway.statements.sign_and_submit(asker, registration("crashing", {"a.csv": b"1"}), announce)
+        raise SystemExit
+
+    def die_before(announce: Announce) -> Outcome:
+        announce(Bytes32(bytes(32)))
+        raise SystemExit
+
+    def act(announce: Announce) -> Outcome:
+        return gateway.statements.sign_and_submit(asker, registration("other", {"a.csv": b"1"}), announce)
+
+    with pytest.raises(SystemExit):
+        gateway.idempotent(asker, "late", b"body", die_after)
+    assert gateway.idempotent(asker, "late", b"body", act).index == size
+    with pytest.raises(SystemExit):
+        gateway.idempotent(asker, "early", b"body", die_before)
+    assert gateway.idempotent(asker, "early", b"body", act).index == size + 1
+    assert gateway.health().log_size == size + 2
 
 
 def test_a_gateway_goes_on_where_it_stopped(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from ledger.content import FileEntry, parse_chunks, parse_manifest
-from ledger.errors import MalformedError, NotFoundError
+from ledger.errors import NotFoundError
 from ledger.exchange.asker import Asker, Scope
-from ledger.exchange.errors import ForbiddenError
+from ledger.exchange.errors import ForbiddenError, NoSuchRangeError
 from ledger.exchange.paging import Paging, present_page
 from ledger.exchange.parts import Parts
 from ledger.exchange.permission import Permission
@@ -163,14 +163,16 @@ class Datasets:
         Raises:
             ForbiddenError: no grant permits it; the code says why.
             NotFoundError: no such version or file, or its bytes were not uploaded.
-            MalformedError: no such range.
+            NoSuchRangeError: the file has no such bytes.
             VerificationError: the stored copy was changed.
             UnavailableError: chain or store failed.
         """
         file, as_of_block = await asyncio.to_thread(self._find_download, asker, name, version, path, grant)
         end = file.size_bytes - 1 if last is None else min(last, file.size_bytes - 1)
-        if not 0 <= first <= end + 1:
-            raise MalformedError(f"{path} has {file.size_bytes} bytes: there is no range from {first} to {end}")
+        if not 0 <= first <= end and (first, last) != (0, None):
+            raise NoSuchRangeError(
+                f"{path} has {file.size_bytes} bytes: there is none from {first} on", size_bytes=file.size_bytes
+            )
         pieces = await self._parts.content.open_file(_entry_of(file), first, end)
         return Download(present_file(file), first, end, pieces, as_of_block)
 

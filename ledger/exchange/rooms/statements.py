@@ -10,7 +10,7 @@ from ledger.errors import ConflictError, NotFoundError
 from ledger.exchange.asker import Asker, Scope
 from ledger.exchange.drafting import Drafting, check_custodial, check_may_state
 from ledger.exchange.evidence_assembly import EvidenceAssembly
-from ledger.exchange.intake import Intake
+from ledger.exchange.intake import Announce, Intake
 from ledger.exchange.intents import Intent
 from ledger.exchange.paging import Paging, present_page
 from ledger.exchange.parts import Parts
@@ -76,8 +76,8 @@ class Statements:
         cosignature = sign_statement(signer, statement, self._parts.domains)
         return SignedStatement(statement, signed.signature, signed.signer, cosignature)
 
-    def sign_and_submit(self, asker: Asker, intent: Intent) -> Outcome:
-        """Prepare, sign with the participant's custodial key, submit.
+    def sign_and_submit(self, asker: Asker, intent: Intent, announce: Announce | None = None) -> Outcome:
+        """Prepare, sign with the participant's custodial key, submit; ``announce`` is told what enters the log.
 
         Raises:
             ConflictError: the gateway holds no active key of the participant (``no-custodial-key``), or its control
@@ -91,7 +91,7 @@ class Statements:
             if signer is not None:
                 signature = sign_statement(signer, statement, self._parts.domains)
                 signed = SignedStatement(statement, signature, key)
-                return self._intake.take(signed, custodial=True, api_key=asker.api_key)
+                return self._intake.take(signed, custodial=True, api_key=asker.api_key, announce=announce)
         raise ConflictError(
             "the gateway holds no active key of yours: POST /v1/statements:prepare, sign, POST /v1/statements",
             code="no-custodial-key",
