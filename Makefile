@@ -33,13 +33,15 @@ test-python: $(DEV_STAMP) $(NODE_STAMP)
 
 test-contracts: $(DEV_STAMP) $(NODE_STAMP)
 	@$(BIN)/python -m scripts.build_contracts --check
-	@cd contracts && npm run --silent test && npm run --silent coverage && npm run --silent gas
+	@cd contracts && node_modules/.bin/forge test --silent || node_modules/.bin/forge test
+	@$(BIN)/python -m scripts.check_contract_coverage
 
 lint: $(DEV_STAMP) $(NODE_STAMP) ## ruff, import-linter and solhint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-logo
-	@cd contracts && npm run --silent lint
+	@cd contracts && node_modules/.bin/solhint --quiet --config .solhint.json 'src/**/*.sol' && \
+		node_modules/.bin/solhint --quiet --config .solhint.test.json 'test/**/*.sol'
 
 types: $(DEV_STAMP) ## mypy, strictly
 	@$(BIN)/mypy

@@ -111,9 +111,7 @@ class World:
         """Governors vote on a proposal."""
         for handle in governors:
             client = self.client(self.founded.api_keys[handle])
-            outcome = client.run(
-                participants.vote(proposal, self.governor(handle), approve=approve, wait_s=WAIT_S)
-            )
+            outcome = client.run(participants.vote(proposal, self.governor(handle), approve=approve, wait_s=WAIT_S))
         return outcome
 
     def enroll(self, handle: str, *, custodial: bool = False) -> Member:
@@ -131,7 +129,13 @@ class World:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
         flow = datasets.register(
-            folder, scan_folder(folder), owner.handle, slug, METADATA, owner.identity, **options  # type: ignore[arg-type]
+            folder,
+            scan_folder(folder),
+            owner.handle,
+            slug,
+            METADATA,
+            owner.identity,
+            **options,  # type: ignore[arg-type]
         )
         made = owner.client.run(flow)
         owner.client.run(statements.wait(made.digest))
