@@ -19,7 +19,6 @@ from ledger.types import Bytes32
 __all__ = ["JsonValue", "encode_canonical", "hash_document", "parse_canonical"]
 
 
-
 class _AnyJson:
     """Tells pydantic, where it is installed, to take any JSON value instead of following the recursive alias."""
 
