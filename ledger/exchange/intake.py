@@ -57,11 +57,7 @@ class Intake:
         known = find_outcome(self._parts, digest)
         if known is not None:
             return known
-        now_s = int(self._parts.clock())
-        _check_deadline(statement, now_s)
-        check_standing(self._parts.directory, statement)
-        check_signatures(self._parts.directory, self._parts.edge, signed, digest)
-        self._check(signed, now_s)
+        self._check(signed, digest)
         self._claim_names(statement, digest)
         if announce is not None:
             announce(digest)
@@ -79,13 +75,20 @@ class Intake:
             )
         )
         self._on_accepted()
+        return self._report(digest)
+
+    def _report(self, digest: Bytes32) -> Outcome:
         outcome = find_outcome(self._parts, digest)
         if outcome is None:
             raise RuntimeError(f"the statement {digest} was appended and is not there")
         return outcome
 
-    def _check(self, signed: SignedStatement, now_s: int) -> None:
-        """Rules of the log, or a simulation of the contract's. What is on its way may change the answer: ask twice."""
+    def _check(self, signed: SignedStatement, digest: Bytes32) -> None:
+        """Deadline, standing, signatures, then rules. What is on its way may change the rules' answer: ask twice."""
+        now_s = int(self._parts.clock())
+        _check_deadline(signed.statement, now_s)
+        check_standing(self._parts.directory, signed.statement)
+        check_signatures(self._parts.directory, self._parts.edge, signed, digest)
         try:
             self._check_once(signed, now_s)
         except RefusedError:

@@ -87,14 +87,7 @@ class Parts:
         registry = deployment.contracts["ParticipantRegistry"]
         url = settings.database_url or f"sqlite:///{home.database_file}"
         store = closing.enter_context(Store.open(url, Consortium(deployment.chain_id, registry)))
-        sequencer = closing.enter_context(
-            Sequencer.open(
-                home.log_folder,
-                log_signer,
-                store.checkpoints,
-                anchor_by=lambda: datetime.fromtimestamp(clock(), UTC) + timedelta(seconds=settings.anchor_within_s),
-            )
-        )
+        sequencer = closing.enter_context(_open_log(home, settings, log_signer, store, clock))
         return cls(
             settings=settings,
             config=config,
@@ -116,6 +109,13 @@ class Parts:
     def close(self) -> None:
         """Let go of everything."""
         self._closing.close()
+
+
+def _open_log(home: Home, settings: GatewaySettings, signer: NoteSigner, store: Store, clock: Clock) -> Sequencer:
+    def anchor_by() -> datetime:
+        return datetime.fromtimestamp(clock(), UTC) + timedelta(seconds=settings.anchor_within_s)
+
+    return Sequencer.open(home.log_folder, signer, store.checkpoints, anchor_by=anchor_by)
 
 
 def _load_deployment(home: Home) -> Deployment:

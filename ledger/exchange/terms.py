@@ -37,6 +37,8 @@ _ODRL_CONTEXT: Final = "http://www.w3.org/ns/odrl.jsonld"
 _UNBOUND_MEMBERS: Final = frozenset({"uid", "@id", "id", "target", "assigner", "assignee", "assignerOf", "assigneeOf"})
 _TIME_OPERANDS: Final = frozenset({"dateTime", "delayPeriod", "elapsedTime", "timeInterval"})
 _MAX_UNIT_BYTES: Final = 32
+_MOST_DIGITS: Final = 100
+"""No quantity below 2^256 has as many, with 18 decimal places."""
 _LATEST: Final = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 
 
@@ -152,7 +154,11 @@ def parse_quantity(quantity: Decimal, decimals: int) -> int:
     """
     if not quantity.is_finite() or quantity <= 0:
         raise MalformedError("a quantity is a number above zero")
-    with localcontext(prec=120):
+    if quantity.adjusted() > _MOST_DIGITS:
+        raise MalformedError("the quantity is too large")
+    if quantity.adjusted() < -_MOST_DIGITS or len(quantity.as_tuple().digits) > _MOST_DIGITS:
+        raise MalformedError(f"the quantity has more than the {decimals} decimal places that quantities here have")
+    with localcontext(prec=_MOST_DIGITS + 20):
         scaled = quantity.scaleb(decimals)
         if scaled != scaled.to_integral_value():
             raise MalformedError(f"{quantity} has more than the {decimals} decimal places that quantities here have")
