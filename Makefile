@@ -33,7 +33,7 @@ test-python: $(DEV_STAMP) $(NODE_STAMP)
 
 test-contracts: $(DEV_STAMP) $(NODE_STAMP)
 	@$(BIN)/python -m scripts.build_contracts --check
-	@cd contracts && node_modules/.bin/forge test --silent || node_modules/.bin/forge test
+	@cd contracts && ./forge.js test --silent || ./forge.js test
 	@$(BIN)/python -m scripts.check_contract_coverage
 
 lint: $(DEV_STAMP) $(NODE_STAMP) ## ruff, import-linter and solhint
