@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from ledger.canonical import JsonValue
-from ledger.errors import NotFoundError
+from ledger.errors import FatalError, NotFoundError
 from ledger.exchange.parts import Parts
 from ledger.log import build_receipt
 from ledger.statements import Statement, compute_dataset_id, compute_log_id
@@ -36,7 +36,7 @@ def describe_outcome(parts: Parts, row: StatementRow) -> Outcome:
         in_force=InForce(row.in_force.value),
         refusal=None if row.refusal is None else _parse_refusal(row.refusal),
         index=row.log_index,
-        receipt=build_receipt(parts.sequencer.reader, row.log_index, parts.sequencer.note).decode(),
+        receipt=_build_receipt(parts, row.log_index, row.checkpoint_size),
         transaction=row.effect.transaction if row.effect else outbox.hash if outbox else None,
         block=row.effect.block if row.effect else outbox.block if outbox else None,
         custodial=row.custodial,
@@ -45,6 +45,15 @@ def describe_outcome(parts: Parts, row: StatementRow) -> Outcome:
         accepted_at=row.received_at,
         as_of_block=parts.store.chain.as_of_block(),
     )
+
+
+def _build_receipt(parts: Parts, index: int, checkpoint_size: int | None) -> str:
+    """Under its own batch's checkpoint, whose anchor-by is the promise that was given. Signing is deterministic."""
+    checkpoint = None if checkpoint_size is None else parts.store.checkpoints.find(parts.config.origin, checkpoint_size)
+    if checkpoint is None:
+        raise FatalError(f"the checkpoint that covers entry {index} is not in the database: restore it from a backup")
+    note = parts.log_signer.sign(checkpoint.text).to_bytes()
+    return build_receipt(parts.sequencer.reader, index, note).decode()
 
 
 def refusal_json(code: str, detail: str, facts: Mapping[str, object]) -> dict[str, JsonValue]:

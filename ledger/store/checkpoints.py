@@ -1,8 +1,8 @@
-"""The one row that decides which checkpoint is a log's last: ``ledger.log.CheckpointStore`` in SQL."""
+"""Every checkpoint that was signed; the largest of a log is its last: ``ledger.log.CheckpointStore`` in SQL."""
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from ledger.log import Checkpoint
@@ -11,33 +11,44 @@ from ledger.store.schema.gateway import SIGNED_CHECKPOINTS
 
 __all__ = ["Checkpoints"]
 
+_C = SIGNED_CHECKPOINTS.c
+
 
 class Checkpoints:
-    """Implements ``ledger.log.CheckpointStore``; see there."""
+    """Implements ``ledger.log.CheckpointStore`` (see there), and keeps what receipts are under."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def load(self, origin: str) -> Checkpoint | None:
-        """Return the log's row, None where there is none. Raises: UnavailableError."""
+        """Return the log's last checkpoint, None where there is none. Raises: UnavailableError."""
+        query = select(_C.text).where(_C.origin == origin).order_by(_C.size.desc()).limit(1)
         with self._database.read() as connection:
-            text = connection.scalar(select(SIGNED_CHECKPOINTS.c.text).where(SIGNED_CHECKPOINTS.c.origin == origin))
+            text = connection.scalar(query)
+        return None if text is None else Checkpoint.parse(text)
+
+    def find(self, origin: str, size: int) -> Checkpoint | None:
+        """Return the log's checkpoint of ``size``, None where none was signed. Raises: UnavailableError."""
+        with self._database.read() as connection:
+            text = connection.scalar(select(_C.text).where(_C.origin == origin, _C.size == size))
         return None if text is None else Checkpoint.parse(text)
 
     def compare_and_swap(self, expected: Checkpoint | None, new: Checkpoint) -> bool:
-        """Replace the row of ``new.origin`` if it equals ``expected``, durably; False changes nothing.
+        """Make ``new`` the log's last checkpoint if ``expected`` is now, durably; False changes nothing.
+
+        Of two writers that extend the same checkpoint the database lets one win.
 
         Raises:
             UnavailableError: it may have happened all the same: load and see.
         """
-        rows = SIGNED_CHECKPOINTS
+        previous = None if expected is None else expected.size
+        row = {"origin": new.origin, "size": new.size, "previous_size": previous, "text": new.text}
         with self._database.write() as connection:
-            if expected is None:
-                try:
-                    with connection.begin_nested():
-                        connection.execute(insert(rows).values(origin=new.origin, text=new.text))
-                except IntegrityError:
-                    return False
-                return True
-            swap = update(rows).where(rows.c.origin == new.origin, rows.c.text == expected.text).values(text=new.text)
-            return connection.execute(swap).rowcount == 1
+            if self.load(new.origin) != expected:
+                return False
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(SIGNED_CHECKPOINTS).values(row))
+            except IntegrityError:
+                return False
+            return True

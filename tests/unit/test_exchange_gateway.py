@@ -187,6 +187,14 @@ def test_access_from_request_to_revocation(consortium: Consortium, power: str) -
         gateway.statements.get(consortium.asker("manufacturer"), revocation.digest)
 
 
+def test_a_receipt_keeps_the_promise_of_its_batch(consortium: Consortium, power: str) -> None:
+    """Otherwise a gateway could move its anchor-by with every later batch."""
+    first = ask(consortium, power)
+    before = consortium.gateway.statements.outcome(first).receipt
+    ask(consortium, power)
+    assert consortium.gateway.statements.outcome(first).receipt == before
+
+
 def test_requests_that_can_not_be(consortium: Consortium, power: str) -> None:
     with pytest.raises(RefusedError) as own:
         consortium.state(

@@ -229,3 +229,4 @@ def test_the_checkpoint_row_is_swapped_only_by_who_knows_it(world: World) -> Non
     assert not checkpoints.compare_and_swap(one, two)
     assert checkpoints.load("log.example") == two
     assert checkpoints.load("other.example") == other
+    assert [checkpoints.find("log.example", size) for size in (1, 2, 3)] == [one, two, None]

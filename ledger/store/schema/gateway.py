@@ -96,10 +96,13 @@ SUBMISSIONS: Final = Table(
 )
 
 SIGNED_CHECKPOINTS: Final = Table(
-    "signed_checkpoints",
+    "signed_checkpoints",  # every one that was signed, for the receipts under it; the largest is the log's last
     METADATA,
     Column("origin", Text, primary_key=True),
+    Column("size", Uint64, primary_key=True),
+    Column("previous_size", Uint64),  # null: the first
     Column("text", Text, nullable=False),
+    UniqueConstraint("origin", "previous_size"),  # of two writers that extend the same checkpoint one wins
 )
 
 DOCUMENTS: Final = Table(

@@ -471,8 +471,11 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table or index
     op.create_table(
         "signed_checkpoints",
         sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("size", sa.String(length=20), nullable=False),
+        sa.Column("previous_size", sa.String(length=20), nullable=True),
         sa.Column("text", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("origin", name=op.f("pk_signed_checkpoints")),
+        sa.PrimaryKeyConstraint("origin", "size", name=op.f("pk_signed_checkpoints")),
+        sa.UniqueConstraint("origin", "previous_size", name=op.f("uq_signed_checkpoints_origin_previous_size")),
     )
     op.create_table(
         "statements",
