@@ -11,7 +11,7 @@ LEAST_PYTHON = (3, 11)
 LEAST_NODE = 20
 
 
-def check_python():
+def check_python() -> "str | None":
     """Return what is wrong with this Python, or None."""
     if sys.version_info[:2] < LEAST_PYTHON:
         return (
@@ -27,7 +27,7 @@ def check_python():
     return None
 
 
-def check_node():
+def check_node() -> "str | None":
     """Return what is wrong with this machine's Node, or None."""
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
@@ -39,7 +39,7 @@ def check_node():
     return None
 
 
-def main(arguments):
+def main(arguments: "list[str]") -> int:
     """Run the named check; exit 0 when nothing is wrong."""
     wrong = {"python": check_python, "node": check_node}[arguments[0]]()
     if wrong is not None:

@@ -43,7 +43,7 @@ def test_node_is_missing_or_old(
             program = tmp_path / name
             program.write_text(f"#!/bin/sh\necho {version}\n")
             program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert preflight.main(["node"]) == 1
     assert "Node 20 or later" in capsys.readouterr().err
 
@@ -53,7 +53,7 @@ def test_a_new_node_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         program = tmp_path / name
         program.write_text("#!/bin/sh\necho v22.1.0\n")
         program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert preflight.main(["node"]) == 0
 
 
