@@ -113,7 +113,10 @@ class _Bench:
 
     def _run_load(self) -> LoadResult:
         command = [sys.executable, "-m", "bench.load", str(self.folder / "load.json")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_LOAD_TIMEOUT_S, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_LOAD_TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise UnavailableError(f"the load is not through after {_LOAD_TIMEOUT_S:.0f} s: give less of it") from error
         if done.returncode != 0:
             raise UnavailableError(f"the load generator failed: {done.stderr.strip()[-1000:]}")
         return LoadResult(**json.loads(done.stdout))
