@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Compare two checkpoints of a log: the larger extends the smaller, or both are kept as evidence of a fork.
+
+    python scripts/check_consistency.py FIRST SECOND --policy POLICY | --vkey VKEY [--tiles FOLDER|URL] [--fork FILE]
+    python scripts/check_consistency.py FORK --policy POLICY | --vkey VKEY
+
+FIRST and SECOND are checkpoints from anywhere: a signed note, a receipt, an evidence file, a log's folder or its URL.
+One argument alone is evidence of a fork that an earlier run kept, to be checked again.
+
+Exit code 0: consistent, 1: a fork, 2: could not find out, 3: a usage error. Imports nothing but the verifier.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+if __package__ in {None, ""}:  # run as a file from a checkout
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ledger.errors import LedgerError, MalformedError, UnavailableError, VerificationError
+from ledger.evidence import parse_evidence, parse_policy
+from ledger.evidence.fork import Fork, SignedCheckpoint, compare_checkpoints, parse_fork, verify_fork
+from ledger.log import Checkpoint, SignedNote, TileReader, TlogProof, VerifierKey
+from ledger.log.mirror import Mirror
+
+__all__ = ["main"]
+
+_CONSISTENT: Final = 0
+_FORK: Final = 1
+_UNDETERMINED: Final = 2
+_USAGE_ERROR: Final = 3
+_WORDS: Final = {_CONSISTENT: "consistent", _FORK: "fork", _UNDETERMINED: "undetermined"}
+_FORK_FILE: Final = "fork.json"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(_USAGE_ERROR, f"{self.prog}: error: {message}\n")
+
+
+class _UsageError(Exception):
+    """What was asked for can not be done; the message says why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code, answer = _check_fork(options) if len(options.checkpoints) == 1 else _compare(options)
+    except _UsageError as error:
+        print(f"check_consistency: {error}", file=sys.stderr)
+        return _USAGE_ERROR
+    except LedgerError as error:
+        code, answer = _UNDETERMINED, {"reason": str(error)}
+    _show({"verdict": _WORDS[code], **answer}, as_json=options.json)
+    return code
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="check_consistency",
+        description="Prove that the larger of two checkpoints extends the smaller, or keep both as evidence of a fork.",
+        epilog="Exit code 0: consistent, 1: a fork, 2: could not find out, 3: usage error.",
+    )
+    parser.add_argument(
+        "checkpoints", nargs="+", metavar="CHECKPOINT", help="two of: note, receipt, evidence, log's folder or URL"
+    )
+    trust = parser.add_mutually_exclusive_group(required=True)
+    trust.add_argument("--policy", type=Path, help="what you trust (docs/spec/policy.md)")
+    trust.add_argument("--vkey", action="append", help="the log's verifier key; repeatable, for keys that rotated")
+    parser.add_argument("--tiles", metavar="FOLDER|URL", help="where the log's tiles are; without: as the checkpoints")
+    parser.add_argument("--fork", type=Path, default=Path(_FORK_FILE), metavar="FILE", help="where a fork is kept")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser
+
+
+def _compare(options: argparse.Namespace) -> tuple[int, dict[str, object]]:
+    if len(options.checkpoints) != 2:
+        raise _UsageError("two checkpoints are compared, or one fork is checked")
+    notes = [_read_note(location) for location in options.checkpoints]
+    keys = _load_keys(options, notes[0])
+    first, second = (SignedCheckpoint.verify(note, keys) for note in notes)
+    if first.checkpoint.origin != second.checkpoint.origin:
+        raise _UsageError(f"two logs: {first.checkpoint.origin} and {second.checkpoint.origin}")
+    reader, own = _open_tiles(options, keys, max(first.checkpoint.size, second.checkpoint.size))
+    fork = compare_checkpoints(first, second, reader, own)
+    smaller, larger = sorted((first.checkpoint, second.checkpoint), key=lambda each: each.size)
+    if fork is None:
+        return _CONSISTENT, _describe(smaller, larger)
+    smaller, larger = verify_fork(fork, keys)
+    return _FORK, _describe(smaller, larger) | _found_root(fork) | {"evidence": str(_keep(options.fork, fork))}
+
+
+def _check_fork(options: argparse.Namespace) -> tuple[int, dict[str, object]]:
+    (name,) = options.checkpoints
+    try:
+        fork = parse_fork(_read(Path(name)))
+    except MalformedError as error:
+        raise _UsageError(f"{name} is no evidence of a fork ({error}); to compare, name two checkpoints") from error
+    smaller, larger = verify_fork(fork, _load_keys(options, fork.smaller))
+    return _FORK, _describe(smaller, larger) | _found_root(fork) | {"evidence": name}
+
+
+def _read_note(location: str) -> bytes:
+    """A signed note out of whatever carries one, not verified."""
+    path = Path(location)
+    if "://" in location or path.is_dir():
+        return _open_mirror(location).fetch_checkpoint()
+    raw = _read(path)
+    try:
+        if raw.startswith(b"{"):
+            return parse_evidence(raw).log.checkpoint
+        if raw.startswith(b"c2sp.org/tlog-proof@"):
+            return TlogProof.parse(raw).note.to_bytes()
+        Checkpoint.parse(SignedNote.parse(raw).text)
+    except MalformedError as error:
+        raise _UsageError(f"{location} holds no checkpoint: {error}") from error
+    return raw
+
+
+def _load_keys(options: argparse.Namespace, note: bytes) -> tuple[VerifierKey, ...]:
+    """The keys that count: those given, or all of the policy's of the log whose checkpoint ``note`` is."""
+    try:
+        if options.vkey is not None:
+            return tuple(map(VerifierKey.parse, options.vkey))
+        policy = parse_policy(_read(options.policy))
+    except MalformedError as error:
+        raise _UsageError(f"the {'vkey' if options.vkey else 'policy'} is malformed: {error}") from error
+    origin = Checkpoint.parse(SignedNote.parse(note).text).origin
+    keys = tuple(key for log in policy.logs if log.origin == origin for key in log.keys)
+    if not keys:
+        raise VerificationError(f"the policy names no log {origin}")
+    return keys
+
+
+def _open_tiles(
+    options: argparse.Namespace, keys: Sequence[VerifierKey], larger: int
+) -> tuple[TileReader | None, SignedCheckpoint | None]:
+    """A reader of the tiles as far as they go, and the checkpoint that they publish, if it is the log's."""
+    places = [each for each in options.checkpoints if "://" in each or Path(each).is_dir()]
+    location = options.tiles or next(iter(places), None)
+    if location is None:
+        return None, None
+    mirror = _open_mirror(location)
+    try:
+        own = SignedCheckpoint.verify(mirror.fetch_checkpoint(), keys)
+    except UnavailableError:
+        raise
+    except LedgerError:  # tiles alone, or of who knows whom: what they hash to decides
+        return mirror.reader(larger), None
+    return mirror.reader(own.checkpoint.size), own
+
+
+def _open_mirror(location: str) -> Mirror:
+    try:
+        return Mirror(location)
+    except MalformedError as error:
+        raise _UsageError(str(error)) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise _UsageError(f"{path} can not be read: {error}") from error
+
+
+def _keep(path: Path, fork: Fork) -> Path:
+    """Write the evidence, never over other evidence."""
+    raw = fork.to_bytes()
+    number = 1
+    target = path
+    while target.exists() and target.read_bytes() != raw:
+        number += 1
+        target = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    try:
+        target.write_bytes(raw)
+    except OSError as error:
+        raise _UsageError(f"a fork was found and {target} can not be written ({error}): name another --fork") from error
+    return target
+
+
+def _describe(smaller: Checkpoint, larger: Checkpoint) -> dict[str, object]:
+    return {
+        "origin": smaller.origin,
+        "smaller": {"size": smaller.size, "root": _base64(smaller.root)},
+        "larger": {"size": larger.size, "root": _base64(larger.root)},
+    }
+
+
+def _found_root(fork: Fork) -> dict[str, object]:
+    return {"root_of_larger_at_smaller_size": _base64(fork.root)}
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def _show(answer: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(answer, indent=2))
+        return
+    for name, value in answer.items():
+        text = f"size {value['size']} root {value['root']}" if isinstance(value, dict) else str(value)
+        print(f"{name}: {_escape(text.upper() if name == 'verdict' else text)}")
+
+
+def _escape(text: str) -> str:
+    """Keep what a file says from driving the terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+"""Two checkpoints compared: the auditor's program, from every place that a checkpoint may come from."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.canonical import encode_canonical, parse_canonical
+from ledger.content import scan_folder
+from ledger.errors import MalformedError, UnavailableError, VerificationError
+from ledger.evidence.fork import Fork, SignedCheckpoint, compare_checkpoints, parse_fork, verify_fork
+from ledger.log import Checkpoint, NoteSigner, TileReader, build_receipt
+from ledger.log.mirror import Mirror
+from ledger.merkle import EMPTY_ROOT
+from scripts.check_consistency import main
+from tests.support.evidence_world import World
+from tests.support.log import ORIGIN, SIGNER, MemoryCheckpointStore, entries_of, open_log
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "check_consistency.py"
+VKEY = str(SIGNER.verifier_key)
+KEYS = (SIGNER.verifier_key,)
+SIZES = (1, 200, 300, 700)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def url(honest: Path) -> Iterator[str]:
+    handler = functools.partial(_Quiet, directory=str(honest))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def build(folder: Path, label: str, sizes: tuple[int, ...] = SIZES, shared: int = 1) -> Path:
+    """A log whose first ``shared`` entries every label shares; its checkpoints of all sizes lie beside it."""
+    entries = entries_of("shared", shared) + entries_of(label, sizes[-1] - shared)
+    with open_log(folder / "log", MemoryCheckpointStore()) as log:
+        for size in sizes:
+            batch = log.append(entries[log.size : size])
+            (folder / f"{size}.txt").write_bytes(batch.note)
+        (folder / "receipt.txt").write_bytes(build_receipt(log.reader, 2, log.note))
+    return folder / "log"
+
+
+@pytest.fixture
+def honest(tmp_path: Path) -> Path:
+    return build(tmp_path / "honest", "honest")
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """The same key, another history."""
+    return build(tmp_path / "other", "other")
+
+
+def run(*arguments: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, object]]:
+    code = main([*map(str, arguments), "--vkey", VKEY, "--json"])
+    out = capsys.readouterr().out
+    return code, json.loads(out) if out else {}
+
+
+def test_consistent_from_everywhere(honest: Path, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    beside = honest.parent
+    for first, second in (
+        (beside / "200.txt", beside / "receipt.txt"),
+        (beside / "300.txt", beside / "200.txt"),
+        (beside / "1.txt", beside / "1.txt"),
+    ):
+        code, answer = run(first, second, "--tiles", honest, capsys=capsys)
+        assert (code, answer["verdict"]) == (0, "consistent")
+    for place in (url, f"{url}/", honest):
+        code, answer = run(beside / "200.txt", place, capsys=capsys)
+        assert (code, answer["verdict"]) == (0, "consistent")
+        assert answer["larger"] == {
+            "size": 700,
+            "root": (honest / "checkpoint").read_text().splitlines()[2],
+        }
+
+
+def test_a_fork_is_kept_and_checked_again(
+    honest: Path, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept.json"
+    pairs = (
+        (honest.parent / "200.txt", other.parent / "200.txt", honest),  # the sizes alone decide
+        (honest.parent / "200.txt", other.parent / "700.txt", other),  # the larger one's tiles
+        (honest.parent / "200.txt", other.parent / "300.txt", honest),  # the mirror's own checkpoint decides
+    )
+    for number, (first, second, tiles) in enumerate(pairs, 1):
+        code, answer = run(first, second, "--tiles", tiles, "--fork", kept, capsys=capsys)
+        assert (code, answer["verdict"]) == (1, "fork")
+        evidence = tmp_path / ("kept.json" if number == 1 else f"kept-{number}.json")
+        assert answer["evidence"] == str(evidence)
+        fork = parse_fork(evidence.read_bytes())
+        assert fork.to_bytes() == evidence.read_bytes()
+        smaller, larger = verify_fork(fork, KEYS)
+        assert smaller.size <= larger.size
+        code, again = run(evidence, capsys=capsys)
+        assert (code, again) == (1, answer)
+    assert main([str(kept), "--vkey", VKEY]) == 1
+    assert capsys.readouterr().out.startswith("verdict: FORK\norigin: gateway.example/log\nsmaller: size 200 root ")
+
+
+def test_what_can_not_be_found_out(
+    honest: Path, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = honest.parent / "200.txt", honest.parent / "700.txt"
+    short = build(tmp_path / "short", "honest", (200,))
+    unsigned = build(tmp_path / "unsigned", "unsigned")
+    (unsigned / "checkpoint").unlink()
+    foreign = tmp_path / "foreign.txt"
+    foreign.write_bytes(NoteSigner(ORIGIN, bytes(32)).sign(Checkpoint(ORIGIN, 700, bytes(32)).text).to_bytes())
+    closed = "http://127.0.0.1:9/log"
+    for arguments, words in (
+        ((old, new), "name them"),
+        ((old, new, "--tiles", short), "the tiles hold 200 entries"),
+        ((old, new, "--tiles", unsigned), "hash to neither"),
+        ((old, foreign), "none of the log's keys"),
+        ((old, closed), "does not answer"),
+        ((old, new, "--tiles", closed), "does not answer"),
+        ((old, tmp_path), "no checkpoint"),
+    ):
+        code, answer = run(*arguments, capsys=capsys)
+        assert (code, answer["verdict"]) == (2, "undetermined"), arguments
+        assert words in str(answer["reason"])
+    (other / "tile/entries/000").unlink()
+    (other / "tile/0/000").unlink()
+    code, answer = run(other.parent / "200.txt", other, capsys=capsys)
+    assert code == 2
+    assert "has no tile/0/000" in str(answer["reason"])
+    (honest / "checkpoint").unlink()
+    assert run(old, new, "--tiles", honest, capsys=capsys)[0] == 0  # the larger checkpoint's own tiles need no other
+
+
+def test_usage(honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    note = honest.parent / "200.txt"
+    junk = tmp_path / "junk"
+    junk.write_bytes(b"junk")
+    another = NoteSigner("other/log", bytes(32))
+    elsewhere = tmp_path / "elsewhere.txt"
+    elsewhere.write_bytes(another.sign(Checkpoint("other/log", 1, bytes(32)).text).to_bytes())
+    unwritable = tmp_path / "nowhere" / "fork.json"
+    assert build(tmp_path / "third", "third")
+    for arguments in (
+        (note, junk),
+        (note, tmp_path / "missing"),
+        (note, "ftp://example.org/log"),
+        (junk,),
+        (note, note, note),
+        (note, elsewhere, "--vkey", another.verifier_key),
+        (note, tmp_path / "third" / "200.txt", "--fork", unwritable),
+    ):
+        assert run(*arguments, capsys=capsys)[0] == 3, arguments
+    assert main([str(note), str(note), "--vkey", "junk"]) == 3
+    assert main([str(note), str(note), "--policy", str(junk)]) == 3
+    with pytest.raises(SystemExit) as refused:
+        main([str(note), str(note)])
+    assert refused.value.code == 3
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_evidence_under_a_policy_as_a_process(tmp_path: Path) -> None:
+    world = World()
+    (tmp_path / "a.csv").write_bytes(b"1")
+    stated = world.register("gateway", 1, scan_folder(tmp_path).manifest)
+    world.publish()
+    files = {"evidence.json": world.prove_stated(stated).to_bytes(), "policy.json": world.policy().to_bytes()}
+    for name, raw in files.items():
+        (tmp_path / name).write_bytes(raw)
+    evidence, policy = tmp_path / "evidence.json", tmp_path / "policy.json"
+    command = [sys.executable, "-I", str(SCRIPT), str(evidence), str(evidence), "--policy", str(policy)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("verdict: CONSISTENT\n")
+    foreign = tmp_path / "foreign.txt"
+    foreign.write_bytes(SIGNER.sign(Checkpoint(ORIGIN, 0, EMPTY_ROOT).text).to_bytes())
+    assert main([str(foreign), str(foreign), "--policy", str(policy)]) == 2
+
+
+def signed(size: int, root: bytes, signer: NoteSigner = SIGNER) -> SignedCheckpoint:
+    checkpoint = Checkpoint(signer.name, size, root)
+    return SignedCheckpoint(checkpoint, signer.sign(checkpoint.text).to_bytes())
+
+
+def test_comparing(honest: Path) -> None:
+    reader = TileReader(honest)
+    empty, one = signed(0, EMPTY_ROOT), signed(1, reader.root(1))
+    assert compare_checkpoints(empty, one) is None
+    assert compare_checkpoints(one, one) is None
+    with pytest.raises(UnavailableError):
+        compare_checkpoints(one, signed(2, reader.root(2)))
+    with pytest.raises(VerificationError, match="two logs"):
+        compare_checkpoints(one, signed(1, bytes(32), NoteSigner("other/log", bytes(32))))
+
+
+def test_what_is_no_fork(honest: Path) -> None:
+    reader = TileReader(honest)
+    small, large = signed(200, reader.root(200)), signed(700, reader.root(700))
+    proof = tuple(reader.prove_consistency(200, 700))
+    for fork in (
+        Fork(small.note, large.note, reader.root(200), proof),
+        Fork(large.note, small.note, reader.root(200), proof),
+        Fork(signed(200, bytes(32)).note, large.note, bytes(32), proof),
+    ):
+        with pytest.raises(VerificationError):
+            verify_fork(fork, KEYS)
+    assert verify_fork(Fork(signed(200, bytes(32)).note, large.note, reader.root(200), proof), KEYS)
+    document = parse_canonical(Fork(small.note, large.note, bytes(32), proof).to_bytes())
+    assert isinstance(document, dict)
+    for changed in (document | {"format": "x"}, document | {"more": "x"}, document | {"root": "AAAA"}):
+        with pytest.raises(MalformedError):
+            parse_fork(encode_canonical(changed))
+
+
+def test_mirrors_cut_partial_tiles_out_of_full_ones(honest: Path, url: str) -> None:
+    for mirror in (Mirror(str(honest)), Mirror(url)):
+        reader = mirror.reader(100)  # the partial tiles of this size never were there
+        assert reader.entries(0, 100) == TileReader(honest).entries(0, 100)
+        assert reader.root(100) == TileReader(honest).root(100)
+        assert reader.resource("checkpoint") == (honest / "checkpoint").read_bytes()
+        assert mirror.fetch("tile/0/999") is None
+        with pytest.raises(UnavailableError):
+            mirror.reader(1000).root(1000)
+    (honest / "tile/entries/000").write_bytes(b"\xff\xff")
+    with pytest.raises(UnavailableError):
+        Mirror(str(honest)).reader(100).entries(0, 100)
+    with pytest.raises(UnavailableError):
+        Mirror(str(honest)).fetch("tile")  # a folder
+    for wrong in ("file:///log", "http://", "http://[::1/log", "http://a:b/"):
+        with pytest.raises(MalformedError):
+            Mirror(wrong)
