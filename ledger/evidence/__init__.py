@@ -5,6 +5,7 @@ library, where an auditor gives one.
 """
 
 from ledger.evidence.build import build_content, build_evidence, prove_block, prove_event
+from ledger.evidence.epochs import extend_epochs
 from ledger.evidence.events import CheckpointPublished, parse_checkpoint_published, parse_history_extended
 from ledger.evidence.evidence import BlockProof, ChainProof, Content, Evidence, LogProof, Metadata, parse_evidence
 from ledger.evidence.header import Header, encode_header
@@ -52,6 +53,7 @@ __all__ = [
     "diff_policies",
     "encode_header",
     "encode_receipt",
+    "extend_epochs",
     "format_sentence",
     "parse_checkpoint_published",
     "parse_evidence",

@@ -10,7 +10,7 @@ from ledger.errors import MalformedError
 from ledger.evidence.rlp import RlpItem, encode_int, encode_rlp, expect_bytes, expect_list, parse_int, parse_rlp
 from ledger.evidence.rpc_values import read_bytes, read_int
 from ledger.keccak import keccak256
-from ledger.types import Bytes32
+from ledger.types import Address, Bytes32
 
 __all__ = ["Header", "encode_header"]
 
@@ -87,6 +87,11 @@ class Header:
     def parent_hash(self) -> Bytes32:
         """Hash of the block before."""
         return Bytes32(self._field("parentHash"))
+
+    @property
+    def proposer(self) -> Address:
+        """Who proposed the block, which JSON-RPC calls its miner."""
+        return Address(self._field("miner"))
 
     @property
     def extra_data(self) -> bytes:

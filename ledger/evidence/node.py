@@ -14,7 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from ledger.errors import MalformedError, UnavailableError, VerificationError
+from ledger.evidence.header import Header, encode_header
 from ledger.evidence.policy import Policy
+from ledger.evidence.qbft import compute_block_hash
 from ledger.evidence.receipt import EventLog
 from ledger.evidence.rpc_values import read_bytes, read_int, read_list, read_object
 from ledger.keccak import keccak256
@@ -70,15 +72,34 @@ class Node:
             UnavailableError: also when they do not form a chain (the head moved: try again).
         """
         hashes: list[Bytes32] = []
+        for number, block in self._fetch_blocks(first, last):
+            if hashes and self._hash(block, "parentHash") != hashes[-1]:
+                raise UnavailableError(f"the node {self.name}: block {number} does not follow the one before")
+            hashes.append(self._hash(block, "hash"))
+        return hashes
+
+    def fetch_headers(self, first: int, last: int) -> Iterator[bytes]:
+        """The headers of the blocks ``first`` to ``last`` as RLP, with their seals, each hashing to its block's hash.
+
+        Raises:
+            UnavailableError: also for a header with fields that this version can not encode.
+        """
+        for number, block in self._fetch_blocks(first, last):
+            try:
+                header = encode_header(block)
+                found = compute_block_hash(Header.parse(header))
+            except MalformedError as error:
+                raise self._unclear(error) from error
+            if found != self._hash(block, "hash"):
+                raise self._unclear(f"block {number}, whose fields do not hash to its hash")
+            yield header
+
+    def _fetch_blocks(self, first: int, last: int) -> Iterator[tuple[int, Mapping[str, object]]]:
         for start in range(first, last + 1, _BATCH):
             numbers = range(start, min(start + _BATCH, last + 1))
             answers = self._call_all([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
             for number, answer in zip(numbers, answers, strict=True):
-                block = self._block(number, answer)
-                if hashes and self._hash(block, "parentHash") != hashes[-1]:
-                    raise UnavailableError(f"the node {self.name}: block {number} does not follow the one before")
-                hashes.append(self._hash(block, "hash"))
-        return hashes
+                yield number, self._block(number, answer)
 
     def fetch_code_hash(self, address: Address) -> Bytes32:
         """Keccak-256 of the code at ``address``. Raises: UnavailableError: also where there is none."""

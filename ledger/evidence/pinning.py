@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ledger.errors import MalformedError, UnavailableError, VerificationError
+from ledger.evidence.epochs import extend_epochs
 from ledger.evidence.events import EVENTS, LogKey, parse_log_key
+from ledger.evidence.header import Header
 from ledger.evidence.node import Node
 from ledger.evidence.policy import CONTRACT_NAMES, PinnedContract, PinnedLog, PinnedRange, Policy
+from ledger.evidence.qbft import ExtraData, is_sealed_block
 from ledger.log.note import VerifierKey
 from ledger.merkle import compute_root, leaf_hash
 from ledger.types import Address, Bytes32
@@ -26,12 +29,14 @@ def create_policy(
     """Make a policy with a node of the auditor's choice, never from a gateway.
 
     Reads chain id, genesis hash, each contract's code, the logs that were opened with all their keys, and the hashes of
-    the blocks 0 to ``last`` (the head by default). With ``extends`` the earlier policy's ranges and keys are kept, so
-    that evidence made under it stays good.
+    the blocks 0 to ``last`` (the head by default). A QBFT chain, known by its genesis block, is pinned by its epochs of
+    validators, from the genesis block's on, with every seal and vote checked. With ``extends`` the earlier policy's
+    ranges and keys are kept, so that evidence made under it stays good.
 
     Raises:
         UnavailableError: the node does not answer or lacks a contract.
-        VerificationError: the node contradicts the policy that is extended: another chain, or a rewritten one.
+        VerificationError: the node contradicts the policy that is extended: another chain, or a rewritten one. Or its
+            chain is not sealed as it should be.
         MalformedError: a contract is missing or unknown, or the node has no such last block.
     """
     if sorted(contracts) != sorted(CONTRACT_NAMES):
@@ -47,9 +52,11 @@ def create_policy(
         chain_id=node.fetch_chain_id(),
         genesis_hash=hashes[0],
         contracts=pinned,
-        epochs=(PinnedRange(0, last, compute_block_root(hashes)),),
+        epochs=(_pin_blocks(node, hashes),),
         logs=_collect_logs(keys),
     )
+    if policy.open_epoch is not None:
+        policy = extend_epochs(policy, node.fetch_headers(0, last))
     return policy if extends is None else _extend(policy, extends, hashes)
 
 
@@ -72,6 +79,14 @@ def diff_policies(old: Policy, new: Policy) -> list[str]:
     lines += _diff_lines(_epoch_lines(old), _epoch_lines(new))
     lines += _diff_lines(_key_lines(old), _key_lines(new))
     return lines
+
+
+def _pin_blocks(node: Node, hashes: list[Bytes32]) -> PinnedRange:
+    """The range of all blocks, or the open epoch of the validators whom a QBFT chain's genesis block names."""
+    if not is_sealed_block(node.fetch_block(0)):
+        return PinnedRange(0, len(hashes) - 1, compute_block_root(hashes))
+    genesis = Header.parse(next(node.fetch_headers(0, 0)))
+    return PinnedRange(0, None, None, tuple(sorted(ExtraData.of(genesis).validators)))
 
 
 def _fetch_log_keys(node: Node, contract: Address, last: int) -> list[LogKey]:
@@ -109,16 +124,9 @@ def _extend(policy: Policy, earlier: Policy, hashes: list[Bytes32]) -> Policy:
                 f"the node has another {name} than the policy that is extended", expected=before, found=after
             )
     for pinned in earlier.epochs:
-        # A range that the node's chain does not reach yet is refused, too: the chain that was pinned is longer.
-        found = compute_block_root(hashes[pinned.first : pinned.last + 1])
-        if found != pinned.root:
-            raise VerificationError(
-                f"the node's chain is not the one that the earlier policy pins ({pinned}): it was rewritten, or the "
-                "range to pin ends before it",
-                expected=str(pinned.root),
-                found=str(found),
-            )
-    epochs = {(each.first, each.last): each for each in (*earlier.epochs, *policy.epochs)}
+        _check_pinned(pinned, policy, hashes)
+    kept = [each for each in earlier.epochs if not each.validators]  # of the others ``policy`` has each and more
+    epochs = {each.order: each for each in (*kept, *policy.epochs)}
     logs = {log.id: log for log in earlier.logs}
     for log in policy.logs:
         logs[log.id] = _merge(logs.get(log.id, log), log.keys)
@@ -131,8 +139,32 @@ def _extend(policy: Policy, earlier: Policy, hashes: list[Bytes32]) -> Policy:
     )
 
 
+def _check_pinned(pinned: PinnedRange, policy: Policy, hashes: list[Bytes32]) -> None:
+    """Raise VerificationError unless the node's chain is the one that an earlier policy pins."""
+    # A range that the node's chain does not reach yet is refused, too: the chain that was pinned is longer.
+    found = compute_block_root(hashes[pinned.first : pinned.order[1] + 1])
+    is_same_chain = pinned.last is None or found == pinned.root
+    has_same_validators = not pinned.validators or any(
+        (each.first, each.validators) == (pinned.first, pinned.validators) for each in policy.sealed_epochs
+    )
+    if not (is_same_chain and has_same_validators):
+        raise VerificationError(
+            f"the node's chain is not the one that the earlier policy pins ({pinned}): it was rewritten, or the range "
+            "to pin ends before it",
+            expected=str(pinned.root or pinned),
+            found=str(found),
+        )
+
+
 def _epoch_lines(policy: Policy) -> list[str]:
-    return [f"{pinned}: {pinned.root}" for pinned in policy.epochs]
+    return [
+        ", ".join([str(pinned) if pinned.root is None else f"{pinned}: {pinned.root}", *map(_name, pinned.validators)])
+        for pinned in policy.epochs
+    ]
+
+
+def _name(validator: Address) -> str:
+    return f"validator {validator}"
 
 
 def _key_lines(policy: Policy) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, get_args
 
 from ledger.canonical import JsonValue, encode_canonical, parse_canonical
@@ -44,14 +45,39 @@ class PinnedContract:
 
 @dataclass(frozen=True, slots=True)
 class PinnedRange:
-    """The RFC 6962 root over the hashes of the blocks ``first`` to ``last``, in order."""
+    """The blocks ``first`` to ``last`` with the RFC 6962 root over their hashes in order, or an epoch of validators.
+
+    ``validators``, ascending, are those whose seals the blocks have; none: the chain has no seals, or this range does
+    not say. An open epoch of validators has neither ``last`` nor ``root``: its blocks count by their seals.
+    """
 
     first: int
-    last: int
-    root: Bytes32
+    last: int | None
+    root: Bytes32 | None
+    validators: tuple[Address, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise MalformedError unless it is a range with its root, or open with validators."""
+        if (self.last is None) != (self.root is None):
+            raise MalformedError("an epoch of the policy has last and root together, or neither")
+        if self.last is None and not self.validators:
+            raise MalformedError("an epoch of the policy without last and root names its validators")
+        if self.last is not None and self.last < self.first:
+            raise MalformedError(f"the policy pins the {self}")
+        if list(self.validators) != sorted(set(self.validators)):
+            raise MalformedError("an epoch's validators do not stand in ascending order, each once")
 
     def __str__(self) -> str:
-        return f"blocks {self.first} to {self.last}"
+        return f"blocks from {self.first} on" if self.last is None else f"blocks {self.first} to {self.last}"
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """What a policy's epochs ascend by; an open one ends after all others."""
+        return self.first, _MAX_UINT256 if self.last is None else self.last
+
+    def holds(self, number: int) -> bool:
+        """Whether the block is among its blocks."""
+        return self.first <= number <= self.order[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +110,23 @@ class Policy:
             raise MalformedError(f"a policy names the contracts {', '.join(sorted(CONTRACT_NAMES))}")
         if len({pinned.address for pinned in self.contracts.values()}) != len(self.contracts):
             raise MalformedError("two of the policy's contracts have one address")
-        _expect_ascending("epochs", [(each.first, each.last) for each in self.epochs])
+        _expect_ascending("epochs", [each.order for each in self.epochs])
         _expect_ascending("logs", [(each.operator, each.origin) for each in self.logs])
-        for pinned in self.epochs:
-            if pinned.last < pinned.first:
-                raise MalformedError(f"the policy pins the {pinned}")
+        for before, after in pairwise(self.sealed_epochs):
+            if before.last is None or after.first != before.last + 1:
+                raise MalformedError("the policy's epochs of validators do not follow one another")
         for log in self.logs:
             _check_keys(log)
+
+    @property
+    def sealed_epochs(self) -> tuple[PinnedRange, ...]:
+        """The epochs of validators, each from where the one before ends; only the last may be open."""
+        return tuple(each for each in self.epochs if each.validators)
+
+    @property
+    def open_epoch(self) -> PinnedRange | None:
+        """The open epoch of validators, if there is one."""
+        return next((each for each in self.epochs if each.last is None), None)
 
     @property
     def domains(self) -> Domains:
@@ -121,9 +157,7 @@ class Policy:
                     name: {"address": str(pinned.address), "code_hash": str(pinned.code_hash)}
                     for name, pinned in self.contracts.items()
                 },
-                "epochs": [
-                    {"first": str(each.first), "last": str(each.last), "root": str(each.root)} for each in self.epochs
-                ],
+                "epochs": [_dump_range(each) for each in self.epochs],
                 "logs": [
                     {"operator": str(log.operator), "origin": log.origin, "vkeys": [str(key) for key in log.keys]}
                     for log in self.logs
@@ -160,10 +194,24 @@ def _parse_contract(value: JsonValue, name: str) -> PinnedContract:
 
 
 def _parse_range(value: JsonValue) -> PinnedRange:
-    epoch = expect_members(value, "an epoch", ("first", "last", "root"))
+    epoch = expect_members(value, "an epoch", ("first",), ("last", "root", "validators"))
+    if epoch.get("validators") == []:
+        raise MalformedError("an epoch of the policy names no validator")
     return PinnedRange(
-        parse_number(epoch, "first"), parse_number(epoch, "last"), Bytes32.parse(expect_text(epoch, "root"))
+        first=parse_number(epoch, "first"),
+        last=parse_number(epoch, "last") if "last" in epoch else None,
+        root=Bytes32.parse(expect_text(epoch, "root")) if "root" in epoch else None,
+        validators=each_of(epoch, "validators", Address.parse) if "validators" in epoch else (),
     )
+
+
+def _dump_range(epoch: PinnedRange) -> Document:
+    document: Document = {"first": str(epoch.first)}
+    if epoch.last is not None:
+        document |= {"last": str(epoch.last), "root": str(epoch.root)}
+    if epoch.validators:
+        document["validators"] = [str(each) for each in epoch.validators]
+    return document
 
 
 def _parse_log(value: JsonValue) -> PinnedLog:

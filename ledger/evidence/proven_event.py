@@ -1,4 +1,4 @@
-"""One event with its proof: position in the receipt, receipt in the block, block under the policy's pin.
+"""One event with its proof: position in the receipt, receipt in the block, block by the policy's pin or by seals.
 
 Each part is parsed when it is first asked for, so that each step fails for what is its own.
 """
@@ -12,7 +12,7 @@ from ledger.evidence.evidence import BlockProof, ChainProof
 from ledger.evidence.header import Header
 from ledger.evidence.node import Node
 from ledger.evidence.policy import PinnedRange, Policy
-from ledger.evidence.qbft import compute_block_hash, has_seals
+from ledger.evidence.qbft import ExtraData, compute_block_hash, has_seals, verify_sealed_header
 from ledger.evidence.receipt import EventLog, Receipt
 from ledger.evidence.trie import verify_receipt
 from ledger.merkle import compute_root_from_inclusion, leaf_hash
@@ -57,33 +57,53 @@ class ProvenEvent:
 
 
 def verify_block(header: Header, proof: BlockProof | None, policy: Policy, node: Node | None) -> str:
-    """Check that a block is under a root that the policy pins, or known to the auditor's node.
+    """Check that a block is one that the policy pins, by its seals or under a root, or known to the auditor's node.
+
+    Without a proof the header's seals count, where the policy's open epoch of validators holds the block. With one the
+    root counts that the policy pins, whether validators sealed those blocks or not.
 
     Raises:
         MalformedError: seals that nothing binds, or neither seals nor a proof.
-        VerificationError: the proof leads to another root, or policy or node know another block.
-        UnavailableError: the policy pins no such range and there is no node, or it does not answer.
+        VerificationError: false, surplus or too few seals, other validators than the pinned ones, a proof that leads to
+            another root, or policy or node know another block.
+        UnavailableError: the policy pins neither range nor validators for it and there is no node, or that one does not
+            answer.
     """
     block_hash = compute_block_hash(header)
-    pinned = None
     if proof is None:
-        if not has_seals(header):
-            raise MalformedError("the header has no seals, and no proof under a root that a policy could pin")
-        missing = f"block {header.number} is sealed, and the policy pins no validators for it"
+        basis = _check_sealed(header, policy)
+        missing = f"block {header.number} is sealed, and {_suggest_pin(header.number, policy)}"
     else:
         if header.hash != block_hash:
             raise MalformedError("the header carries seals or a round that its block's hash does not cover")
         pinned = _find_pin(header.number, block_hash, proof, policy)
+        basis = f"the pin of {pinned} in your policy" if pinned else None
         missing = (
             f"the proof of block {header.number} was made under another pin (blocks {proof.first} to {proof.last}): "
             + _suggest_pin(header.number, policy)
         )
     if node is not None:
-        _compare_with_node(header.number, block_hash, node, pinned)
-        return f"the pin of {pinned} in your policy and the node {node.name}" if pinned else f"the node {node.name}"
-    if pinned is None:
+        _compare_with_node(header.number, block_hash, node, basis)
+        return f"{basis} and the node {node.name}" if basis else f"the node {node.name}"
+    if basis is None:
         raise UnavailableError(missing)
-    return f"the pin of {pinned} in your policy"
+    return basis
+
+
+def _check_sealed(header: Header, policy: Policy) -> str | None:
+    """Check every seal; return what that rests on, None where no open epoch of the policy holds the block.
+
+    Where the policy does not say who the validators are, the seals must still be a quorum's of those that the header
+    names, so that not a byte of them stands unchecked.
+    """
+    if not has_seals(header):
+        raise MalformedError("the header has no seals, and no proof under a root that a policy could pin")
+    epoch = next((each for each in policy.sealed_epochs if each.holds(header.number)), None)
+    validators = epoch.validators if epoch else ExtraData.of(header).validators
+    sealed = verify_sealed_header(header.to_bytes(), validators)
+    if epoch is None or epoch.last is not None:
+        return None
+    return f"the seals of {len(sealed.sealers)} of {len(validators)} validators that your policy pins"
 
 
 def _find_pin(number: int, block_hash: Bytes32, proof: BlockProof, policy: Policy) -> PinnedRange | None:
@@ -121,20 +141,22 @@ def _find_pin(number: int, block_hash: Bytes32, proof: BlockProof, policy: Polic
 
 def _suggest_pin(number: int, policy: Policy) -> str:
     """What to ask for so that the policy can tell."""
-    for pinned in reversed(policy.epochs):
-        if pinned.first <= number <= pinned.last:
-            return f"ask for the evidence with first={pinned.first} and last={pinned.last}"
-    return "your policy pins no range with this block; extend it with a node of your choice"
+    holding = [each for each in policy.epochs if each.holds(number)]
+    if not holding:
+        return "your policy pins no range with this block; extend it with a node of your choice"
+    if holding[-1].last is None:
+        return f"your policy pins the validators of the {holding[-1]}: ask for the evidence with their seals"
+    return f"your policy pins a root: ask for the evidence with first={holding[-1].first} and last={holding[-1].last}"
 
 
-def _compare_with_node(number: int, block_hash: Bytes32, node: Node, pinned: PinnedRange | None) -> None:
+def _compare_with_node(number: int, block_hash: Bytes32, node: Node, basis: str | None) -> None:
     found = node.fetch_block_hash(number)
     if found == block_hash:
         return
-    if pinned is not None:  # the evidence agrees with the policy; it is the node that tells another history
+    if basis is not None:  # the evidence agrees with the policy; it is the node that tells another history
         raise UnavailableError(
-            f"block {number} is under the pin of the {pinned}, and the node {node.name} has another one ({found}): "
-            "that chain was rewritten since, or the node follows another one"
+            f"block {number} stands by {basis}, and the node {node.name} has another one ({found}): that chain was "
+            "rewritten since, or the node follows another one"
         )
     raise VerificationError(
         f"the node {node.name} knows another block {number}", expected=str(found), found=str(block_hash)

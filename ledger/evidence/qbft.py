@@ -7,7 +7,7 @@ distinct validators.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -18,24 +18,46 @@ from ledger.keccak import keccak256
 from ledger.statements import recover_signer
 from ledger.types import Address, Bytes32
 
-__all__ = ["SealedHeader", "compute_block_hash", "has_seals", "normalize_header", "verify_sealed_header"]
+__all__ = [
+    "ExtraData",
+    "SealedHeader",
+    "Vote",
+    "compute_block_hash",
+    "has_seals",
+    "is_sealed_block",
+    "normalize_header",
+    "verify_sealed_header",
+]
 
 _MIX_HASH: Final = bytes.fromhex("63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365")
 _MIX_HASH_AT: Final = 13
 _SEAL_SIZE: Final = 65
+# GoQuorum and Besu write 0xff to add; dropping is zero, which as an RLP number is empty.
+_VOTE_TYPES: Final = {b"\xff": True, b"": False, b"\0": False}
 
 
 @dataclass(frozen=True, slots=True)
 class SealedHeader:
-    """What a quorum of the validators sealed."""
+    """What a quorum of the validators sealed, and which of them did."""
 
     block_hash: Bytes32
     number: int
     receipts_root: Bytes32
+    sealers: tuple[Address, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _ExtraData:
+class Vote:
+    """A proposer's vote to add a validator, or to drop one."""
+
+    subject: Address
+    adds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraData:
+    """What a QBFT header's extra data say; ``validators`` are those whose seals its own block needs."""
+
     vanity: bytes
     validators: tuple[Address, ...]
     vote: RlpItem
@@ -43,8 +65,11 @@ class _ExtraData:
     seals: tuple[bytes, ...]
 
     @classmethod
-    def parse(cls, raw: bytes) -> Self:
-        vanity, validators, vote, number, seals = expect_list(parse_rlp(raw), 5)
+    def of(cls, header: Header) -> Self:
+        """Read a header's extra data. Raises: MalformedError: not a QBFT header, or not of that form."""
+        if header.fields[_MIX_HASH_AT] != _MIX_HASH:
+            raise MalformedError("not a QBFT header: its mix hash is another")
+        vanity, validators, vote, number, seals = expect_list(parse_rlp(header.extra_data), 5)
         if vote != []:
             expect_bytes(expect_list(vote, 2)[0], 20)
         parse_int(number, 4)
@@ -56,7 +81,17 @@ class _ExtraData:
             tuple(expect_bytes(each, _SEAL_SIZE) for each in expect_list(seals)),
         )
 
+    def parse_vote(self) -> Vote | None:
+        """Read the vote, if there is one. Raises: MalformedError."""
+        if self.vote == []:
+            return None
+        subject, kind = expect_list(self.vote, 2)
+        if expect_bytes(kind) not in _VOTE_TYPES:
+            raise MalformedError("a validator's vote neither adds nor drops")
+        return Vote(Address(expect_bytes(subject, 20)), _VOTE_TYPES[expect_bytes(kind)])
+
     def without_seals(self, *, keep_round: bool) -> bytes:
+        """The extra data without seals: with the round, as the validators sign them, or with round 0, as hashed."""
         number = self.round if keep_round else encode_int(0)
         return encode_rlp([self.vanity, list[RlpItem](self.validators), self.vote, number, []])
 
@@ -69,7 +104,7 @@ def normalize_header(header: Header) -> Header:
     """
     if header.fields[_MIX_HASH_AT] != _MIX_HASH:
         return header
-    return header.with_extra_data(_ExtraData.parse(header.extra_data).without_seals(keep_round=False))
+    return header.with_extra_data(ExtraData.of(header).without_seals(keep_round=False))
 
 
 def compute_block_hash(header: Header) -> Bytes32:
@@ -79,7 +114,12 @@ def compute_block_hash(header: Header) -> Bytes32:
 
 def has_seals(header: Header) -> bool:
     """Whether the header is a QBFT one with seals, of whatever worth. Raises: MalformedError: as `normalize_header`."""
-    return header.fields[_MIX_HASH_AT] == _MIX_HASH and bool(_ExtraData.parse(header.extra_data).seals)
+    return header.fields[_MIX_HASH_AT] == _MIX_HASH and bool(ExtraData.of(header).seals)
+
+
+def is_sealed_block(block: Mapping[str, object]) -> bool:
+    """Whether a JSON-RPC block says that it is of a QBFT chain; a genesis block does, though it has no seals."""
+    return str(block.get("mixHash")).lower() == "0x" + _MIX_HASH.hex()
 
 
 def verify_sealed_header(header_rlp: bytes, validators: Iterable[bytes]) -> SealedHeader:
@@ -96,9 +136,7 @@ def verify_sealed_header(header_rlp: bytes, validators: Iterable[bytes]) -> Seal
     if not pinned:
         raise MalformedError("no validators are given")
     header = Header.parse(header_rlp)
-    if header.fields[_MIX_HASH_AT] != _MIX_HASH:
-        raise MalformedError("not a QBFT header: its mix hash is another")
-    extra = _ExtraData.parse(header.extra_data)
+    extra = ExtraData.of(header)
     if len(extra.validators) != len(pinned) or set(extra.validators) != pinned:
         raise VerificationError(
             f"block {header.number} names other validators than the pinned ones",
@@ -106,12 +144,14 @@ def verify_sealed_header(header_rlp: bytes, validators: Iterable[bytes]) -> Seal
             found=[str(each) for each in extra.validators],
         )
     sealed_hash = Bytes32(keccak256(header.with_extra_data(extra.without_seals(keep_round=True)).to_bytes()))
-    _check_seals(header.number, sealed_hash, extra.seals, pinned)
-    return SealedHeader(normalize_header(header).hash, header.number, header.receipts_root)
+    sealers = _check_seals(header.number, sealed_hash, extra.seals, pinned)
+    return SealedHeader(normalize_header(header).hash, header.number, header.receipts_root, sealers)
 
 
-def _check_seals(number: int, sealed_hash: Bytes32, seals: Sequence[bytes], pinned: set[Address]) -> None:
-    sealers: set[Address] = set()
+def _check_seals(
+    number: int, sealed_hash: Bytes32, seals: Sequence[bytes], pinned: set[Address]
+) -> tuple[Address, ...]:
+    sealers: list[Address] = []
     for seal in seals:
         if seal[-1] > 1:
             raise MalformedError(f"a seal of block {number} ends with v {seal[-1]}, not 0 or 1")
@@ -120,7 +160,7 @@ def _check_seals(number: int, sealed_hash: Bytes32, seals: Sequence[bytes], pinn
             raise VerificationError(f"block {number} has a seal of {sealer}, which is no pinned validator")
         if sealer in sealers:
             raise VerificationError(f"block {number} has two seals of the validator {sealer}")
-        sealers.add(sealer)
+        sealers.append(sealer)
     quorum = -(-2 * len(pinned) // 3)
     if len(sealers) < quorum:
         raise VerificationError(
@@ -128,3 +168,4 @@ def _check_seals(number: int, sealed_hash: Bytes32, seals: Sequence[bytes], pinn
             expected=quorum,
             found=len(sealers),
         )
+    return tuple(sealers)

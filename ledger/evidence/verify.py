@@ -10,7 +10,8 @@ Each evidence file is taken through these steps; the code below repeats their nu
  6. The log signed the checkpoint with a key that the policy pins, and nobody else did.
  7. The checkpoint equals the contract's event; where an effect is shown, that event is this statement's.
  8. The events are in their blocks' receipts.
- 9. The blocks are under a root that the policy pins, or known to the auditor's node.
+ 9. The blocks are sealed by ceil(2n/3) distinct validators of the policy's open epoch, or under a root that it pins, or
+    known to the auditor's node.
 10. The history folds to the head in the event, and key and participant could act.
 11. The content is the registered one, and the data on disk match it.
 12. The lineage, parent by parent; `ledger.evidence.lineage` sees the parents' evidence.
@@ -185,7 +186,7 @@ class _Run:
         return ", ".join(words)
 
     def _check_block(self) -> str:
-        # 9. The blocks are under a root that the policy pins, or known to the auditor's node.
+        # 9. The blocks are sealed by pinned validators, or under a pinned root, or known to the auditor's node.
         words = []
         for event in self._events():
             self._basis.append(event.verify_block(self._policy, self._node))

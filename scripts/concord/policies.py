@@ -48,9 +48,11 @@ def create(
     earlier = None if extends is None else _load(extends)
     policy = create_policy(Node(rpc), parse_domains(document).contracts, last=last_block, extends=earlier)
     output.write_bytes(policy.to_bytes())
+    pinned = policy.epochs[-1]
+    words = f"pinned up to block {pinned.last}" if pinned.last is not None else f"{pinned} by their seals"
     given.show(
-        {"file": str(output), "sha256": policy.sha256, "last_block": policy.epochs[-1].last},
-        f"policy written to {output}, pinned up to block {policy.epochs[-1].last}\nSHA-256 {policy.sha256}\n"
+        {"file": str(output), "sha256": policy.sha256, "last_block": pinned.last},
+        f"policy written to {output}, {words}\nSHA-256 {policy.sha256}\n"
         "Compare it with two members over another channel.",
     )
 

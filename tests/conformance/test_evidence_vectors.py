@@ -48,7 +48,7 @@ def check_schema(schema: Any, value: Any, root: Any) -> None:
         return
     known = {
         "$schema", "$id", "$defs", "title", "description", "type", "const", "pattern", "required", "properties",
-        "additionalProperties", "items", "minItems", "maxLength",
+        "additionalProperties", "items", "minItems", "maxLength", "anyOf", "dependentRequired",
     }  # fmt: skip
     assert set(schema) <= known
     if "const" in schema:
@@ -60,6 +60,9 @@ def check_schema(schema: Any, value: Any, root: Any) -> None:
         assert re.search(schema["pattern"], value)
     assert len(value) >= schema.get("minItems", 0)
     assert set(schema.get("required", ())) <= set(value if isinstance(value, dict) else ())
+    assert not schema.get("anyOf") or any(set(each["required"]) <= set(value) for each in schema["anyOf"])
+    for name, needed in schema.get("dependentRequired", {}).items():
+        assert name not in value or set(needed) <= set(value)
     for name, member in value.items() if isinstance(value, dict) else ():
         rest = schema.get("additionalProperties", True)
         assert name in schema.get("properties", {}) or rest is not False, name

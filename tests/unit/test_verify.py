@@ -333,6 +333,7 @@ def test_a_block_that_the_pin_does_not_hold(case: Case) -> None:
 
 def test_another_pin_of_the_same_blocks(case: Case) -> None:
     ours = case.policy.epochs[0]
+    assert ours.last is not None
     forged = replace(case.policy, epochs=(replace(ours, root=salt(1)),))
     assert failed(case.check(case.evidence, policy=forged)) == {9}
     moved = replace(case.policy, epochs=(replace(ours, last=ours.last + 1),))
