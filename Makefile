@@ -46,9 +46,9 @@ lint: $(DEV_STAMP) $(NODE_STAMP) ## ruff, import-linter and solhint
 types: $(DEV_STAMP) ## mypy, strictly
 	@$(BIN)/mypy
 
-bench: $(DEV_STAMP) $(NODE_STAMP) ## gas for each operation and statements registered for each second
-	@$(BIN)/python -m bench.statements
+bench: $(DEV_STAMP) ## gas for each operation and statements registered for each second
 	@$(BIN)/python -m bench.gas
+	@$(BIN)/python -m bench.statements
 
 contracts: $(DEV_STAMP) $(NODE_STAMP) ## generate the Solidity types, their page in docs and the committed artifacts
 	@$(BIN)/python -m scripts.build_contracts

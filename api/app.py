@@ -9,6 +9,7 @@ from typing import Final
 
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI
+from fastapi_offline import FastAPIOffline
 
 from api.access.routes import router as access
 from api.agreements.routes import router as agreements
@@ -46,11 +47,12 @@ def create_app(gateway: Gateway) -> FastAPI:
         finally:
             await to_thread.run_sync(gateway.close)
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Concord",
         version=version("concord-ledger"),
         summary="A permissioned ledger for trusted data exchange",
         lifespan=lifespan,
+        redoc_url=None,
     )
     app.state.gateway = gateway
     register_handlers(app)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Header, Request
@@ -51,9 +51,21 @@ def intent_of(kind: type[T], limit: int = MAX_BODY_BYTES) -> Callable[[Request],
 
 def schema_of(kind: type[object]) -> dict[str, Any]:
     """OpenAPI's description of a body that ``intent_of`` reads."""
-    schema = adapter_of(kind).json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    schema = adapter_of(kind).json_schema()
+    definitions = schema.pop("$defs", {})
+    inlined = _inline(schema, definitions)
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": inlined}}}}
+
+
+def _inline(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Put definitions in the place of references to them: OpenAPI would look for those in its own document."""
+    if isinstance(schema, list):
+        return [_inline(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inline(definitions[schema["$ref"].removeprefix("#/$defs/")], definitions)
+    return {name: _inline(each, definitions) for name, each in schema.items()}
 
 
 def _idempotency_key(
