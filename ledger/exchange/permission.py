@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ledger.chain import ParticipantStatus
 from ledger.exchange.asker import Asker
 from ledger.exchange.errors import ForbiddenError
 from ledger.exchange.parts import Parts
@@ -48,12 +49,27 @@ class Permission:
 
     def _is_permitted(self, grant: GrantRow, version: int) -> bool:
         row = self._parts.store.statements.find(grant.digest)
-        if row is None or not grant.terms.valid_from <= int(self._parts.clock()) < grant.terms.valid_until:
+        if not grant.terms.valid_from <= int(self._parts.clock()) < grant.terms.valid_until:
             return False
+        if row is None:
+            return self._is_permitted_as_emitted(grant, version)
         statement = Statement.parse(row.type, dict(row.message))
         depth = self._parts.settings.finality_depth
         number = self._parts.edge.final_head().number if depth else None
         return self._parts.reader.is_permitted(statement, version, int(Right.READ), number)
+
+    def _is_permitted_as_emitted(self, grant: GrantRow, version: int) -> bool:
+        """As `isPermitted` decides, of a grant that was relayed past this gateway: its terms are the event's."""
+        reader, number = self._parts.reader, self._parts.edge.final_head().number
+        kept = reader.grant_of(grant.provider, grant.digest, number)
+        sides = (reader.status_of(each, number) for each in (grant.provider, grant.consumer))
+        return (
+            kept.granted_at > 0
+            and kept.revoked_at == 0
+            and _covers(grant, version)
+            and all(status is ParticipantStatus.ACTIVE for status in sides)
+            and reader.retired_at(grant.dataset, number) == 0
+        )
 
     def _explain(self, grants: Sequence[GrantRow], version: VersionRow) -> ForbiddenError:
         if not grants:

@@ -15,6 +15,7 @@ import httpx
 from ledger.client import Identity
 from ledger.content import Manifest, hash_bytes
 from ledger.statements import Domains, Statement
+from ledger.types import Address
 from tests.support.world import World, serving
 
 __all__ = ["LISTS", "METADATA", "Asking", "asking", "assert_problem", "manifest_of", "registration", "soon"]
@@ -133,9 +134,12 @@ def assert_problem(answer: httpx.Response, status: int, code: str, *words: str) 
 
 
 @contextmanager
-def asking(folder: Path, *members: str) -> Iterator[Asking]:
+def asking(
+    folder: Path, *members: str, relay_accounts: tuple[Address, ...] = (), batch_delay_s: float = 0.0
+) -> Iterator[Asking]:
     """A consortium that is served, with these members, each holding its own keys."""
-    with serving(folder) as world, httpx.Client(base_url=world.url, timeout=60) as http:
+    serve = serving(folder, relay_accounts=relay_accounts, batch_delay_s=batch_delay_s)
+    with serve as world, httpx.Client(base_url=world.url, timeout=60) as http:
         for handle in members:
             world.enroll(handle)
         yield Asking(world, http, world.api_key("audit"))

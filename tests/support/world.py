@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from ledger.exchange import Founded, Founder, FoundingPlan, Gateway, GatewaySett
 from ledger.keyfiles import read_key_file
 from ledger.statements import Domains, generate_private_key
 from ledger.surface.outcomes import Outcome
-from ledger.types import Bytes32
+from ledger.types import Address, Bytes32
 
 __all__ = ["Member", "World", "serving"]
 
@@ -168,16 +168,16 @@ PLAN = FoundingPlan(
 )
 
 
-def settings_of(home: Path) -> GatewaySettings:
+def settings_of(home: Path, *, batch_delay_s: float = 0.0) -> GatewaySettings:
     """A gateway that publishes often."""
-    return GatewaySettings(home=home, passphrase=PASSPHRASE, publish_after_s=0.1, batch_delay_s=0.0)
+    return GatewaySettings(home=home, passphrase=PASSPHRASE, publish_after_s=0.1, batch_delay_s=batch_delay_s)
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[World]:
+def serving(folder: Path, *, relay_accounts: tuple[Address, ...] = (), batch_delay_s: float = 0.0) -> Iterator[World]:
     """Found a consortium in ``folder`` and serve it until the block ends."""
-    founded = found(folder / "home", PLAN)
-    gateway = Gateway.open(settings_of(folder / "home"))
+    founded = found(folder / "home", replace(PLAN, relay_accounts=relay_accounts))
+    gateway = Gateway.open(settings_of(folder / "home", batch_delay_s=batch_delay_s))
     with listening() as (sock, url), running(gateway, sock):
         world = World(folder, founded, gateway, url)
         try:
