@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Final
 
 from ledger.errors import MalformedError, NotFoundError
-from ledger.exchange.terms import read_unit
 from ledger.statements import Decision, Statement
 from ledger.store import Store
 from ledger.store.rows import AccessRequestRow, AgreementRow, GrantRow, ParticipantRow, ProposalRow, UsageRow
 from ledger.surface.outcomes import SaltedDocument
+from ledger.surface.terms import read_unit
 from ledger.types import Address, Bytes32
 
 __all__ = ["AgreementRecord", "Ballot", "DatasetRecord", "Directory"]

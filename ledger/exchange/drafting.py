@@ -15,10 +15,10 @@ from ledger.exchange.intents.building import build_statement
 from ledger.exchange.intents.draft import Draft
 from ledger.exchange.parts import Parts
 from ledger.exchange.signatures import check_standing
-from ledger.exchange.terms import read_time
 from ledger.statements import STATEMENT_TYPES, Statement
 from ledger.store.rows import DocumentRow, DraftRow
 from ledger.surface.outcomes import Prepared, SaltedDocument
+from ledger.surface.terms import read_time
 from ledger.types import Bytes32
 
 __all__ = ["Drafting", "check_custodial", "check_may_state"]

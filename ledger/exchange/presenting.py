@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ledger.canonical import JsonValue
-from ledger.exchange.terms import dump_quantity, name_rights, purpose_of_policy, read_time, read_unit
 from ledger.statements import Choice, Custody, Decision, Resource
 from ledger.store.rows import (
     AccessRequestRow,
@@ -24,6 +23,7 @@ from ledger.store.rows import (
     VersionRow,
 )
 from ledger.surface.scopes import Scope
+from ledger.surface.terms import dump_quantity, name_rights, purpose_of_policy, read_time, read_unit
 from ledger.surface.views import (
     AccessRequestView,
     AgreementView,

@@ -9,8 +9,8 @@ import pytest
 
 from ledger.canonical import JsonValue
 from ledger.errors import MalformedError
-from ledger.exchange import terms
 from ledger.statements import Right
+from ledger.surface import terms
 
 
 def test_purposes_are_iris_or_words() -> None:

@@ -11,8 +11,8 @@ from ledger.canonical import JsonValue
 from ledger.errors import MalformedError
 from ledger.exchange.intents.draft import Draft
 from ledger.exchange.intents.intent import Intent
-from ledger.exchange.terms import build_policy, check_policy, expand_purpose, hash_purpose, parse_rights, to_seconds
 from ledger.statements import Statement
+from ledger.surface.terms import build_policy, check_policy, expand_purpose, hash_purpose, parse_rights, to_seconds
 from ledger.types import Bytes32
 
 __all__ = [

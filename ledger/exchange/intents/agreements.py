@@ -13,8 +13,8 @@ from ledger.errors import ConflictError, MalformedError
 from ledger.exchange.directory import AgreementRecord
 from ledger.exchange.intents.draft import Draft, draw_salt
 from ledger.exchange.intents.intent import Intent
-from ledger.exchange.terms import dump_quantity, parse_quantity, parse_unit, to_seconds
 from ledger.statements import Resource, Statement, compute_agreement_id
+from ledger.surface.terms import dump_quantity, parse_quantity, parse_unit, to_seconds
 from ledger.types import Bytes32
 
 __all__ = [
