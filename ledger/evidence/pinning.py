@@ -86,7 +86,12 @@ def _pin_blocks(node: Node, hashes: list[Bytes32]) -> PinnedRange:
     if not is_sealed_block(node.fetch_block(0)):
         return PinnedRange(0, len(hashes) - 1, compute_block_root(hashes))
     genesis = Header.parse(next(node.fetch_headers(0, 0)))
-    return PinnedRange(0, None, None, tuple(sorted(ExtraData.of(genesis).validators)))
+    validators = ExtraData.of(genesis).validators
+    if not validators:
+        raise UnavailableError(
+            "the genesis block names no validators: a contract chooses them, which can not be followed"
+        )
+    return PinnedRange(0, None, None, tuple(sorted(validators)))
 
 
 def _fetch_log_keys(node: Node, contract: Address, last: int) -> list[LogKey]:

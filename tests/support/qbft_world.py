@@ -86,7 +86,11 @@ class SealedWorld(World):
         proposer: int = 0,
     ) -> Block:
         """Mine a block, sealed; ``vote`` is a subject and the kind of vote (ff: add, empty: drop)."""
-        self.fork_fields = {"mixHash": MIX_HASH, "miner": str(self.validators[proposer]), "baseFeePerGas": "0x0"}
+        self.fork_fields = {
+            "mixHash": MIX_HASH,
+            "miner": data_hex(self.validators[proposer] if self.keys else bytes(20)),
+            "baseFeePerGas": "0x0",
+        }
         block = super().mine(*transactions, kinds=kinds)
         number = b"" if self.round == 0 else bytes([self.round])
         cast: list[RlpItem] = [] if vote is None else [vote[0], vote[1]]

@@ -14,6 +14,7 @@ from ledger.evidence import Node
 from ledger.evidence.node import verify_node
 from tests.support.evidence_node import serve, serve_world
 from tests.support.evidence_world import CONTRACTS, World, salt
+from tests.support.qbft_world import SealedWorld
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,16 @@ def test_fetches(world: World) -> None:
         assert node.fetch_block_hashes(0, 249) == [block.hash for block in world.blocks[:250]]
         assert node.name.startswith("127.0.0.1:")
         verify_node(node, world.policy())
+
+
+def test_headers_with_their_seals() -> None:
+    world = SealedWorld()
+    with serve_world(world) as url:
+        assert list(Node(url).fetch_headers(0, len(world.blocks) - 1)) == world.headers()
+    for lie in ({"gasUsed": "0x1"}, {"gasUsed": None}, {"extraData": "0x"}, {"hash": None}):
+        wrong = world.blocks[1].form | lie
+        with serve_world(world, eth_getBlockByNumber=wrong) as url, pytest.raises(UnavailableError, match="be used"):
+            list(Node(url).fetch_headers(1, 1))
 
 
 @pytest.mark.parametrize(

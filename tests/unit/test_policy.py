@@ -10,11 +10,21 @@ import pytest
 
 from ledger.canonical import encode_canonical, parse_canonical
 from ledger.errors import MalformedError, UnavailableError, VerificationError
-from ledger.evidence import Node, PinnedLog, PinnedRange, Policy, create_policy, diff_policies, parse_policy
+from ledger.evidence import (
+    Node,
+    PinnedLog,
+    PinnedRange,
+    Policy,
+    compute_block_root,
+    create_policy,
+    diff_policies,
+    parse_policy,
+)
 from ledger.log import NoteSigner
 from ledger.types import Address, Bytes32
 from tests.support.evidence_node import serve_world
 from tests.support.evidence_world import CONTRACTS, ORIGIN, World, make_event, salt, word
+from tests.support.qbft_world import SealedWorld
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +89,99 @@ def test_order_and_names(policy: Policy) -> None:
         replace(policy, logs=policy.logs * 2)
     with pytest.raises(MalformedError, match="names the contracts"):
         replace(policy, contracts={})
+
+
+def test_epochs_of_validators(policy: Policy) -> None:
+    one, two = Address(b"\1" * 20), Address(b"\2" * 20)
+    closed, opened = PinnedRange(5, 9, salt(1), (one, two)), PinnedRange(10, None, None, (two,))
+    sealed = replace(policy, epochs=(*policy.epochs, closed, opened))
+    raw = sealed.to_bytes()
+    assert parse_policy(raw) == sealed
+    assert (sealed.sealed_epochs, sealed.open_epoch) == ((closed, opened), opened)
+    assert (policy.sealed_epochs, policy.open_epoch) == ((), None)
+    assert (str(closed), str(opened)) == ("blocks 5 to 9", "blocks from 10 on")
+    assert [each for each in (4, 5, 9, 10) if closed.holds(each)] == [5, 9]
+    assert [each for each in (9, 10, 2**70) if opened.holds(each)] == [10, 2**70]
+    assert b'"validators"' not in policy.to_bytes()
+    for epochs in (
+        (closed, PinnedRange(11, None, None, (two,))),
+        (closed, PinnedRange(9, None, None, (two,))),
+        (opened, PinnedRange(11, None, None, (two,))),
+        (opened, PinnedRange(11, 12, salt(1), (two,))),
+    ):
+        with pytest.raises(MalformedError, match="do not follow one another"):
+            replace(policy, epochs=epochs)
+
+
+@pytest.mark.parametrize(
+    "epoch",
+    [
+        {"first": "10"},
+        {"first": "10", "last": "12"},
+        {"first": "10", "root": str(salt(1))},
+        {"first": "10", "last": "12", "validators": ["0x" + "11" * 20]},
+        {"first": "10", "validators": []},
+        {"first": "10", "last": "12", "root": str(salt(1)), "validators": []},
+        {"first": "10", "last": "9", "root": str(salt(1))},
+        {"first": "10", "validators": ["0x" + "11" * 19]},
+        {"first": "10", "validators": ["0x" + "11" * 20] * 2},
+        {"first": "10", "validators": ["0x" + "22" * 20, "0x" + "11" * 20]},
+        {"first": "10", "validators": "0x" + "11" * 20},
+        {"first": "10", "validators": ["0x" + "11" * 20], "quorum": "1"},
+    ],
+)
+def test_malformed_epochs(policy: Policy, epoch: Any) -> None:
+    changed: Any = parse_canonical(policy.to_bytes())
+    changed["epochs"] = [epoch]
+    with pytest.raises(MalformedError):
+        parse_policy(encode_canonical(changed))
+
+
+def test_made_with_a_node_of_a_sealed_chain() -> None:
+    world = SealedWorld()
+    earlier = world.policy()
+    with serve_world(world) as url:
+        assert create_policy(Node(url), CONTRACTS) == earlier
+    world.vote_out(2)
+    world.mine()
+    with serve_world(world) as url:
+        later = create_policy(Node(url), CONTRACTS, extends=earlier)
+        assert later == world.policy()
+        assert create_policy(Node(url), CONTRACTS, extends=later) == later
+        # Ranges that were pinned without validators stay good beside the epochs.
+        hashes = [block.hash for block in world.blocks[:3]]
+        ranges = (PinnedRange(0, 2, compute_block_root(hashes)), replace(later.epochs[0], validators=()))
+        assert create_policy(Node(url), CONTRACTS, extends=replace(later, epochs=ranges)).epochs == (
+            ranges[0],
+            *later.epochs,
+        )
+        for epochs in (
+            (replace(later.epochs[0], root=salt(1)), later.epochs[1]),
+            (later.epochs[0], replace(later.epochs[1], validators=later.epochs[1].validators[1:])),
+            (PinnedRange(1, None, None, later.epochs[0].validators),),
+        ):
+            with pytest.raises(VerificationError, match="not the one that the earlier policy pins"):
+                create_policy(Node(url), CONTRACTS, extends=replace(later, epochs=epochs))
+        with pytest.raises(VerificationError, match="not the one that the earlier policy pins"):
+            create_policy(Node(url), CONTRACTS, last=4, extends=later)
+    assert diff_policies(earlier, later) == [
+        f"- blocks from 0 on, {', '.join(f'validator {each}' for each in earlier.epochs[0].validators)}",
+        f"+ blocks 0 to {later.epochs[0].last}: {later.epochs[0].root}, "
+        + ", ".join(f"validator {each}" for each in later.epochs[0].validators),
+        f"+ blocks from {later.epochs[1].first} on, "
+        + ", ".join(f"validator {each}" for each in later.epochs[1].validators),
+    ]
+
+
+def test_a_sealed_chain_that_can_not_be_followed() -> None:
+    world = SealedWorld()
+    world.keys = world.keys[:2]
+    world.mine()
+    with serve_world(world) as url, pytest.raises(VerificationError, match="votes in the blocks before do not"):
+        create_policy(Node(url), CONTRACTS)
+    world = SealedWorld(keys=[])
+    with serve_world(world) as url, pytest.raises(UnavailableError, match="a contract chooses them"):
+        create_policy(Node(url), CONTRACTS)
 
 
 def test_made_with_a_node(world: World, policy: Policy) -> None:
