@@ -49,7 +49,7 @@ def create(
     policy = create_policy(Node(rpc), parse_domains(document).contracts, last=last_block, extends=earlier)
     output.write_bytes(policy.to_bytes())
     pinned = policy.epochs[-1]
-    words = f"pinned up to block {pinned.last}" if pinned.last is not None else f"{pinned} by their seals"
+    words = f"pinned up to block {pinned.last}" if pinned.last is not None else f"pinned the {pinned} by their seals"
     given.show(
         {"file": str(output), "sha256": policy.sha256, "last_block": pinned.last},
         f"policy written to {output}, {words}\nSHA-256 {policy.sha256}\n"

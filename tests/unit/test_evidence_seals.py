@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ledger.canonical import encode_canonical
 from ledger.errors import MalformedError, UnavailableError, VerificationError
 from ledger.evidence import (
     ChainProof,
@@ -171,6 +172,20 @@ def test_a_node_beside_the_seals(story: SealedStory) -> None:
             verify_block(header, None, story.policy, Node(url))
         with pytest.raises(VerificationError, match="knows another block"):
             verify_block(header, None, replace(story.policy, epochs=()), Node(url))
+
+
+def test_every_part_of_a_sealed_proof_dropped_or_taken_from_another_is_refuted(story: SealedStory) -> None:
+    verifier = Verifier(story.policy)
+    document: Any = story.sealed.to_document()
+    other: Any = story.closed_by_seals.to_document()
+    for proof in ("anchor", "effect"):
+        for member in document[proof]:
+            less = {name: value for name, value in document[proof].items() if name != member}
+            assert verifier.verify(encode_canonical(document | {proof: less})).verdict is Verdict.REFUTED, member
+            if document[proof][member] != other[proof][member]:
+                mixed = document[proof] | {member: other[proof][member]}
+                assert verifier.verify(encode_canonical(document | {proof: mixed})).verdict is Verdict.REFUTED, member
+        assert verifier.verify(encode_canonical(document | {proof: other[proof]})).verdict is Verdict.REFUTED
 
 
 @pytest.mark.timeout(120)
