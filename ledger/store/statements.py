@@ -148,6 +148,12 @@ class Statements:
             rows = load_statements(connection, select_statements().where(_S.log == log, _S.log_index == index))
         return rows[0] if rows else None
 
+    def list_by_index(self, log: Bytes32, first: int, end: int) -> tuple[StatementRow, ...]:
+        """The statements at a log's indexes from ``first`` to before ``end``, in order; gaps are left out."""
+        query = select_statements().where(_S.log == log, _S.log_index >= first, _S.log_index < end)
+        with self._database.read() as connection:
+            return load_statements(connection, query.order_by(_S.log_index))
+
     def parties(self, digest: Bytes32) -> frozenset[Bytes32]:
         """Who may read it: its signer and everyone it names.
 

@@ -1,0 +1,277 @@
+#!/usr/bin/env python3
+"""Rebuild a whole log, every tile and every root of it, and say where it first departs from what it should be.
+
+    python scripts/fsck.py --home FOLDER [--database URL] [--content URL] [--policy POLICY --rpc URL]
+    python scripts/fsck.py --log FOLDER|URL --policy POLICY [--rpc URL]
+
+With a gateway's home (running or stopped) the tree is built from the stored statements too, and compared with every
+checkpoint that the gateway read from its chain; entries without statement, statements without entry, a second content
+registered for a version, and data files whose bytes are not their hash are found. With --rpc the checkpoints are those
+of a node of your choice. What was not checked is said.
+
+Exit code 0: nothing found, 1: findings, 2: could not find out, 3: a usage error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NoReturn
+
+if __package__ in {None, ""}:  # run as a file from a checkout
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ledger.content import FileEntry
+from ledger.errors import LedgerError, MalformedError, NotFoundError, VerificationError
+from ledger.evidence import Node, Policy, parse_checkpoint_published, parse_policy
+from ledger.evidence.events import EVENTS
+from ledger.evidence.fork import SignedCheckpoint
+from ledger.evidence.node import verify_node
+from ledger.evidence.policy import PinnedLog
+from ledger.log import Checkpoint, SignedNote, VerifierKey
+from ledger.log.fsck import Anchor, Finding, LogCheck
+from ledger.log.mirror import Mirror
+from ledger.types import Bytes32
+
+__all__ = ["main"]
+
+_CLEAN: Final = 0
+_FINDINGS: Final = 1
+_UNDETERMINED: Final = 2
+_USAGE_ERROR: Final = 3
+_MOST_SHOWN: Final = 50
+_PUBLISHED: Final = "the published checkpoint"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(_USAGE_ERROR, f"{self.prog}: error: {message}\n")
+
+
+class _UsageError(Exception):
+    """What was asked for can not be done; the message says why."""
+
+
+@dataclass
+class _Result:
+    """What was looked at, what was found, and what was left out."""
+
+    origin: str = ""
+    size: int = 0
+    root: bytes = b""
+    checkpoints: int = 0
+    files: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    not_checked: list[str] = field(default_factory=list)
+    reason: str = ""
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        self.findings.extend(findings)
+
+    def sorted(self) -> list[Finding]:
+        return sorted(self.findings, key=lambda each: (each.index is None, each.index or 0))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    options = _parser().parse_args(arguments)
+    result = _Result()
+    try:
+        policy, node = _load_trust(options)
+        (_check_home if options.home is not None else _check_mirror)(options, policy, node, result)
+    except _UsageError as error:
+        print(f"fsck: {error}", file=sys.stderr)
+        return _USAGE_ERROR
+    except LedgerError as error:
+        result.reason = str(error)
+    code = _FINDINGS if result.findings else _UNDETERMINED if result.reason else _CLEAN
+    _print(code, result, as_json=options.json)
+    return code
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="fsck",
+        description="Rebuild a log from its entries and statements, and compare it with every checkpoint.",
+        epilog="Exit code 0: nothing found, 1: findings, 2: could not find out, 3: usage error.",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--home", type=Path, metavar="FOLDER", help="a gateway's home, running or stopped")
+    what.add_argument("--log", metavar="FOLDER|URL", help="a log's tiles, as C2SP lays them out")
+    parser.add_argument("--policy", type=Path, help="what you trust (docs/spec/policy.md)")
+    parser.add_argument("--rpc", metavar="URL", help="a node of your choice: every checkpoint on chain is read there")
+    parser.add_argument("--database", metavar="URL", help="the home's database, where it is not in the folder")
+    parser.add_argument("--content", metavar="URL", help="the home's data files, where they are not in the folder")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser
+
+
+def _load_trust(options: argparse.Namespace) -> tuple[Policy | None, Node | None]:
+    if options.policy is None and (options.log is not None or options.rpc is not None):
+        raise _UsageError("--log and --rpc need --policy: without it nothing says which log and which chain")
+    if options.log is not None and (options.database or options.content):
+        raise _UsageError("--database and --content belong to --home")
+    try:
+        node = None if options.rpc is None else Node(options.rpc)
+        policy = None if options.policy is None else parse_policy(options.policy.read_bytes())
+    except (OSError, MalformedError) as error:
+        raise _UsageError(f"policy or node: {error}") from error
+    if node is not None and policy is not None:
+        verify_node(node, policy)
+    return policy, node
+
+
+def _check_mirror(options: argparse.Namespace, policy: Policy | None, node: Node | None, result: _Result) -> None:
+    """A log alone, its statements being nobody's to show."""
+    if policy is None:
+        raise _UsageError("--log needs --policy")
+    try:
+        mirror = Mirror(options.log)
+    except MalformedError as error:
+        raise _UsageError(str(error)) from error
+    note = mirror.fetch_checkpoint()
+    pinned = _find_log(policy, note)
+    published = SignedCheckpoint.verify(note, pinned.keys).checkpoint
+    on_chain = _fetch_anchors(node, policy, pinned.id, result)
+    anchors = [*on_chain, Anchor(_PUBLISHED, published.size, published.root)]
+    _describe(result, published, on_chain)
+    result.not_checked.append("statements and second roots (only a gateway's home holds statements)")
+    progress = _progress(options, "entries", published.size)
+    result.add(LogCheck(mirror.fetch_tile, published.size, anchors, on_progress=progress).run())
+
+
+def _check_home(options: argparse.Namespace, policy: Policy | None, node: Node | None, result: _Result) -> None:
+    """Everything that a gateway keeps."""
+    from ledger.exchange.home_check import HomeCheck  # noqa: PLC0415 - loads what only a gateway needs
+    from ledger.exchange.settings import Home  # noqa: PLC0415 - as above
+
+    home = Home(options.home)
+    try:
+        with HomeCheck.open(home, options.database) as check:
+            # Chain and folder are read before the database's last checkpoint: a running gateway is never ahead of it.
+            asks_node = node is not None and policy is not None
+            own = check.anchors()
+            on_chain = _fetch_anchors(node, policy, check.config.log, result) if asks_node else own
+            published = _load_published(check.mirror, check.keys(), result)
+            last = check.last()
+            _describe(result, last, on_chain)
+            anchors = [*on_chain, *published, Anchor("the database's last checkpoint", last.size, last.root)]
+            result.add(check.check_log(anchors, last.size, _progress(options, "entries", last.size)))
+            _check_content(options, home.content_folder, check.files(), result)
+    except NotFoundError as error:
+        raise _UsageError(str(error)) from error
+    if not asks_node:
+        result.not_checked.append("that the chain says what the gateway read from it (--rpc asks a node of yours)")
+
+
+def _check_content(options: argparse.Namespace, folder: Path, files: Sequence[FileEntry], result: _Result) -> None:
+    from ledger.content.store import ContentStore  # noqa: PLC0415 - loads what only a gateway needs
+    from ledger.exchange.home_check import check_files  # noqa: PLC0415 - as above
+
+    result.files = len(files)
+    if not files:
+        return
+    if options.content is None and not folder.is_dir():
+        result.add([Finding("file", f"{folder} is missing, where {len(files)} data files were stored")])
+        return
+    progress = _progress(options, "bytes of data", sum(each.size_bytes for each in files))
+    result.add(asyncio.run(check_files(ContentStore.open(options.content or folder), files, progress)))
+
+
+def _load_published(mirror: Mirror, keys: Sequence[VerifierKey], result: _Result) -> list[Anchor]:
+    try:
+        published = SignedCheckpoint.verify(mirror.fetch_checkpoint(), keys).checkpoint
+    except (NotFoundError, MalformedError, VerificationError) as error:
+        result.add([Finding("root", f"{_PUBLISHED}: {error}")])
+        return []
+    return [Anchor(_PUBLISHED, published.size, published.root)]
+
+
+def _find_log(policy: Policy, note: bytes) -> PinnedLog:
+    origin = Checkpoint.parse(SignedNote.parse(note).text).origin
+    pinned = next((log for log in policy.logs if log.origin == origin), None)
+    if pinned is None:
+        raise VerificationError(f"the policy names no log {origin}")
+    return pinned
+
+
+def _fetch_anchors(node: Node | None, policy: Policy | None, log: Bytes32, result: _Result) -> list[Anchor]:
+    """Every checkpoint that the chain keeps of the log, as the node tells it."""
+    if node is None or policy is None:
+        result.not_checked.append("the checkpoints on chain (--rpc names a node to read them from)")
+        return []
+    contract = policy.address_of("CheckpointLog")
+    anchors: list[Anchor] = []
+    for event in node.fetch_events(contract, [EVENTS["CheckpointPublished"].topic], 0, node.fetch_head()):
+        if event.topics[1:2] == (log,):
+            found = parse_checkpoint_published(event, contract)
+            anchors.append(Anchor("the checkpoint on chain", found.size, found.root))
+    return anchors
+
+
+def _describe(result: _Result, last: Checkpoint, on_chain: Sequence[Anchor]) -> None:
+    result.origin, result.size, result.root = last.origin, last.size, last.root
+    result.checkpoints = len(on_chain)
+
+
+def _progress(options: argparse.Namespace, what: str, total: int) -> Callable[[int], None]:
+    """A line on a terminal that somebody watches."""
+    if options.json or not sys.stderr.isatty():
+        return lambda _: None
+
+    def show(done: int) -> None:
+        end = "\n" if done >= total else ""
+        print(f"\r{done:,} of {total:,} {what}", end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def _print(code: int, result: _Result, *, as_json: bool) -> None:
+    verdict = {_CLEAN: "clean", _FINDINGS: "findings", _UNDETERMINED: "undetermined"}[code]
+    findings = result.sorted()
+    first = next((each.index for each in findings if each.index is not None), None)
+    if as_json:
+        document = {
+            "verdict": verdict,
+            "origin": result.origin,
+            "size": result.size,
+            "root": base64.b64encode(result.root).decode(),
+            "checkpoints_on_chain": result.checkpoints,
+            "files": result.files,
+            "first_divergence": first,
+            "findings": [{"kind": each.kind, "index": each.index, "message": each.message} for each in findings],
+            "not_checked": result.not_checked,
+            "reason": result.reason or None,
+        }
+        print(json.dumps(document, indent=2))
+        return
+    if result.origin:
+        counts = f"{result.checkpoints} checkpoints on chain, {result.files} data files"
+        print(_escape(f"log {result.origin}, {result.size} entries, {counts}"))
+    if first is not None:
+        print(f"first divergence: index {first}")
+    for each in findings[:_MOST_SHOWN]:
+        print(_escape(f"  {each.kind}: {each.message}"))
+    if len(findings) > _MOST_SHOWN:
+        print(f"  and {len(findings) - _MOST_SHOWN} more (--json lists all)")
+    for line in result.not_checked:
+        print(_escape(f"not checked: {line}"))
+    if result.reason:
+        print(_escape(f"could not find out: {result.reason}"))
+    print(verdict.upper())
+
+
+def _escape(text: str) -> str:
+    """Keep what a file says from driving the terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
