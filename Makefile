@@ -80,4 +80,5 @@ $(DEV_STAMP): requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 $(NODE_STAMP): contracts/package-lock.json
 	@$(PYTHON) scripts/preflight.py node
 	@echo "Installing the Solidity tools (once) ..."
-	@cd contracts && npm ci --silent --no-audit --no-fund && touch node_modules/.installed
+	@# Not `npm ci`: it refuses a lock without the packages of other platforms, which not every registry carries.
+	@cd contracts && npm install --no-save --silent --no-audit --no-fund && touch node_modules/.installed
