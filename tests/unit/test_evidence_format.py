@@ -113,6 +113,7 @@ def test_surplus_members_are_refused(evidence: Evidence) -> None:
         (("log", "proof"), ["AA=="]),
         (("log", "proof"), [5]),
         (("format",), "concord-evidence/2"),
+        (("statement", "type"), "accessGrant"),
     ],
 )
 def test_other_spellings_are_refused(evidence: Evidence, path: tuple[Any, ...], value: Any) -> None:
