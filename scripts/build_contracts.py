@@ -6,7 +6,7 @@
     build_contracts.py --check    write nothing; exit 1 and name each file that a build would change
 
 The types come from ``ledger/statements/vocabulary.py``, the compiler's settings from ``contracts/foundry.toml``, the
-compiler itself from npm (``npm ci`` in ``contracts/``), driven by py-solc-x through ``contracts/solc.js``.
+compiler itself from npm (``make contracts`` installs it), driven by py-solc-x through ``contracts/solc.js``.
 Exit 0: built, or nothing to change; 1: differences found; 2: the compiler is missing or refused the sources.
 """
 
@@ -219,7 +219,7 @@ def _source_text(unit: str, generated: Mapping[Path, str]) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise BuildError(f"no Solidity source {unit}: run `npm ci` in contracts/ first") from error
+        raise BuildError(f"no Solidity source {unit}: run `make contracts`, which installs what it needs") from error
 
 
 def _sources(roots: list[str], generated: Mapping[Path, str]) -> dict[str, dict[str, str]]:
@@ -257,7 +257,7 @@ def _compile(sources: Mapping[str, Mapping[str, str]], settings: Mapping[str, An
     except SolcError as error:
         raise BuildError(f"the compiler refused the sources:\n{error}") from error
     except OSError as error:
-        raise BuildError("the compiler did not start: install Node 20 and run `npm ci` in contracts/") from error
+        raise BuildError("the compiler did not start: install Node 20 and run `make contracts`") from error
     warnings = [each["formattedMessage"] for each in answer.get("errors", []) if _is_ours(each)]
     if warnings:
         raise BuildError("warnings are errors:\n" + "\n".join(warnings))

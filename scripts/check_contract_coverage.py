@@ -50,7 +50,7 @@ def branch_counts(report: Iterable[str]) -> dict[str, tuple[int, int]]:
 def main() -> int:
     """Run forge, print the files below 100 %, compare the sum; returns the exit code."""
     if not (CONTRACTS / "node_modules").exists():
-        print("check_contract_coverage: no forge: run `npm ci` in contracts/ first", file=sys.stderr)
+        print("check_contract_coverage: no forge: run `make test-contracts`, which installs it", file=sys.stderr)
         return 2
     REPORT.unlink(missing_ok=True)
     ran = subprocess.run(  # noqa: S603 - our own forge, fixed arguments
