@@ -11,8 +11,9 @@ from ledger.errors import MalformedError, RefusedError
 from ledger.exchange.log_writer import LogWriter
 from ledger.exchange.parts import Parts
 from ledger.exchange.reporting import find_outcome
-from ledger.exchange.rules import check_rules
+from ledger.exchange.rules import check_rules, contended_by
 from ledger.exchange.signatures import check_signatures, check_standing
+from ledger.exchange.turns import Turns
 from ledger.statements import Statement, compute_dataset_id
 from ledger.store.rows import NewStatement
 from ledger.surface.outcomes import Outcome, SignedStatement
@@ -34,6 +35,7 @@ class Intake:
         self._writer = writer
         self._settle = settle
         self._on_accepted = on_accepted
+        self._turns = Turns()
 
     def take(
         self,
@@ -57,25 +59,29 @@ class Intake:
         known = find_outcome(self._parts, digest)
         if known is not None:
             return known
-        self._check(signed, digest)
-        self._claim_names(statement, digest)
-        if announce is not None:
-            announce(digest)
-        self._writer.append(
-            NewStatement(
-                digest=digest,
-                statement=statement,
-                signature=signed.signature,
-                signer=signed.signer,
-                received_at=self._parts.now(),
-                executable=statement.type.function is not None,
-                cosignature=signed.cosignature,
-                custodial=custodial,
-                api_key=api_key,
-            )
-        )
+        with self._turns.of(contended_by(statement)):
+            self._check(signed, digest)
+            self._claim_names(statement, digest)
+            if announce is not None:
+                announce(digest)
+            self._writer.append(self._describe(signed, digest, custodial=custodial, api_key=api_key))
         self._on_accepted()
         return self._report(digest)
+
+    def _describe(
+        self, signed: SignedStatement, digest: Bytes32, *, custodial: bool, api_key: str | None
+    ) -> NewStatement:
+        return NewStatement(
+            digest=digest,
+            statement=signed.statement,
+            signature=signed.signature,
+            signer=signed.signer,
+            received_at=self._parts.now(),
+            executable=signed.statement.type.function is not None,
+            cosignature=signed.cosignature,
+            custodial=custodial,
+            api_key=api_key,
+        )
 
     def _report(self, digest: Bytes32) -> Outcome:
         outcome = find_outcome(self._parts, digest)

@@ -11,7 +11,7 @@ from ledger.exchange.intents.agreements import check_quota
 from ledger.statements import Statement
 from ledger.types import Bytes32
 
-__all__ = ["check_rules"]
+__all__ = ["check_rules", "contended_by"]
 
 
 def check_rules(directory: Directory, statement: Statement, now_s: int) -> None:
@@ -26,6 +26,12 @@ def check_rules(directory: Directory, statement: Statement, now_s: int) -> None:
     rule = _RULES.get(statement.type.name)
     if rule is not None:
         rule(directory, statement.participant, dict(statement.message), now_s)
+
+
+def contended_by(statement: Statement) -> Bytes32 | None:
+    """About what statements of this type take turns: each is checked against what those before it changed."""
+    member = _CONTENDED.get(statement.type.name)
+    return None if member is None else cast("Bytes32", statement.message[member])
 
 
 def _refuse(sentence: str, code: str, **facts: object) -> RefusedError:
@@ -110,6 +116,13 @@ def _check_release(directory: Directory, provider: Bytes32, message: Mapping[str
     if grant.state != "active":
         raise ConflictError(f"the grant is {grant.state}: no key is released", code=f"grant-{grant.state}")
 
+
+_CONTENDED: Final[Mapping[str, str]] = {
+    "AccessDenial": "request",
+    "UsageReport": "agreement",
+    "UsageDispute": "report",
+}
+"""Only logs keep these, so that no contract puts them in order."""
 
 _RULES: Final[Mapping[str, Callable[[Directory, Bytes32, Mapping[str, Any], int], None]]] = {
     "AccessRequest": _check_request,

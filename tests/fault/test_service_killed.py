@@ -25,6 +25,8 @@ from tests.support.world import PLAN, settings_of
 
 KILLS: Final = 3
 WRITERS: Final = 4
+LARGE: Final = bytes(1 << 20)
+LARGE_FILE: Final = "/v1/datasets/chamber~large/versions/1/files/a.bin"
 
 
 @dataclass
@@ -183,12 +185,21 @@ def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
     home, founded = found_once(tmp_path)
     headers = {"Authorization": f"Bearer {founded.api_keys['chamber']}"}
     largest = max(each.stat().st_size for each in home.rglob("*") if each.is_file())
+    limit = largest + 200_000
+    assert limit < len(LARGE)
     stream = Stream("", founded.api_keys["chamber"])
     refused: list[httpx.Response] = []
     with (
-        served(home, lambda: _limit_files(largest + 200_000)) as (child, url),
+        served(home, lambda: _limit_files(limit)) as (child, url),
         httpx.Client(base_url=url, headers=headers, timeout=90) as http,
     ):
+        registered = http.post(
+            "/v1/datasets", json=registration("large", {"a.bin": LARGE}), headers={"Prefer": "wait=30"}
+        )
+        upload = http.put(LARGE_FILE, content=LARGE)
+        assert (upload.status_code, upload.json()["code"]) == (503, "unavailable"), upload.text
+        assert not http.get(LARGE_FILE.rpartition("/")[0]).json()["files"][0]["uploaded"]
+        stream.accepted["large"] = registered.json()
         for number in range(2_000):
             answer = stream.post(http, f"full-{number}")
             if answer.status_code in (201, 202):
@@ -207,8 +218,10 @@ def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
         assert answer.json()["code"] == "unavailable"
     assert ready.status_code in (200, 503)
     with served(home) as (_, url), httpx.Client(base_url=url, headers=headers, timeout=60) as http:
-        again = stream.post(http, f"full-{len(stream.accepted)}")
+        again = stream.post(http, "room-again")
         assert again.status_code in (201, 202), again.text
-        stream.accepted[f"full-{len(stream.accepted)}"] = again.json()
+        stream.accepted["room-again"] = again.json()
+        assert http.put(LARGE_FILE, content=LARGE).json()["uploaded"]
+        assert http.get(LARGE_FILE).content == LARGE
         check_all(http, stream.accepted)
         check_log(http, stream.accepted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final
 
@@ -299,6 +300,42 @@ def test_usage_beyond_the_quota(service: Asking, active: str) -> None:
         )
         assert answer.status_code == 409
         assert answer.json()["code"].startswith("sharing-agreements-")
+
+
+def at_once(service: Asking, who: str, type_name: str, messages: list[dict[str, Any]]) -> list[httpx.Response]:
+    bodies = [service.signed(identity_of(service, who), type_name, message) for message in messages]
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        return list(pool.map(lambda body: submit(service, body, who), bodies))
+
+
+def test_reports_and_disputes_at_once_are_counted_one_after_the_other(service: Asking) -> None:
+    proposed = service.final(service.state("utility", "AgreementProposal", agreement()))
+    named = proposed["ids"]["agreement"]
+    service.final(service.state("factory", "AgreementAcceptance", {"agreement": named}))
+    report = {"agreement": named, "quantity": "6", "period_from": soon(hours=-1), "period_until": soon()}
+    reports = [service.prepare("utility", "UsageReport", report) for _ in range(6)]
+    answers = at_once(service, "utility", "UsageReport", reports)
+    assert sorted(answer.status_code for answer in answers) == [202, *[409] * 5]
+    (taken,) = (answer.json() for answer in answers if answer.status_code == 202)
+    for answer in answers:
+        if answer.status_code == 409:
+            assert_problem(answer, 409, "quota-exceeded", "4 MW.h remain")
+    dispute = {"report": taken["digest"], "reason": "the meter was down"}
+    disputes = [service.prepare("factory", "UsageDispute", dispute) for _ in range(6)]
+    answers = at_once(service, "factory", "UsageDispute", disputes)
+    assert sorted(answer.status_code for answer in answers) == [202, *[409] * 5]
+    assert {answer.json().get("code") for answer in answers} == {None, "report-disputed"}
+    listed = service.get("factory", f"/v1/usage?agreement={named}").json()["items"]
+    assert [(each["digest"], each["state"]) for each in listed] == [(taken["digest"], "disputed")]
+
+
+def test_denials_at_once_are_one(service: Asking) -> None:
+    request = service.final(service.state("factory", "AccessRequest", terms()))
+    denials = [
+        service.prepare("utility", "AccessDenial", {"request": request["digest"], "reason": "no"}) for _ in range(4)
+    ]
+    answers = at_once(service, "utility", "AccessDenial", denials)
+    assert sorted(answer.status_code for answer in answers) == [202, 409, 409, 409]
 
 
 def test_a_suspended_participant_may_only_revoke(service: Asking) -> None:
