@@ -84,6 +84,7 @@ def answer_prepared(prepared: Prepared) -> Response:
             "message": prepared.message,
             "typed_data": prepared.typed_data,
             "documents": documents_members(prepared.documents),
+            "version_salt": None if prepared.version_salt is None else str(prepared.version_salt),
             "expires": prepared.expires.isoformat().replace("+00:00", "Z"),
         }
     )

@@ -84,14 +84,26 @@ def propose(
     return (yield from state("AgreementProposal", intent, identity, wait_s=wait_s))
 
 
-def accept(agreement: Bytes32, identity: Identity | None = None, *, wait_s: int = 0) -> Flow[Outcome]:
-    """Accept the present revision."""
-    return (yield from state("AgreementAcceptance", {"agreement": str(agreement)}, identity, wait_s=wait_s))
+def accept(
+    agreement: Bytes32, identity: Identity | None = None, *, proposal: Bytes32 | None = None, wait_s: int = 0
+) -> Flow[Outcome]:
+    """Accept the revision whose proposal has this digest, which is the one that you read; None: the present one."""
+    intent: dict[str, JsonValue] = {
+        "agreement": str(agreement),
+        "proposal": None if proposal is None else str(proposal),
+    }
+    return (yield from state("AgreementAcceptance", intent, identity, wait_s=wait_s))
 
 
-def reject(agreement: Bytes32, identity: Identity | None = None, *, wait_s: int = 0) -> Flow[Outcome]:
-    """Reject the present revision."""
-    return (yield from state("AgreementRejection", {"agreement": str(agreement)}, identity, wait_s=wait_s))
+def reject(
+    agreement: Bytes32, identity: Identity | None = None, *, proposal: Bytes32 | None = None, wait_s: int = 0
+) -> Flow[Outcome]:
+    """Reject the revision whose proposal has this digest, which is the one that you read; None: the present one."""
+    intent: dict[str, JsonValue] = {
+        "agreement": str(agreement),
+        "proposal": None if proposal is None else str(proposal),
+    }
+    return (yield from state("AgreementRejection", intent, identity, wait_s=wait_s))
 
 
 def terminate(agreement: Bytes32, identity: Identity | None = None, *, wait_s: int = 0) -> Flow[Outcome]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,15 @@ from urllib.parse import quote
 from ledger.canonical import JsonValue, parse_canonical
 from ledger.client.flow import ByteProgress, Download, Flow, Request, Upload, quote_name
 from ledger.client.identity import Identity
+from ledger.client.operations import whoami
 from ledger.client.reads import filters, read_all, read_items, read_one
 from ledger.client.statements import state
 from ledger.content import FileEntry, Manifest, ScannedContent, compute_content_hash, parse_manifest
-from ledger.errors import NotFoundError, VerificationError
+from ledger.content.walking import list_files
+from ledger.errors import ConflictError, MalformedError, NotFoundError, RefusedError, VerificationError
 from ledger.surface.codec import parse_object
 from ledger.surface.outcomes import Outcome
-from ledger.surface.views import DatasetView, FileView, LineageView, VerdictView, VersionView
+from ledger.surface.views import DatasetView, FileView, LineageView, ParticipantView, VerdictView, VersionView
 from ledger.types import Bytes32
 
 __all__ = [
@@ -119,7 +122,12 @@ def register(
 
     With ``if_changed`` nothing is stated where the latest version has the same content; bytes that an earlier call
     did not get to upload are uploaded either way.
+
+    Raises:
+        RefusedError: ``not-provider``: the API key is another participant's.
+        LedgerError: as ``state`` and ``upload``.
     """
+    yield from _check_provider(provider)
     found = (yield from _find_same(f"{provider}/{slug}", scanned)) if if_changed else None
     if found is None:
         intent = _intent(slug, scanned, metadata, parents, expected_version)
@@ -127,8 +135,20 @@ def register(
         found = Registration(
             Bytes32.parse(outcome.ids["dataset"]), int(outcome.ids["version"]), outcome.digest, outcome
         )
-    yield from upload(folder, str(found.dataset), found.version, progress=progress)
+    yield from upload(folder, scanned.manifest, str(found.dataset), found.version, progress=progress)
     return found
+
+
+def _check_provider(provider: str) -> Flow[None]:
+    """A dataset belongs to whoever states it: naming another participant is a mistake."""
+    me = (yield from whoami()).get("participant")
+    owner = yield from read_one(ParticipantView, f"/v1/participants/{quote_name(provider)}")
+    if me != str(owner.id):
+        raise RefusedError(
+            f"your API key is not {provider}'s: name the dataset under your own handle (`concord api-key whoami`)",
+            code="not-provider",
+            facts={"provider": str(owner.id), "participant": me},
+        )
 
 
 def _find_same(name: str, scanned: ScannedContent) -> Flow[Registration | None]:
@@ -160,17 +180,23 @@ def _intent(
 
 
 def _parent(name: str) -> JsonValue:
-    dataset, _, number = name.partition("@")
-    return {"dataset": dataset, "version": int(number) if number else None}
+    dataset, at, number = name.partition("@")
+    if at and (not number.isdecimal() or int(number) < 1):
+        raise MalformedError(f"the parent {name!r} names no version: they are numbers from 1, as in utility/power@2")
+    return {"dataset": dataset, "version": int(number) if at else None}
 
 
-def upload(folder: Path, dataset: str, number: int, *, progress: ByteProgress | None = None) -> Flow[int]:
-    """Upload the files whose bytes are not there yet; returns how many."""
-    there = yield from files(dataset, number)
-    missing = [view for view in there if not view.uploaded]
-    for view in missing:
-        source = folder if folder.is_file() else folder / view.path
-        yield from put_file(dataset, number, view.path, source, progress=progress)
+def upload(
+    folder: Path, manifest: Manifest, dataset: str, number: int, *, progress: ByteProgress | None = None
+) -> Flow[int]:
+    """Upload the manifest's files whose bytes are not there yet; returns how many. Raises: as ``put_file``."""
+    there = {view.path for view in (yield from files(dataset, number)) if view.uploaded}
+    missing = [entry.path for entry in manifest.files if entry.path not in there]
+    places = {found.path: found.location for found in list_files(folder)} if missing else {}
+    for path in missing:
+        if path not in places:
+            raise NotFoundError(f"{path} is gone from {folder}: put it back and register again with --if-changed")
+        yield from put_file(dataset, number, path, places[path], progress=progress)
     return len(missing)
 
 
@@ -179,6 +205,8 @@ def put_file(dataset: str, number: int, path: str, source: Path, *, progress: By
 
     Raises:
         VerificationError: the bytes are not those registered.
+        ConflictError: the file changed while it was read.
+        OSError: it can not be read.
     """
     body = Upload(source, source.stat().st_size, progress)
     yield Request("PUT", f"{_path(dataset, number)}/files/{quote(path)}", body=body)
@@ -190,35 +218,65 @@ def download(
     folder: Path,
     *,
     grant: Bytes32 | None = None,
+    replace: bool = False,
     progress: ByteProgress | None = None,
 ) -> Flow[Manifest]:
     """Download a version into ``folder`` and check every byte against what was registered.
 
+    Files that are there already and as registered stay; with ``replace`` others of the same name are overwritten.
+
     Raises:
         RefusedError: not permitted: ``no-grant``, ``grant-revoked``, ...
         VerificationError: what was served is not what was registered; the file is not kept.
+        ConflictError: a file of another content lies in its place (``file-exists``); nothing was downloaded.
+        OSError: the disk does not take it.
     """
-    view = yield from version(dataset, number)
     raw = (yield Request("GET", _path(dataset, number) + "/manifest")).content
     manifest = parse_manifest(raw)
-    if view.version_salt is not None:
-        _check_manifest(view, view.version_salt, manifest)
+    _check_manifest((yield from version(dataset, number)), manifest)
+    present = {entry.path for entry in manifest.files if _is_present(folder, entry)}
+    if not replace:
+        _check_free(folder, [entry for entry in manifest.files if entry.path not in present])
     for entry in manifest.files:
-        query = filters(grant=grant)
+        if entry.path in present:
+            _advance(progress, entry.size_bytes)
+            continue
         path = f"{_path(dataset, number)}/files/{quote(entry.path)}"
         with _receiving(folder, entry, progress) as accept:
-            yield Request("GET", path, query=query, download=Download(accept))
+            yield Request("GET", path, query=filters(grant=grant), download=Download(accept))
     return manifest
 
 
-def _check_manifest(view: VersionView, salt: Bytes32, manifest: Manifest) -> None:
-    found = compute_content_hash(salt, manifest.content_root)
+def _check_manifest(view: VersionView, manifest: Manifest) -> None:
+    found = None if view.version_salt is None else compute_content_hash(view.version_salt, manifest.content_root)
     if found != view.content_hash:
         raise VerificationError(
-            f"the manifest served is not the one registered as {view.registration}",
+            f"the manifest served is not the one registered as {view.registration}: nothing was downloaded",
             expected=str(view.content_hash),
             found=str(found),
         )
+
+
+def _is_present(folder: Path, entry: FileEntry) -> bool:
+    place = folder / entry.path
+    if not place.is_file() or place.stat().st_size != entry.size_bytes:
+        return False
+    with place.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").digest() == entry.sha256
+
+
+def _check_free(folder: Path, entries: Sequence[FileEntry]) -> None:
+    taken = next((entry.path for entry in entries if (folder / entry.path).exists()), None)
+    if taken is not None:
+        raise ConflictError(
+            f"{folder / taken} is there already with another content: take another folder, or give --replace",
+            code="file-exists",
+        )
+
+
+def _advance(progress: ByteProgress | None, size_bytes: int) -> None:
+    if progress is not None:
+        progress(size_bytes)
 
 
 class _Receiver:
@@ -232,8 +290,7 @@ class _Receiver:
     def __call__(self, piece: bytes) -> None:
         self._target.write(piece)
         self.digest.update(piece)
-        if self._progress is not None:
-            self._progress(len(piece))
+        _advance(self._progress, len(piece))
 
 
 @contextlib.contextmanager
@@ -241,14 +298,14 @@ def _receiving(folder: Path, entry: FileEntry, progress: ByteProgress | None) ->
     """Write beside the file's place, and put it there only when its hash is right."""
     place = folder / entry.path
     place.parent.mkdir(parents=True, exist_ok=True)
-    partial = place.with_name(place.name + ".part")
+    partial = place.with_name(f".concord-{secrets.token_hex(8)}.part")
     try:
-        with partial.open("wb") as target:
+        with partial.open("xb") as target:
             receiver = _Receiver(target, progress)
             yield receiver
         if receiver.digest.digest() != entry.sha256:
             raise VerificationError(
-                f"{entry.path}: the bytes served are not those registered",
+                f"{entry.path}: the bytes served are not those registered, and were not kept",
                 expected=str(entry.sha256),
                 found="0x" + receiver.digest.hexdigest(),
             )

@@ -45,7 +45,7 @@ def profile(name: str) -> Flow[ProfileView]:
 
 def keys(name: str) -> Flow[tuple[KeyView, ...]]:
     """Its keys, past and present."""
-    return (yield from read_items(KeyView, f"/v1/participants/{quote_name(name)}/keys", "keys"))
+    return (yield from read_items(KeyView, f"/v1/participants/{quote_name(name)}/keys", "items"))
 
 
 def proposals(*, status: str | None = None) -> Flow[tuple[ProposalView, ...]]:

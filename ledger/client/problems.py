@@ -31,13 +31,13 @@ def error_of(status: int, headers: Mapping[str, str], content: bytes) -> LedgerE
         return NotFoundError(message)
     if status in (408, 429) or (status >= 500 and status != 501):
         return UnavailableError(message, retry_after_s=retry_after_s)
+    facts = {name: value for name, value in problem.items() if name not in _MEMBERS}
     if status == 409 and code in _CONFLICTS:
-        return ConflictError(message, code=code, retry_after_s=retry_after_s)
+        return ConflictError(message, code=code, facts=facts, retry_after_s=retry_after_s)
     if code == "malformed":
         return MalformedError(message)
     if code == "verification-failed":
         return VerificationError(message, expected=problem.get("expected"), found=problem.get("found"))
-    facts = {name: value for name, value in problem.items() if name not in _MEMBERS}
     return RefusedError(message, code=code, facts=facts)
 
 

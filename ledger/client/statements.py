@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Final
 
-from ledger.canonical import JsonValue, hash_document
+from ledger.canonical import JsonValue
+from ledger.client.checking import check_prepared
 from ledger.client.flow import Answer, Flow, Request
 from ledger.client.identity import Identity
-from ledger.errors import MalformedError, VerificationError
+from ledger.errors import MalformedError
 from ledger.statements import Statement
 from ledger.surface.codec import parse_object
 from ledger.surface.outcomes import InForce, Outcome, State
@@ -57,10 +59,11 @@ def state(
     if identity is None:
         if type_name not in _ROUTES:
             raise ValueError(f"{type_name} is signed by its owner's key: give an identity")
-        headers = _headers(wait_s, idempotency_key)
+        # A custodial statement gets its salt from the gateway: only this key makes a repeated request the same one.
+        headers = _headers(wait_s, idempotency_key or secrets.token_hex(16))
         return _outcome((yield Request("POST", _ROUTES[type_name], json=given, headers=headers)))
     answer = yield Request("POST", "/v1/statements:prepare", json={"type": type_name, "intent": given})
-    statement = _check_prepared(type_name, given, _object(answer), identity)
+    statement = yield from check_prepared(type_name, given, _object(answer), identity)
     return (yield from submit(statement, identity, wait_s=wait_s, idempotency_key=idempotency_key))
 
 
@@ -145,47 +148,3 @@ def _object(answer: Answer) -> dict[str, JsonValue]:
 
 def _outcome(answer: Answer) -> Outcome:
     return parse_object(Outcome, _object(answer))
-
-
-def _check_prepared(
-    type_name: str, intent: Mapping[str, JsonValue], prepared: Mapping[str, JsonValue], identity: Identity
-) -> Statement:
-    """Never sign blindly: the digest is recomputed, and what was asked for must be what is to be signed."""
-    statement = Statement.parse(type_name, prepared.get("message"))
-    found = str(statement.digest(identity.domains))
-    if prepared.get("digest") != found:
-        raise VerificationError(
-            "the gateway's digest is not the one of this consortium's statement: is consortium.json the right one?",
-            expected=found,
-            found=prepared.get("digest"),
-        )
-    documents = _check_documents(statement, prepared.get("documents"))
-    for name, value in intent.items():
-        _check_member(statement, documents, name, value)
-    return statement
-
-
-def _check_documents(statement: Statement, given: JsonValue) -> list[dict[str, JsonValue]]:
-    committed = {str(value) for name, value in statement.message.items() if name.endswith("Hash")}
-    documents = []
-    for item in given if isinstance(given, list) else []:
-        if not isinstance(item, dict) or not isinstance(item.get("document"), dict):
-            continue
-        salt = Bytes32.parse(str(item.get("salt")))
-        if str(hash_document(salt, item["document"])) not in committed:
-            raise VerificationError("the gateway returned a document that the statement does not commit to")
-        documents.append(item["document"])
-    return documents  # type: ignore[return-value]  # each was checked to be an object
-
-
-def _check_member(statement: Statement, documents: list[dict[str, JsonValue]], name: str, asked: JsonValue) -> None:
-    message = statement.to_json()
-    head, *tail = name.split("_")
-    member = head + "".join(word.capitalize() for word in tail)
-    if isinstance(asked, dict) and name in ("profile", "metadata", "policy", "terms", "detail", "invoice"):
-        if not any(asked.items() <= document.items() for document in documents):
-            raise VerificationError(f"the gateway prepared another {name} than was asked for")
-    elif isinstance(asked, str) and asked.startswith("0x") and member in message and message[member] != asked:
-        raise VerificationError(
-            f"the gateway prepared another {name} than was asked for", expected=asked, found=message[member]
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from types import TracebackType
@@ -13,7 +14,7 @@ import httpx
 
 from ledger.client.flow import Answer, Flow, Request, Result, Upload
 from ledger.client.problems import error_of
-from ledger.errors import LedgerError, UnavailableError
+from ledger.errors import ConflictError, LedgerError, MalformedError, UnavailableError
 
 __all__ = ["AsyncClient", "Client"]
 
@@ -22,8 +23,23 @@ _TRIES: Final = 4
 _LONGEST_PAUSE_S: Final = 10.0
 
 
+_API_KEY: Final = re.compile(r"[!-~]+\Z")
+
+
 def _headers(api_key: str | None) -> dict[str, str]:
+    if api_key and not _API_KEY.match(api_key):
+        raise MalformedError("an API key is ck_ and letters and digits, without spaces: check CONCORD_API_KEY")
     return {"Authorization": f"Bearer {api_key}"} if api_key else {}
+
+
+def _check_url(url: str) -> str:
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise MalformedError(f"{url!r} is no URL of a service: check CONCORD_URL") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise MalformedError(f"{url!r} is no URL of a service, as http://127.0.0.1:8080 is: check CONCORD_URL")
+    return url
 
 
 def _arguments(request: Request) -> dict[str, object]:
@@ -42,19 +58,28 @@ def _parse(response: httpx.Response, content: bytes) -> Answer:
     if response.status_code >= 400:
         raise error_of(response.status_code, response.headers, content)
     is_json = response.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
-    return Answer(response.status_code, response.headers, content, json.loads(content) if is_json and content else None)
+    try:
+        value = json.loads(content) if is_json and content else None
+    except ValueError as error:
+        raise MalformedError("the service answered JSON that is none: is CONCORD_URL right?") from error
+    return Answer(response.status_code, response.headers, content, value)
 
 
-def _unreachable(url: str, error: httpx.HTTPError) -> UnavailableError:
-    return UnavailableError(
-        f"no answer from {url} ({type(error).__name__}): is the service running, and is CONCORD_URL right?"
-    )
+def _map_error(url: str, request: Request, error: httpx.HTTPError) -> LedgerError:
+    if isinstance(error, httpx.LocalProtocolError) and isinstance(request.body, Upload):
+        return ConflictError(
+            f"{request.body.path} changed while it was uploaded: register the folder again", code="file-changed"
+        )
+    what = "took too long to answer" if isinstance(error, httpx.TimeoutException) else "does not answer"
+    return UnavailableError(f"{url} {what} ({type(error).__name__}): is the service running, and is CONCORD_URL right?")
 
 
-def _pause_s(error: LedgerError, attempt: int, request: Request) -> float | None:
-    """How long to wait before the next try, or None: give up. Every write of the service may be repeated safely."""
-    streamed = request.download is not None or isinstance(request.body, Upload)
-    if not isinstance(error, UnavailableError) or error.retry_after_s is None or streamed or attempt + 1 >= _TRIES:
+def _pause_s(error: LedgerError, attempt: int) -> float | None:
+    """How long to wait before the next try, or None: give up.
+
+    An answer that says when to come back came instead of any byte of a download; and every write may be repeated.
+    """
+    if not isinstance(error, UnavailableError) or error.retry_after_s is None or attempt + 1 >= _TRIES:
         return None
     return min(error.retry_after_s, _LONGEST_PAUSE_S)
 
@@ -66,7 +91,7 @@ class Client:
     """
 
     def __init__(self, url: str, api_key: str | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
-        self._url = url
+        self._url = _check_url(url)
         self._http = httpx.Client(base_url=url, headers=_headers(api_key), timeout=_TIMEOUT, transport=transport)
 
     def run(self, flow: Flow[Result]) -> Result:
@@ -93,7 +118,7 @@ class Client:
             try:
                 return self._send_once(request)
             except LedgerError as error:
-                pause_s = _pause_s(error, attempt, request)
+                pause_s = _pause_s(error, attempt)
                 if pause_s is None:
                     raise
                 time.sleep(pause_s)
@@ -111,7 +136,7 @@ class Client:
                     request.download.accept(piece)
                 return Answer(response.status_code, response.headers, b"", None)
         except httpx.HTTPError as error:
-            raise _unreachable(self._url, error) from error
+            raise _map_error(self._url, request, error) from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -132,7 +157,7 @@ class AsyncClient:
     def __init__(
         self, url: str, api_key: str | None = None, *, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        self._url = url
+        self._url = _check_url(url)
         self._http = httpx.AsyncClient(base_url=url, headers=_headers(api_key), timeout=_TIMEOUT, transport=transport)
 
     async def run(self, flow: Flow[Result]) -> Result:
@@ -155,7 +180,7 @@ class AsyncClient:
             try:
                 return await self._send_once(request)
             except LedgerError as error:
-                pause_s = _pause_s(error, attempt, request)
+                pause_s = _pause_s(error, attempt)
                 if pause_s is None:
                     raise
                 await asyncio.sleep(pause_s)
@@ -173,7 +198,7 @@ class AsyncClient:
                     request.download.accept(piece)
                 return Answer(response.status_code, response.headers, b"", None)
         except httpx.HTTPError as error:
-            raise _unreachable(self._url, error) from error
+            raise _map_error(self._url, request, error) from error
 
     async def close(self) -> None:
         """Close the connections."""

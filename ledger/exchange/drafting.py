@@ -60,6 +60,7 @@ class Drafting:
             typed_data=statement.typed_data(self._parts.domains),
             documents=tuple(draft.documents),
             expires=expires,
+            version_salt=None if draft.content is None else draft.content.version_salt,
         )
 
     def _keep(self, draft: Draft, statement: Statement, digest: Bytes32) -> None:

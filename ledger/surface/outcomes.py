@@ -45,13 +45,17 @@ class SaltedDocument:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A statement ready to be signed: sign ``digest``, or give ``typed_data`` to a wallet."""
+    """A statement ready to be signed: sign ``digest``, or give ``typed_data`` to a wallet.
+
+    ``version_salt`` opens the content hash of a registration, so that its signer can recompute it.
+    """
 
     statement: Statement
     digest: Bytes32
     typed_data: dict[str, JsonValue]
     documents: tuple[SaltedDocument, ...]
     expires: datetime
+    version_salt: Bytes32 | None = None
 
     @property
     def type(self) -> str:

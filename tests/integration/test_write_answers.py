@@ -227,7 +227,7 @@ def test_concurrent_submissions_of_one_statement_are_one_entry(service: Asking) 
 def test_prepare_gives_what_a_wallet_signs_and_submit_takes_it(service: Asking) -> None:
     body = {"type": "DatasetRegistration", "intent": registration("own", {"a.csv": DATA})}
     prepared = service.post("utility", "/v1/statements:prepare", body).json()
-    assert prepared.keys() == {"type", "digest", "message", "typed_data", "documents", "expires"}
+    assert prepared.keys() == {"type", "digest", "message", "typed_data", "documents", "version_salt", "expires"}
     statement = Statement.parse("DatasetRegistration", prepared["message"])
     domains = service.world.domains
     digest = statement.digest(domains)
