@@ -165,14 +165,15 @@ class LogCheck:
                 continue
             self._has_diverged = True  # every later root differs too
             remedy = "compare the log with a mirror"
-            is_told = stated_before is not None and stated is not None
-            if is_told and stated_before.extend(stated[:count])[0].root() == anchor.root:
+            if anchor.root == _root_after(stated_before, stated, count):
                 remedy = "the stored statements do hash to it"
+            within = [wrong for wrong in self._wrong if self._good_size <= wrong < anchor.size]
+            index = min(within, default=self._good_size)
             yield Finding(
                 "root",
                 f"the entries hash at size {anchor.size} to {format_base64(root)}, {anchor.name} says "
-                f"{format_base64(anchor.root)}: they part at index {self._good_size} or after; {remedy}",
-                self._good_size,
+                f"{format_base64(anchor.root)}: they part at index {index}{'' if within else ' or after'}; {remedy}",
+                index,
             )
 
 
@@ -201,6 +202,10 @@ def _compare_entries(first: int, stored: Sequence[bytes], stated: Sequence[bytes
             yield Finding("statement", f"entry {index} has no statement", index)
         elif entry != expected:
             yield Finding("entry", f"entry {index} is not the one that its stored statement makes", index)
+
+
+def _root_after(edge: RightEdge | None, entries: Sequence[bytes] | None, count: int) -> bytes | None:
+    return None if edge is None or entries is None else edge.extend(entries[:count])[0].root()
 
 
 def _first_difference(stored: bytes, computed: bytes) -> int | None:

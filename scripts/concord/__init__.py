@@ -28,6 +28,7 @@ from scripts.concord import (
     founding,
     joining,
     keys,
+    log,
     participants,
     policies,
     proposals,
@@ -93,6 +94,7 @@ for _name, _group in (
     ("statement", statements.app),
     ("api-key", api_keys.app),
     ("policy", policies.app),
+    ("log", log.app),
 ):
     app.add_typer(_group, name=_name)
 app.command("init")(founding.init)

@@ -1,0 +1,230 @@
+"""A gateway whose log was restored from an old copy: it refuses to sign, is recovered, and `fsck` finds nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.errors import ConflictError, FatalError, NotFoundError, UnavailableError, VerificationError
+from ledger.exchange import Founded, GatewaySettings
+from ledger.exchange.log_recovery import recover_log
+from ledger.log import Checkpoint, SignedNote
+from ledger.log.mirror import Mirror
+from scripts.concord import main as concord
+from scripts.fsck import main as fsck
+from tests.support.exchange import PASSPHRASE, found_in, open_gateway, registration, upload
+from tests.support.log import MemoryCheckpointStore, entries_of, open_log
+
+DATA = b"plant,mwh\nA,1\n" * 1000
+OLD = ("log", "ledger.db")
+
+
+@dataclass(frozen=True)
+class Copies:
+    """One gateway's home at two moments; the chain is that of the later one."""
+
+    folder: Path
+    founded: Founded
+
+    @property
+    def newer_log(self) -> Path:
+        return self.folder / "new" / "log"
+
+    def restore(self, home: Path, *names: str) -> Path:
+        """The newer home, with ``names`` as they were at the earlier moment."""
+        shutil.copytree(self.folder / "new", home)
+        for name in names:
+            target, old = home / name, self.folder / "old" / name
+            (shutil.rmtree if target.is_dir() else Path.unlink)(target)
+            (shutil.copytree if old.is_dir() else shutil.copy)(old, target)
+        if "ledger.db" in names:
+            for tail in ("-wal", "-shm"):
+                (home / f"ledger.db{tail}").unlink(missing_ok=True)
+        return home
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Copies:
+    folder = tmp_path_factory.mktemp("recover")
+    home = folder / "home"
+    founded = found_in(home)
+    for name in ("old", "new"):
+        with open_gateway(home, founded) as running:
+            running.state("utility", registration("power", {"plants.csv": DATA, "b.csv": name.encode()}))
+            upload(running, "utility", "utility/power", 1 if name == "old" else 2, "plants.csv", DATA)
+            running.state("utility", registration(name, {"a.csv": b"1"}))
+        shutil.copytree(home, folder / name)
+    return Copies(folder, founded)
+
+
+def size_of(log: Path) -> int:
+    return Checkpoint.parse(SignedNote.parse((log / "checkpoint").read_bytes()).text).size
+
+
+def settings_of(home: Path) -> GatewaySettings:
+    return GatewaySettings(home=home, passphrase=PASSPHRASE)
+
+
+def goes_on(home: Path, founded: Founded) -> None:
+    """The gateway takes, anchors and finishes another statement."""
+    with open_gateway(home, founded) as running:
+        assert running.state("utility", registration("later", {"a.csv": b"2"})).index is not None
+
+
+def check(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, Any]:
+    code = fsck([*map(str, arguments), "--json"])
+    out = capsys.readouterr().out
+    return code, json.loads(out) if out else {}
+
+
+@pytest.fixture
+def run_concord(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setenv("CONCORD_PASSPHRASE", PASSPHRASE)
+        monkeypatch.setattr(sys, "argv", ["concord", *map(str, arguments)])
+        with pytest.raises(SystemExit) as done:
+            concord()
+        return int(done.value.code or 0), *capsys.readouterr()
+
+    return run
+
+
+def test_an_old_log_folder_is_refused_and_recovered(copies: Copies, tmp_path: Path, run_concord: Any) -> None:
+    home = copies.restore(tmp_path / "home", "log")
+    before, after = size_of(home / "log"), size_of(copies.newer_log)
+    with pytest.raises(FatalError, match=r"concord log recover --from"), open_gateway(home, copies.founded):
+        pass
+    code, out, err = run_concord("log", "recover", "--from", copies.newer_log, "--home", home)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"log of {after} entries ({after} on chain): entries {before} to {after - 1} recovered\n")
+    code, out, _ = run_concord("log", "recover", "--from", copies.newer_log, "--home", home, "--json")
+    answer = json.loads(out)
+    assert (code, answer["recovered"], answer["missing_statements"]) == (0, 0, [])
+    goes_on(home, copies.founded)
+
+
+def test_an_old_log_and_database_are_refused_and_recovered(
+    copies: Copies, tmp_path: Path, run_concord: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = copies.restore(tmp_path / "home", *OLD)
+    before, after = size_of(home / "log"), size_of(copies.newer_log)
+    with pytest.raises(FatalError, match=r"this is an old copy\. Run `concord log recover"):
+        goes_on(home, copies.founded)
+    code, out, err = run_concord("log", "recover", "--from", copies.newer_log, "--home", home)
+    assert (code, err) == (0, "")
+    assert f"entries {before} to {after - 1} recovered" in out
+    assert f"{after - before} statements' texts are missing" in out
+    goes_on(home, copies.founded)
+    code, answer = check(capsys, "--home", home)
+    assert (code, answer["first_divergence"]) == (1, before)
+    assert [each["kind"] for each in answer["findings"]] == ["statement"] * (after - before)
+
+
+def test_everything_fetched_again_heals_a_damaged_folder(
+    copies: Copies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = copies.restore(tmp_path / "home")
+    size = size_of(home / "log")
+    damaged = home / f"log/tile/entries/000.p/{size}"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    code, answer = check(capsys, "--home", home)
+    assert (code, answer["first_divergence"]) == (1, size - 1)
+    done = recover_log(settings_of(home), Mirror(str(copies.newer_log)), everything=True)
+    assert (done.first_index, done.size, done.missing) == (0, size, ())
+    assert check(capsys, "--home", home)[0] == 0
+
+
+def test_a_mirror_that_ends_early_is_completed_from_statements(copies: Copies, tmp_path: Path) -> None:
+    home = copies.restore(tmp_path / "home", "log")
+    old = Mirror(str(copies.folder / "old" / "log"))
+    done = recover_log(settings_of(home), old)
+    assert done.size == size_of(copies.newer_log) == size_of(home / "log")
+    goes_on(home, copies.founded)
+
+
+def test_mirrors_that_do_not_help(copies: Copies, tmp_path: Path) -> None:
+    home = copies.restore(tmp_path / "home", *OLD)
+    before = (home / "log" / "checkpoint").read_bytes()
+    foreign = tmp_path / "foreign"
+    with open_log(foreign, MemoryCheckpointStore()) as log:
+        log.append(entries_of("foreign", 40))
+    wrong = tmp_path / "wrong"
+    shutil.copytree(copies.newer_log, wrong)
+    bundle = wrong / f"tile/entries/000.p/{size_of(wrong)}"
+    bundle.write_bytes(bundle.read_bytes()[:-1] + b"?")
+    cut = tmp_path / "cut"
+    shutil.copytree(copies.newer_log, cut)
+    (cut / f"tile/entries/000.p/{size_of(cut)}").write_bytes(b"\xff\xff")
+    for mirror, error, words in (
+        (copies.folder / "old" / "log", UnavailableError, "name a mirror that has them"),
+        (foreign, VerificationError, "does not mirror"),
+        (wrong, VerificationError, "nothing was recovered"),
+        (cut, UnavailableError, "damaged"),
+        (tmp_path, NotFoundError, "no log at"),
+    ):
+        with pytest.raises(error, match=words):
+            recover_log(settings_of(home), Mirror(str(mirror)))
+        assert (home / "log" / "checkpoint").read_bytes() == before
+    (home / "consortium.json").unlink()
+    with pytest.raises(NotFoundError, match=r"consortium\.json"):
+        recover_log(settings_of(home), Mirror(str(copies.newer_log)))
+
+
+def test_a_running_gateway_is_not_recovered_but_checked(
+    copies: Copies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = copies.restore(tmp_path / "home")
+    with open_gateway(home, copies.founded):
+        with pytest.raises(ConflictError):
+            recover_log(settings_of(home), Mirror(str(copies.newer_log)))
+        code, answer = check(capsys, "--home", home)
+        assert (code, answer["verdict"], answer["findings"]) == (0, "clean", [])
+    assert answer["size"] == size_of(home / "log")
+    assert answer["checkpoints_on_chain"] > 1
+    assert answer["files"] == 1
+
+
+@pytest.fixture
+def home(copies: Copies, tmp_path: Path) -> Path:
+    return copies.restore(tmp_path / "home")
+
+
+def change(home: Path, statement: str, *values: object) -> None:
+    connection = sqlite3.connect(home / "ledger.db")
+    with connection:
+        assert connection.execute(statement, values).rowcount == 1
+    connection.close()
+
+
+def test_what_fsck_finds_in_a_home(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored = next(each for each in (home / "content" / "files").rglob("*") if each.is_file())
+    stored.write_bytes(stored.read_bytes()[:-1] + b"?")
+    swap = 'replace(message, \'"version":"2"\', \'"version":"1"\')'
+    second = "type = 'DatasetRegistration' AND message LIKE '%\"version\":\"2\"%'"
+    change(home, f"UPDATE statements SET message = {swap} WHERE {second}")
+    change(home, "UPDATE statements SET log_index = ? WHERE log_index = ?", f"{900:020}", f"{0:020}")
+    code, answer = check(capsys, "--home", home)
+    assert code == 1
+    kinds = sorted(each["kind"] for each in answer["findings"])
+    assert kinds == ["entry", "file", "second-root", "statement"]
+    assert "900" in next(each["message"] for each in answer["findings"] if each["kind"] == "statement")
+
+
+def test_what_is_not_in_a_home(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(home / "content")
+    (home / "log" / "checkpoint").unlink()
+    code, answer = check(capsys, "--home", home)
+    assert code == 1
+    assert sorted(each["kind"] for each in answer["findings"]) == ["file", "root"]
+    (home / "consortium.json").rename(home / "elsewhere.json")
+    assert check(capsys, "--home", home)[0] == 3
+    (home / "elsewhere.json").rename(home / "consortium.json")
+    (home / "ledger.db").unlink()
+    assert check(capsys, "--home", home)[0] == 3
