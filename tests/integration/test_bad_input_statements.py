@@ -442,3 +442,71 @@ def test_a_raw_type_is_checked_like_the_others(service: Asking) -> None:
     digest = Statement.parse("Erasure", message).digest(world.domains)
     assert service.get("utility", f"/v1/statements/{digest}").status_code == 404
     assert Bytes32(digest) == digest
+
+
+def log_only(service: Asking, who: str, type_name: str, message: dict[str, Any]) -> httpx.Response:
+    return submit(service, service.signed(identity_of(service, who), type_name, message), who)
+
+
+def test_requests_denials_and_disputes_are_stated_by_whom_they_concern(service: Asking, active: str) -> None:
+    world = service.world
+    factory, chamber = (str(world.members["factory"].id), str(world.founded.participants["chamber"]))
+    request = service.prepare("factory", "AccessRequest", terms())
+    period = {"agreement": active, "period_from": soon(hours=-1), "period_until": soon(), "quantity": "0.001"}
+    report = service.final(service.state("utility", "UsageReport", period))
+    dispute = service.prepare("factory", "UsageDispute", {"report": report["digest"], "reason": "no"})
+    made = service.final(service.state("factory", "AccessRequest", terms()))
+    denial = service.prepare("utility", "AccessDenial", {"request": made["digest"], "reason": "no"})
+    usage = service.prepare("utility", "UsageReport", period)
+    utility = request["provider"]
+    wrong = (
+        ("factory", "AccessRequest", request | {"provider": chamber}, 409, "not-provider"),
+        ("factory", "AccessRequest", request | {"dataset": "0x" + "11" * 32}, 404, "not-found"),
+        ("factory", "AccessRequest", request | {"rights": "0"}, 422, "malformed"),
+        ("factory", "AccessRequest", request | {"validUntil": request["validFrom"]}, 422, "malformed"),
+        ("factory", "AccessDenial", denial | {"participant": factory}, 409, "not-provider"),
+        ("utility", "AccessDenial", denial | {"consumer": chamber}, 409, "not-consumer"),
+        ("utility", "AccessDenial", denial | {"request": "0x" + "11" * 32}, 404, "not-found"),
+        ("utility", "UsageDispute", dispute | {"participant": utility}, 409, "not-user"),
+        ("factory", "UsageDispute", dispute | {"supplier": chamber}, 409, "not-user"),
+        ("utility", "UsageReport", usage | {"user": chamber}, 409, "not-supplier"),
+        ("utility", "UsageReport", usage | {"quantity": "0"}, 422, "malformed"),
+        ("utility", "UsageReport", usage | {"periodUntil": usage["periodFrom"]}, 422, "malformed"),
+    )
+    with service.unchanged():
+        for who, type_name, message, status, code in wrong:
+            answer = log_only(service, who, type_name, message)
+            assert (answer.status_code, answer.json()["code"]) == (status, code), (type_name, message, answer.text)
+
+
+def test_sealings_receipts_and_key_releases_belong_together(service: Asking) -> None:
+    version = service.get("utility", "/v1/datasets/utility~power/versions/1").json()
+    mark = "0x" + "11" * 32
+    sealing = {name: version[name] for name in ("dataset", "registration")} | {
+        "version": "1", "keyCommitment": mark, "ciphertextRoot": mark, "ciphertextSize": "14",
+    }  # fmt: skip
+    sealed = service.final(service.state("utility", "Sealing", sealing))
+    granted = service.final(service.state("utility", "AccessGrant", terms(consumer="factory")))
+    utility, factory = sealed["participant"], granted["message"]["consumer"]
+    receipt = {
+        "provider": utility, "transferSalt": mark, "grant": granted["digest"], "sealing": sealed["digest"],
+        "ciphertextRoot": mark, "recipientKey": "0x" + "22" * 32,
+    }  # fmt: skip
+    received = service.final(service.state("factory", "TransferReceipt", receipt))
+    release = {
+        "consumer": factory, "transfer": mark, "grant": granted["digest"], "receipt": received["digest"],
+        "wrappedKey": "0x" + "33" * 80,
+    }  # fmt: skip
+    other = service.final(service.state("utility", "AccessGrant", terms(consumer="factory")))
+    with service.unchanged():
+        assert_problem(service.state("factory", "Sealing", sealing), 409, "not-provider")
+        assert_problem(service.state("utility", "TransferReceipt", receipt), 409, "not-consumer")
+        assert_problem(service.state("factory", "KeyRelease", release), 409, "not-provider")
+        absent = service.state("utility", "KeyRelease", release | {"receipt": granted["digest"]})
+        assert_problem(absent, 404, "not-found")
+        mixed = service.state("utility", "KeyRelease", release | {"grant": other["digest"]})
+        assert_problem(mixed, 409, "other-transfer")
+    service.final(service.state("utility", "KeyRelease", release))
+    service.final(service.state("utility", "AccessRevocation", {"grant": granted["digest"]}))
+    with service.unchanged():
+        assert_problem(service.state("utility", "KeyRelease", release), 409, "grant-revoked", "no key is released")

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import httpx
@@ -263,7 +263,7 @@ def test_custodial_and_own_keys_are_told_apart(service: Asking) -> None:
 
 
 def test_a_providers_inbox(service: Asking) -> None:
-    begin = soon(seconds=-1)
+    begin = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     for word in ("ResearchAndDevelopment", "ServiceProvision", "Marketing"):
         service.final(service.state("factory", "AccessRequest", request_intent(purpose=word)))
     inbox = "/v1/access-requests?role=provider&state=open"
