@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 
 from ledger.errors import ConflictError, FatalError, NotFoundError, UnavailableError, VerificationError
+from ledger.evidence import Node, create_policy
 from ledger.exchange import Founded, GatewaySettings
 from ledger.exchange.log_recovery import recover_log
 from ledger.log import Checkpoint, SignedNote
 from ledger.log.mirror import Mirror
 from scripts.concord import main as concord
 from scripts.fsck import main as fsck
+from tests.support.evidence_node import serve
 from tests.support.exchange import PASSPHRASE, found_in, open_gateway, registration, upload
 from tests.support.log import MemoryCheckpointStore, entries_of, open_log
 
@@ -189,6 +191,21 @@ def test_a_running_gateway_is_not_recovered_but_checked(
     assert answer["size"] == size_of(home / "log")
     assert answer["checkpoints_on_chain"] > 1
     assert answer["files"] == 1
+
+
+def test_against_the_chain_itself(copies: Copies, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home, policy = copies.restore(tmp_path / "home"), tmp_path / "policy.json"
+    with open_gateway(home, copies.founded) as running:
+        gateway = running.gateway
+        with serve(lambda body: (200, gateway.rpc(json.dumps(body).encode()))) as url:
+            policy.write_bytes(create_policy(Node(url), gateway.parts.deployment.contracts).to_bytes())
+            trust = ["--policy", policy, "--rpc", url]
+            code, answer = check(capsys, "--home", home, *trust)
+            assert (code, answer["not_checked"]) == (0, [])
+            code, mirrored = check(capsys, "--log", home / "log", *trust)
+            assert (code, mirrored["checkpoints_on_chain"]) == (0, answer["checkpoints_on_chain"])
+            code, behind = check(capsys, "--log", copies.folder / "old" / "log", *trust)
+            assert (code, behind["first_divergence"]) == (1, size_of(copies.folder / "old" / "log"))
 
 
 @pytest.fixture
