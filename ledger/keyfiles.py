@@ -13,10 +13,16 @@ from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
 from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
 from ledger.statements import address_of
 
-__all__ = ["DEFAULT_KDF_COST", "read_key_file", "write_key_file", "write_private_file"]
+__all__ = ["DEFAULT_KDF_COST", "WrongPassphraseError", "read_key_file", "write_key_file", "write_private_file"]
 
 DEFAULT_KDF_COST: Final = 1 << 16
 """scrypt's N: 64 MiB and about a fifth of a second for each guess."""
+
+
+class WrongPassphraseError(VerificationError):
+    """The key file is sound and does not open with this passphrase."""
+
+    code = "wrong-passphrase"
 
 
 def write_key_file(path: Path, private_key: bytes, passphrase: str, *, kdf_cost: int = DEFAULT_KDF_COST) -> None:
@@ -37,7 +43,8 @@ def read_key_file(path: Path, passphrase: str) -> bytes:
     Raises:
         NotFoundError: no such file.
         MalformedError: not a v3 key file.
-        VerificationError: the passphrase is another, or the key is not the one of the address that the file names.
+        WrongPassphraseError: the passphrase is another.
+        VerificationError: the key is not the one of the address that the file names.
     """
     try:
         document = _check_form(json.loads(path.read_bytes()))
@@ -46,7 +53,7 @@ def read_key_file(path: Path, passphrase: str) -> bytes:
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no key file {path.name} in {path.parent.name}") from error
     except EthKeyfileValueError as error:
-        raise VerificationError(f"the key file {path.name} does not open: check the passphrase") from error
+        raise WrongPassphraseError(f"the key file {path.name} does not open: check the passphrase") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MalformedError(f"{path.name} is not a version 3 key file, as `concord key new` writes") from error
     # The format's own check covers the ciphertext and not how it is to be decrypted: the address tells another key.

@@ -1,25 +1,22 @@
 """`concord`: the ledger from the command line.
 
 Exit codes: 0 done; 1 refused by the rules, or refuted; 2 could not find out, or not yet: try again; 3 wrong usage or
-malformed input; 4 not permitted, or not found.
+malformed input; 4 not permitted, or not found. With --json an error is one JSON object on stderr.
 """
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import typer
 
-from ledger.errors import (
-    ConflictError,
-    LedgerError,
-    MalformedError,
-    NotFoundError,
-    RefusedError,
-    UnavailableError,
-)
+from ledger.errors import LedgerError, MalformedError, NotFoundError, UnavailableError
 from scripts.concord import (
     access,
     agreements,
@@ -55,18 +52,40 @@ _EXIT_CODES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
 _NOT_PERMITTED: Final = frozenset(
     {
         "unauthorized", "missing-scope", "not-yours", "no-grant", "grant-revoked", "grant-expired",
-        "grant-not-yet-valid", "participant-suspended", "dataset-retired", "right-not-granted",
+        "grant-not-yet-valid", "participant-suspended", "dataset-retired", "right-not-granted", "wrong-passphrase",
     }
 )  # fmt: skip
+
+
+_NEXT: Final = {
+    "unauthorized": "set CONCORD_API_KEY, or give --api-key before the command",
+    "missing-scope": "`concord api-key whoami` shows what your key may do",
+    "not-yours": "`concord api-key whoami` shows whose your key is",
+    "no-custodial-key": "sign with your own key: --key FILE, or CONCORD_KEY",
+    "no-grant": "`concord request` asks for access",
+    "grant-revoked": "`concord request` asks for access anew",
+    "grant-expired": "`concord request` asks for access anew",
+    "version-conflict": "`concord dataset versions` lists what is registered",
+    "sharing-agreements-wrong-state": "`concord agreement show` tells its state",
+    "agreement-proposed": "`concord agreement show` tells who has accepted",
+    "sharing-agreements-total-out-of-range": "`concord agreement show` tells quota, confirmed and settled",
+    "quota-exceeded": "`concord agreement propose --revises` proposes a new quota",
+    "already-founded": "`concord serve --home` starts it",
+}
+"""What to do next, in this program's words, where the service's sentence does not say it."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"concord {version('concord-ledger')}")
+        raise typer.Exit
 
 
 @app.callback()
 def root(
     context: typer.Context,
     url: Annotated[str, typer.Option(envvar="CONCORD_URL", help="The service.")] = DEFAULT_URL,
-    api_key: Annotated[
-        str | None, typer.Option(envvar="CONCORD_API_KEY", help="Your API key.", show_envvar=True)
-    ] = None,
+    api_key: Annotated[str | None, typer.Option(envvar="CONCORD_API_KEY", help="Your API key.")] = None,
     key: Annotated[
         Path | None,
         typer.Option(
@@ -74,9 +93,17 @@ def root(
         ),
     ] = None,
     consortium: Annotated[
-        Path | None, typer.Option(envvar="CONCORD_CONSORTIUM", help="The consortium's document.", dir_okay=False)
+        Path | None,
+        typer.Option(
+            envvar="CONCORD_CONSORTIUM",
+            help="The consortium's document; without: what `concord join import` kept.",
+            dir_okay=False,
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; may stand behind the command, too.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Options that every command takes; they stand before it (--json anywhere)."""
     context.obj = Context(url, api_key, as_json, key, consortium)
@@ -102,7 +129,10 @@ app.command("serve")(founding.serve)
 app.command("request")(access.request)
 app.command("requests")(access.requests)
 app.command("revoke")(access.revoke)
-app.command("verify", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(policies.verify)
+app.command(
+    "verify",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+)(policies.verify)
 app.command("evidence")(statements.evidence)
 app.command("completion")(keys.completion)
 
@@ -112,10 +142,8 @@ def exit_code_of(error: LedgerError) -> int:
     code = getattr(error, "code", None)
     if code in _NOT_PERMITTED:
         return 4
-    if isinstance(error, ConflictError) and code == "not-final":
+    if code == "not-final":
         return 2
-    if isinstance(error, RefusedError | ConflictError):
-        return 1
     return next((number for kind, number in _EXIT_CODES if isinstance(error, kind)), 1)
 
 
@@ -126,22 +154,47 @@ def _json_first(arguments: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Run `concord`; a ledger's error is one sentence on stderr and an exit code, never a traceback."""
+    """Run `concord`; an error is a sentence on stderr and an exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that can not show a character gets it escaped; the program never ends on one.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    arguments = _json_first(sys.argv[1:])
+    as_json = arguments[:1] == ["--json"]
     try:
-        status = app(_json_first(sys.argv[1:]), standalone_mode=False)
+        status = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
     except typer.TyperException as error:
-        print(error.format_message(), file=sys.stderr)
-        print("concord --help, or --help behind any command, shows how it is used", file=sys.stderr)
-        sys.exit(3)
+        _fail(_explain_usage(error), 3, as_json=as_json)
     except (typer.Abort, KeyboardInterrupt):
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
+        _fail("stopped", 130, as_json=as_json)
+    except BrokenPipeError:  # the reader went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except LedgerError as error:
-        print(f"concord: {error}", file=sys.stderr)
-        sys.exit(exit_code_of(error))
+        code = str(getattr(error, "code", "") or "")
+        following = _NEXT.get(code)
+        facts = {"code": code, "facts": getattr(error, "facts", {})} if code else {}
+        message = f"{error}" if following is None else f"{error}\n  next: {following}"
+        _fail(message, exit_code_of(error), as_json=as_json, facts=facts)
     except OSError as error:
-        print(f"concord: {error.strerror or error}: {error.filename or ''}", file=sys.stderr)
-        sys.exit(3)
+        where = f": {error.filename}" if error.filename else ""
+        _fail(f"{error.strerror or error}{where}", 3, as_json=as_json)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _explain_usage(error: typer.TyperException) -> str:
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return message
+    usage = context.get_usage()
+    return f"{message}\n{usage}\n{context.command_path} --help explains it" if usage not in message else message
+
+
+def _fail(message: str, status: int, *, as_json: bool, facts: dict[str, object] | None = None) -> NoReturn:
+    if as_json:
+        print(json.dumps({"error": message, "exit": status, **(facts or {})}, default=str), file=sys.stderr)
+    else:
+        print(f"concord: {message}", file=sys.stderr)
+    sys.exit(status)

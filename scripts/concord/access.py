@@ -1,4 +1,4 @@
-"""`concord request`, `grant`, `revoke`: who may have a dataset."""
+"""`concord request`, `requests`, `grant`, `revoke`: who may have a dataset."""
 
 from __future__ import annotations
 
@@ -7,19 +7,31 @@ from typing import Annotated
 import typer
 
 from ledger.client import access as flows
-from scripts.concord.context import context_of, parse_time
-from scripts.concord.writing import KeyOption, Until, WaitOption, conclude, digest_of
+from ledger.client import operations
+from ledger.errors import NotFoundError, RefusedError
+from ledger.types import Bytes32
+from scripts.concord.arguments import KeyOption, Time, UntilTime, parse_digest
+from scripts.concord.context import Context, context_of
+from scripts.concord.printing import text_of
+from scripts.concord.writing import Until, WaitOption, conclude
 
-app = typer.Typer(help="Grants: given, received, revoked.", no_args_is_help=True)
+app = typer.Typer(help="Grant a request, deny it, grant without one; list grants.", no_args_is_help=True)
 
-DatasetName = Annotated[str, typer.Argument(help="provider/slug, or the dataset's id.")]
+DatasetName = Annotated[str, typer.Argument(metavar="PROVIDER/SLUG", help="The dataset's name or id.")]
+RequestDigest = Annotated[
+    Bytes32, typer.Argument(parser=parse_digest, metavar="REQUEST", help="The request's digest (`concord requests`).")
+]
+GrantDigest = Annotated[
+    Bytes32, typer.Argument(parser=parse_digest, metavar="GRANT", help="The grant's digest (`concord grant list`).")
+]
 Purpose = Annotated[str, typer.Option(help="An IRI, or a word of the DPV vocabulary: ResearchAndDevelopment.")]
-RightsOption = Annotated[list[str] | None, typer.Option("--right", help="read, derive, distribute, ...; repeatable.")]
-UntilTime = Annotated[str, typer.Option("--until", help="2026-12-31, RFC 3339, or from now: 90d.")]
-FromTime = Annotated[str | None, typer.Option("--from", help="Likewise; without: now.")]
+RightsOption = Annotated[
+    list[str] | None, typer.Option("--right", help="read, derive, distribute, ...; repeatable; without: read.")
+]
 FirstVersion = Annotated[int, typer.Option(min=1, help="First version covered.")]
 LastVersion = Annotated[int, typer.Option(min=0, help="Last version covered; 0: later ones too.")]
 Role = Annotated[str | None, typer.Option(help="provider or consumer; without: both.")]
+DatasetFilter = Annotated[str | None, typer.Option(help="Of this dataset alone: provider/slug, or id.")]
 
 
 def request(
@@ -28,7 +40,7 @@ def request(
     purpose: Purpose,
     until: UntilTime,
     right: RightsOption = None,
-    from_time: FromTime = None,
+    from_time: Time = None,
     first_version: FirstVersion = 1,
     last_version: LastVersion = 0,
     key: KeyOption = None,
@@ -41,8 +53,8 @@ def request(
         given.identity(key),
         purpose=purpose,
         rights=right or ["read"],
-        valid_until=parse_time(until),
-        valid_from=None if from_time is None else parse_time(from_time),
+        valid_until=until,
+        valid_from=from_time,
         first_version=first_version,
         last_version=last_version,
     )
@@ -51,12 +63,18 @@ def request(
 
 def requests(
     context: typer.Context,
+    request_digest: Annotated[
+        Bytes32 | None, typer.Argument(parser=parse_digest, metavar="REQUEST", help="Show this one with its terms.")
+    ] = None,
     role: Role = None,
     status: Annotated[str | None, typer.Option("--state", help="open, granted, denied or expired")] = None,
-    dataset: Annotated[str | None, typer.Option(help="provider/slug, or id")] = None,
+    dataset: DatasetFilter = None,
 ) -> None:
-    """List requests; a provider's inbox: --role provider --state open."""
+    """List requests, or show one; a provider's inbox: --role provider --state open."""
     given = context_of(context)
+    if request_digest is not None:
+        given.show(given.run(flows.show_request(request_digest)))
+        return
     columns = {
         "consumer_handle": "CONSUMER", "dataset_name": "DATASET", "state": "STATE", "stated_at": "ASKED",
         "digest": "REQUEST",
@@ -67,27 +85,27 @@ def requests(
 @app.command("request")
 def grant_request(
     context: typer.Context,
-    request_digest: Annotated[str, typer.Argument(metavar="REQUEST", help="The request's digest.")],
+    request_digest: RequestDigest,
     key: KeyOption = None,
     wait: WaitOption = Until.FINAL,
 ) -> None:
     """Grant what a request asks for, on its terms."""
     given = context_of(context)
-    outcome = given.run(flows.grant_request(digest_of(request_digest), given.identity(key)))
+    outcome = given.run(flows.grant_request(request_digest, given.identity(key)))
     conclude(given, outcome, wait, "granted")
 
 
 @app.command("deny")
 def deny_request(
     context: typer.Context,
-    request_digest: Annotated[str, typer.Argument(metavar="REQUEST", help="The request's digest.")],
+    request_digest: RequestDigest,
     reason: Annotated[str, typer.Option(help="Why; readable by the consumer and auditors.")],
     key: KeyOption = None,
     wait: WaitOption = Until.ACCEPTED,
 ) -> None:
     """Deny a request."""
     given = context_of(context)
-    outcome = given.run(flows.deny(digest_of(request_digest), reason, given.identity(key)))
+    outcome = given.run(flows.deny(request_digest, reason, given.identity(key)))
     conclude(given, outcome, wait, "denied")
 
 
@@ -99,7 +117,7 @@ def give(
     purpose: Purpose,
     until: UntilTime,
     right: RightsOption = None,
-    from_time: FromTime = None,
+    from_time: Time = None,
     first_version: FirstVersion = 1,
     last_version: LastVersion = 0,
     key: KeyOption = None,
@@ -113,8 +131,8 @@ def give(
         given.identity(key),
         purpose=purpose,
         rights=right or ["read"],
-        valid_until=parse_time(until),
-        valid_from=None if from_time is None else parse_time(from_time),
+        valid_until=until,
+        valid_from=from_time,
         first_version=first_version,
         last_version=last_version,
     )
@@ -125,8 +143,10 @@ def give(
 def list_grants(
     context: typer.Context,
     role: Role = None,
-    status: Annotated[str | None, typer.Option("--state", help="pending, active, revoked or expired")] = None,
-    dataset: Annotated[str | None, typer.Option(help="provider/slug, or id")] = None,
+    status: Annotated[
+        str | None, typer.Option("--state", help="pending, active, revoked, expired, retired or refused")
+    ] = None,
+    dataset: DatasetFilter = None,
 ) -> None:
     """List grants given and received."""
     given = context_of(context)
@@ -138,18 +158,33 @@ def list_grants(
 
 
 @app.command("show")
-def show_grant(context: typer.Context, grant: Annotated[str, typer.Argument(help="The grant's digest.")]) -> None:
-    """Show one grant."""
+def show_grant(context: typer.Context, grant: GrantDigest) -> None:
+    """Show one grant with its terms."""
     given = context_of(context)
-    given.show(given.run(flows.show_grant(digest_of(grant))))
+    given.show(given.run(flows.show_grant(grant)))
 
 
-def revoke(
-    context: typer.Context,
-    grant: Annotated[str, typer.Argument(help="The grant's digest.")],
-    key: KeyOption = None,
-    wait: WaitOption = Until.FINAL,
-) -> None:
+def revoke(context: typer.Context, grant: GrantDigest, key: KeyOption = None, wait: WaitOption = Until.FINAL) -> None:
     """Revoke a grant; the next download is refused."""
     given = context_of(context)
-    conclude(given, given.run(flows.revoke(digest_of(grant), given.identity(key))), wait, "revoked")
+    done = _find_revoked(given, grant)
+    if done is not None:
+        given.show({"grant": str(grant), "state": "revoked", "revocation": done[0]}, done[1])
+        return
+    conclude(given, given.run(flows.revoke(grant, given.identity(key))), wait, "revoked")
+
+
+def _find_revoked(context: Context, digest: Bytes32) -> tuple[str, str] | None:
+    """What ended the grant already, if something did. Raises: RefusedError: it is another participant's."""
+    try:
+        grant = context.run(flows.show_grant(digest))
+    except NotFoundError:  # a revocation may come before its grant: the contract takes it
+        return None
+    if str(grant.provider) != context.run(operations.whoami()).get("participant"):
+        raise RefusedError(
+            f"the grant is {grant.provider_handle}'s, who alone can revoke it: a revocation reaches only its signer's",
+            code="not-provider",
+        )
+    if grant.revoked_at is None:
+        return None
+    return str(grant.revocation), f"revoked already: {grant.revocation} ({text_of(grant.revoked_at)})"

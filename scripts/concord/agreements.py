@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-import json
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ledger.canonical import JsonValue
 from ledger.client import agreements as flows
-from ledger.errors import MalformedError
-from scripts.concord.context import context_of, parse_time
-from scripts.concord.writing import KeyOption, Until, WaitOption, conclude, digest_of
+from ledger.types import Bytes32
+from scripts.concord.arguments import Amount, KeyOption, Time, UntilTime, now, parse_amount, parse_digest, parse_time
+from scripts.concord.context import context_of
+from scripts.concord.files import read_object
+from scripts.concord.writing import Until, WaitOption, conclude
 
-app = typer.Typer(help="Resource-sharing agreements.", no_args_is_help=True)
+app = typer.Typer(help="Resource-sharing agreements: proposed, accepted, ended.", no_args_is_help=True)
 usage_app = typer.Typer(help="Usage under agreements: reported, confirmed, disputed, settled.", no_args_is_help=True)
 
-AgreementId = Annotated[str, typer.Argument(help="The agreement's id.")]
-ReportId = Annotated[str, typer.Argument(metavar="REPORT", help="The usage report's digest.")]
-
-
-def _amount(text: str) -> Decimal:
-    try:
-        amount = Decimal(text)
-    except InvalidOperation as error:
-        raise typer.BadParameter(f"{text!r} is no number") from error
-    if not amount.is_finite() or amount <= 0:
-        raise typer.BadParameter("a quantity is above zero")
-    return amount
-
-
-def _object(file: Path | None) -> dict[str, JsonValue]:
-    if file is None:
-        return {}
-    try:
-        document = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise MalformedError(f"{file} is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise MalformedError(f"{file} is not a JSON object")
-    return document
+AgreementId = Annotated[
+    Bytes32, typer.Argument(parser=parse_digest, metavar="AGREEMENT", help="Its id (`concord agreement list`).")
+]
+AgreementFilter = Annotated[
+    Bytes32 | None,
+    typer.Option("--agreement", parser=parse_digest, metavar="AGREEMENT", help="Of this agreement alone."),
+]
+ProposalOption = Annotated[
+    Bytes32 | None,
+    typer.Option(
+        "--proposal",
+        parser=parse_digest,
+        metavar="DIGEST",
+        help="The revision that you read: `proposal` of `concord agreement show`; without: the present one.",
+    ),
+]
+ReportId = Annotated[
+    Bytes32, typer.Argument(parser=parse_digest, metavar="REPORT", help="The report's digest (`concord usage list`).")
+]
 
 
 @app.command()
@@ -52,12 +48,15 @@ def propose(
     user: Annotated[str, typer.Option(help="The party that confirms it.")],
     resource: Annotated[str, typer.Option(help="data, equipment, people, technology, capacity or market-information")],
     terms: Annotated[Path, typer.Option(help="JSON file: title, price, currency, ...", dir_okay=False)],
-    quota: Annotated[str, typer.Option(help="Most that may be used.")],
+    quota: Annotated[Decimal, typer.Option(parser=parse_amount, metavar="QUANTITY", help="Most that may be used.")],
     unit: Annotated[str, typer.Option(help="UCUM code: MW.h, h, {piece}.")],
-    until: Annotated[str, typer.Option("--until", help="2026-12-31, RFC 3339, or from now: 90d.")],
-    from_time: Annotated[str, typer.Option("--from", help="Likewise.")] = "0m",
+    until: UntilTime,
+    from_time: Time = None,
     decimals: Annotated[int, typer.Option(min=0, max=18, help="Decimal places of quantities.")] = 3,
-    revises: Annotated[str | None, typer.Option(help="Id of the agreement whose next revision this is.")] = None,
+    revises: Annotated[
+        Bytes32 | None,
+        typer.Option(parser=parse_digest, metavar="AGREEMENT", help="The agreement whose next revision this is."),
+    ] = None,
     key: KeyOption = None,
     wait: WaitOption = Until.FINAL,
 ) -> None:
@@ -69,13 +68,13 @@ def propose(
         supplier=supplier,
         user=user,
         resource=resource,
-        terms=_object(terms),
-        valid_from=parse_time(from_time),
-        valid_until=parse_time(until),
-        quota=_amount(quota),
+        terms=read_object(terms),
+        valid_from=from_time or now(),
+        valid_until=until,
+        quota=quota,
         unit=unit,
         decimals=decimals,
-        agreement=None if revises is None else digest_of(revises),
+        agreement=revises,
     )
     outcome = given.run(flow)
     conclude(given, outcome, wait, f"agreement {outcome.ids.get('agreement')} proposed")
@@ -84,6 +83,7 @@ def propose(
 @app.command("list")
 def list_agreements(
     context: typer.Context,
+    role: Annotated[str | None, typer.Option(help="supplier, user or party")] = None,
     status: Annotated[str | None, typer.Option("--state", help="proposed, active, rejected or terminated")] = None,
 ) -> None:
     """List your agreements."""
@@ -92,32 +92,40 @@ def list_agreements(
         "state": "STATE", "party_handles": "PARTIES", "quota": "QUOTA", "confirmed": "CONFIRMED",
         "settled": "SETTLED", "unit": "UNIT", "id": "ID",
     }  # fmt: skip
-    given.show_list(given.run(flows.list_all(status=status)), columns)
+    given.show_list(given.run(flows.list_all(role=role, status=status)), columns)
 
 
 @app.command()
 def show(context: typer.Context, agreement: AgreementId) -> None:
-    """Show one."""
+    """Show one in its present revision, with its terms and running totals."""
     given = context_of(context)
-    given.show(given.run(flows.show(digest_of(agreement))))
+    given.show(given.run(flows.show(agreement)))
 
 
 @app.command()
 def accept(
-    context: typer.Context, agreement: AgreementId, key: KeyOption = None, wait: WaitOption = Until.FINAL
+    context: typer.Context,
+    agreement: AgreementId,
+    proposal: ProposalOption = None,
+    key: KeyOption = None,
+    wait: WaitOption = Until.FINAL,
 ) -> None:
     """Accept the present revision."""
     given = context_of(context)
-    conclude(given, given.run(flows.accept(digest_of(agreement), given.identity(key))), wait, "accepted")
+    conclude(given, given.run(flows.accept(agreement, given.identity(key), proposal=proposal)), wait, "accepted")
 
 
 @app.command()
 def reject(
-    context: typer.Context, agreement: AgreementId, key: KeyOption = None, wait: WaitOption = Until.FINAL
+    context: typer.Context,
+    agreement: AgreementId,
+    proposal: ProposalOption = None,
+    key: KeyOption = None,
+    wait: WaitOption = Until.FINAL,
 ) -> None:
     """Reject the present revision."""
     given = context_of(context)
-    conclude(given, given.run(flows.reject(digest_of(agreement), given.identity(key))), wait, "rejected")
+    conclude(given, given.run(flows.reject(agreement, given.identity(key), proposal=proposal)), wait, "rejected")
 
 
 @app.command()
@@ -126,16 +134,20 @@ def terminate(
 ) -> None:
     """End an active agreement."""
     given = context_of(context)
-    conclude(given, given.run(flows.terminate(digest_of(agreement), given.identity(key))), wait, "terminated")
+    conclude(given, given.run(flows.terminate(agreement, given.identity(key))), wait, "terminated")
 
 
 @usage_app.command()
 def report(
     context: typer.Context,
     agreement: AgreementId,
-    quantity: Annotated[str, typer.Argument(help="In the agreement's unit.")],
-    from_time: Annotated[str, typer.Option("--from", help="Start of the period.")],
-    until: Annotated[str, typer.Option("--until", help="End of the period.")],
+    quantity: Amount,
+    from_time: Annotated[
+        datetime, typer.Option("--from", parser=parse_time, metavar="TIME", help="Start of the period: 2026-11-01.")
+    ],
+    until: Annotated[
+        datetime, typer.Option("--until", parser=parse_time, metavar="TIME", help="End of the period, not included.")
+    ],
     detail: Annotated[Path | None, typer.Option(help="JSON file: meter readings.", dir_okay=False)] = None,
     key: KeyOption = None,
     wait: WaitOption = Until.ACCEPTED,
@@ -143,12 +155,12 @@ def report(
     """Report what was used (the supplier)."""
     given = context_of(context)
     flow = flows.report_usage(
-        digest_of(agreement),
-        _amount(quantity),
+        agreement,
+        quantity,
         given.identity(key),
-        period_from=parse_time(from_time),
-        period_until=parse_time(until),
-        detail=_object(detail),
+        period_from=from_time,
+        period_until=until,
+        detail=None if detail is None else read_object(detail),
     )
     conclude(given, given.run(flow), wait, f"reported {quantity}")
 
@@ -156,24 +168,23 @@ def report(
 @usage_app.command("list")
 def list_usage(
     context: typer.Context,
-    agreement: Annotated[str | None, typer.Option(help="The agreement's id.")] = None,
+    agreement: AgreementFilter = None,
     status: Annotated[str | None, typer.Option("--state", help="reported, confirmed or disputed")] = None,
 ) -> None:
     """List usage reports."""
     given = context_of(context)
-    chosen = None if agreement is None else digest_of(agreement)
     columns = {
         "quantity": "QUANTITY", "unit": "UNIT", "period_from": "FROM", "period_until": "UNTIL", "state": "STATE",
         "digest": "REPORT",
     }  # fmt: skip
-    given.show_list(given.run(flows.usage(chosen, status=status)), columns)
+    given.show_list(given.run(flows.usage(agreement, status=status)), columns)
 
 
 @usage_app.command()
 def confirm(context: typer.Context, usage: ReportId, key: KeyOption = None, wait: WaitOption = Until.FINAL) -> None:
     """Confirm a report (the user)."""
     given = context_of(context)
-    conclude(given, given.run(flows.confirm_usage(digest_of(usage), given.identity(key))), wait, "confirmed")
+    conclude(given, given.run(flows.confirm_usage(usage, given.identity(key))), wait, "confirmed")
 
 
 @usage_app.command()
@@ -186,7 +197,7 @@ def dispute(
 ) -> None:
     """Dispute a report (the user)."""
     given = context_of(context)
-    outcome = given.run(flows.dispute_usage(digest_of(usage), reason, given.identity(key)))
+    outcome = given.run(flows.dispute_usage(usage, reason, given.identity(key)))
     conclude(given, outcome, wait, "disputed")
 
 
@@ -194,7 +205,10 @@ def dispute(
 def settle(
     context: typer.Context,
     agreement: AgreementId,
-    quantity: Annotated[str | None, typer.Option(help="Without: all that is confirmed and not settled.")] = None,
+    quantity: Annotated[
+        Decimal | None,
+        typer.Option(parser=parse_amount, metavar="QUANTITY", help="Without: all that is confirmed and not settled."),
+    ] = None,
     invoice: Annotated[Path | None, typer.Option(help="JSON file.", dir_okay=False)] = None,
     key: KeyOption = None,
     wait: WaitOption = Until.FINAL,
@@ -202,9 +216,20 @@ def settle(
     """Record a settlement (the supplier)."""
     given = context_of(context)
     flow = flows.settle(
-        digest_of(agreement),
+        agreement,
         given.identity(key),
-        quantity=None if quantity is None else _amount(quantity),
-        invoice=_object(invoice),
+        quantity=quantity,
+        invoice=None if invoice is None else read_object(invoice),
     )
     conclude(given, given.run(flow), wait, "settled")
+
+
+@usage_app.command("settlements")
+def list_settlements(context: typer.Context, agreement: AgreementFilter = None) -> None:
+    """List settlement records."""
+    given = context_of(context)
+    columns = {
+        "agreement": "AGREEMENT", "sequence": "NUMBER", "quantity": "QUANTITY", "total": "TOTAL", "unit": "UNIT",
+        "settled_at": "SETTLED", "digest": "RECORD",
+    }  # fmt: skip
+    given.show_list(given.run(flows.settlements(agreement)), columns)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from ledger.client import operations
-from scripts.concord.context import context_of, parse_time
+from scripts.concord.arguments import parse_time
+from scripts.concord.context import context_of
 
-app = typer.Typer(help="API keys.", no_args_is_help=True)
+app = typer.Typer(help="API keys to the service: created, listed, revoked.", no_args_is_help=True)
 
 
 @app.command()
@@ -18,12 +20,14 @@ def create(
     scope: Annotated[list[str], typer.Option(help="read, write, audit, operate or apply; repeatable.")],
     participant: Annotated[str | None, typer.Option(help="Handle or id; without: your own.")] = None,
     label: Annotated[str, typer.Option(help="What it is for.")] = "",
-    expires: Annotated[str | None, typer.Option(help="2026-12-31, RFC 3339, or from now: 90d.")] = None,
+    expires: Annotated[
+        datetime | None,
+        typer.Option(parser=parse_time, metavar="TIME", help="2026-12-31, RFC 3339, or from now: 90d."),
+    ] = None,
 ) -> None:
     """Create a key; it is shown this once."""
     given = context_of(context)
-    until = None if expires is None else parse_time(expires)
-    token = given.run(operations.create_api_key(scope, participant=participant, label=label, expires_at=until))
+    token = given.run(operations.create_api_key(scope, participant=participant, label=label, expires_at=expires))
     given.show({"token": token}, token)
 
 

@@ -5,29 +5,29 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 import platformdirs
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from ledger.canonical import JsonValue, parse_canonical
+from ledger.canonical import JsonValue
 from ledger.client import Client, Flow, Identity, LocalKey, parse_domains
 from ledger.errors import MalformedError, NotFoundError
 from ledger.statements import Domains
 from ledger.surface.codec import dump_value
+from scripts.concord.files import read_object
+from scripts.concord.printing import lines_of, print_table
 
-__all__ = ["Context", "consortium_file", "context_of", "load_key", "parse_time", "read_passphrase"]
+__all__ = ["Context", "consortium_file", "context_of", "load_key", "read_passphrase"]
 
 Result = TypeVar("Result")
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
-_WIDTH: Final = 180
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Context:
                 f"signing with your own key needs the consortium's document, and {path} is not there: "
                 "run `concord join import` first, and compare its SHA-256 with another member's"
             )
-        return parse_domains(parse_canonical(path.read_bytes().rstrip(b"\n"), max_size_bytes=1 << 20))
+        return parse_domains(read_object(path))
 
     @property
     def has_terminal(self) -> bool:
@@ -76,24 +76,29 @@ class Context:
         elif sentence is not None:
             typer.echo(sentence)
         else:
-            for name, member in _rows(value):
-                typer.echo(f"{name + ':':<18} {member}")
+            typer.echo("\n".join(lines_of(value)))
 
     def show_list(self, items: Sequence[object], columns: Mapping[str, str]) -> None:
         """Print a list: as JSON, or as a table of ``columns`` (attribute to heading)."""
         if self.as_json:
             typer.echo(json.dumps([_json_of(item) for item in items], ensure_ascii=False))
-            return
-        if not items:
+        elif items:
+            print_table(items, columns)
+        else:
             typer.echo("none")
+
+    def note(self, sentence: str) -> None:
+        """Tell something beside the answer."""
+        typer.echo(f"concord: {sentence}", err=True)
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """A sign of life where a person watches."""
+        if not self.has_terminal:
+            yield
             return
-        table = Table(box=None, pad_edge=False)
-        for heading in columns.values():
-            table.add_column(heading, overflow="fold")
-        for item in items:
-            table.add_row(*[_text(getattr(item, name)) for name in columns])
-        width = None if sys.stdout.isatty() else _WIDTH
-        Console(width=width, highlight=False).print(table)
+        with Console(stderr=True).status(what):
+            yield
 
 
 def context_of(context: typer.Context) -> Context:
@@ -109,52 +114,26 @@ def consortium_file() -> Path:
     return Path(platformdirs.user_config_dir("concord")) / "consortium.json"
 
 
-def read_passphrase(what: str) -> str:
+def read_passphrase(what: str, *, is_new: bool = False) -> str:
     """The passphrase from CONCORD_PASSPHRASE, or asked for where a person watches. Raises: MalformedError."""
     given = os.environ.get("CONCORD_PASSPHRASE")
+    if given == "":
+        raise MalformedError("CONCORD_PASSPHRASE is empty: a key without a passphrase is anybody's")
     if given is not None:
         return given
     if not sys.stdin.isatty():
         raise MalformedError(f"no passphrase for {what}: set CONCORD_PASSPHRASE, or run this in a terminal")
-    return str(typer.prompt(f"Passphrase for {what}", hide_input=True, err=True))
+    return str(typer.prompt(f"Passphrase for {what}", hide_input=True, confirmation_prompt=is_new, err=True))
 
 
 def load_key(path: Path) -> LocalKey:
-    """A key from an encrypted v3 key file. Raises: NotFoundError, MalformedError, VerificationError."""
+    """A key from an encrypted v3 key file. Raises: NotFoundError, MalformedError, WrongPassphraseError."""
+    if not path.is_file():
+        raise NotFoundError(f"there is no key file {path}: give its path, or draw a key with `concord key new`")
     from ledger.keyfiles import read_key_file  # noqa: PLC0415 - the key library takes half a second to load
 
     return LocalKey(read_key_file(path, read_passphrase(path.name)))
 
 
-def parse_time(text: str) -> datetime:
-    """A time: RFC 3339, a date (its midnight, UTC), or from now: ``90d``, ``12h``. Raises: typer.BadParameter."""
-    units = {"d": "days", "h": "hours", "m": "minutes"}
-    if text[:-1].isdecimal() and text[-1:] in units:
-        return datetime.now(UTC).replace(microsecond=0) + timedelta(**{units[text[-1]]: int(text[:-1])})
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter("give a time as 2026-12-31, 2026-12-31T09:00:00Z, or from now as 90d") from error
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
 def _json_of(value: object) -> JsonValue:
     return dump_value(value) if is_dataclass(value) else value  # type: ignore[return-value]  # else plain JSON
-
-
-def _rows(value: object) -> list[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        return [(str(name), _text(member)) for name, member in value.items()]
-    if is_dataclass(value):
-        return [(field.name, _text(getattr(value, field.name))) for field in fields(value)]
-    return [("answer", _text(value))]
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    if isinstance(value, tuple | list | frozenset):
-        return ", ".join(_text(item) for item in value) or "-"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)

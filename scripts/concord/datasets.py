@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,44 +13,51 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from ledger.canonical import JsonValue
 from ledger.client import datasets as flows
+from ledger.client.datasets import Registration
 from ledger.client.flow import ByteProgress
 from ledger.content import Progress as ScanProgress
 from ledger.content import ScannedContent, scan_folder
 from ledger.errors import MalformedError, NotFoundError
+from ledger.types import Bytes32
+from scripts.concord.arguments import KeyOption, parse_digest
 from scripts.concord.context import Context, context_of
-from scripts.concord.statements import fetch_evidence
-from scripts.concord.writing import KeyOption, Until, WaitOption, conclude, digest_of
+from scripts.concord.files import check_place, read_object, write_file
+from scripts.concord.printing import count_of
+from scripts.concord.statements import fetch_evidence, load_policy
+from scripts.concord.writing import Until, WaitOption, conclude
 
-app = typer.Typer(help="Datasets: registered, versioned, delivered.", no_args_is_help=True)
+app = typer.Typer(help="Datasets: registered, versioned, found, delivered.", no_args_is_help=True)
 
 DatasetName = Annotated[str, typer.Argument(metavar="PROVIDER/SLUG", help="Its name or id.")]
+VersionName = Annotated[
+    str, typer.Argument(metavar="PROVIDER/SLUG[@N]", help="Its name or id, with @N a version; without: the latest.")
+]
 _DEFAULTS: Final[dict[str, JsonValue]] = {
     "description": "", "licence": "LicenseRef-unspecified", "contact": "", "keywords": [],
 }  # fmt: skip
 
 
 @contextmanager
-def _bar(context: Context, what: str, total: int) -> Iterator[ByteProgress | None]:
+def _bar(context: Context, what: str, total: int | None) -> Iterator[ByteProgress | None]:
     """A progress bar where a person watches."""
     if not context.has_terminal:
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda size: progress.advance(task, size)
 
 
 def _scan(context: Context, folder: Path) -> ScannedContent:
-    with _bar(context, "hashing", 0) as advance:
-        if advance is None:
-            return scan_folder(folder)
-        seen = 0
+    if not context.has_terminal:
+        return scan_folder(folder)
+    columns = (TextColumn("hashing"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
 
         def report(progress: ScanProgress) -> None:
-            nonlocal seen
-            advance(progress.bytes_done - seen)
-            seen = progress.bytes_done
+            bar.update(task, completed=progress.bytes_done, total=progress.bytes_total)
 
         return scan_folder(folder, progress=report)
 
@@ -61,12 +67,14 @@ def register(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="A folder, or one file.", exists=True)],
     name: DatasetName,
-    metadata: Annotated[Path | None, typer.Option(help="JSON file: title, description, ...", dir_okay=False)] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="JSON file: title, description, licence, ...", dir_okay=False)
+    ] = None,
     title: Annotated[str | None, typer.Option(help="Without: as before, or the slug.")] = None,
-    description: Annotated[str | None, typer.Option()] = None,
-    licence: Annotated[str | None, typer.Option(help="SPDX identifier or URL.")] = None,
-    contact: Annotated[str | None, typer.Option()] = None,
-    keyword: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it holds; without: as before.")] = None,
+    licence: Annotated[str | None, typer.Option(help="SPDX identifier or URL; without: as before.")] = None,
+    contact: Annotated[str | None, typer.Option(help="Whom to ask; without: as before.")] = None,
+    keyword: Annotated[list[str] | None, typer.Option(help="Repeatable; without: as before.")] = None,
     parent: Annotated[
         list[str] | None, typer.Option(help="provider/slug@version it is derived from; repeatable.")
     ] = None,
@@ -80,51 +88,48 @@ def register(
     """Register a folder as the next version of a dataset, and upload its bytes."""
     given = context_of(context)
     provider, slash, slug = name.partition("/")
-    if not slash or "@" in slug:
-        raise MalformedError("name the dataset as provider/slug, for instance utility/power")
-    scanned = _scan(given, folder)
+    if not slash or not provider or not slug or "@" in slug:
+        raise MalformedError(f"name the dataset as provider/slug, for instance utility/power, not {name!r}")
+    check_place(evidence)
+    pinned = None if policy is None else load_policy(policy)
+    identity = given.identity(key)
     chosen: dict[str, JsonValue] = {"title": title, "description": description, "licence": licence, "contact": contact}
     chosen["keywords"] = list(keyword) if keyword else None
+    wanted = {} if metadata is None else read_object(metadata)
+    wanted |= {word: value for word, value in chosen.items() if value is not None}
+    earlier = _earlier(given, name)
+    scanned = _scan(given, folder)
     with _bar(given, "uploading", scanned.manifest.size_bytes) as progress:
         flow = flows.register(
             folder,
             scanned,
             provider,
             slug,
-            _metadata(given, name, metadata, chosen),
-            given.identity(key),
+            {**_DEFAULTS, "title": slug, **earlier, **wanted},
+            identity,
             parents=parent or [],
             if_changed=if_changed,
             expected_version=expect,
             progress=progress,
         )
         done = given.run(flow)
-    if done.outcome is None:
-        given.show(
-            {"state": "unchanged", "version": done.version, "digest": str(done.digest)},
-            f"unchanged: version {done.version}",
-        )
-    else:
-        conclude(given, done.outcome, wait, f"registered {name}@{done.version}")
+    _tell(given, name, done, wait, sorted(word for word, value in wanted.items() if earlier.get(word) != value))
     if evidence is not None:
-        evidence.write_bytes(fetch_evidence(given, str(done.digest), policy))
+        write_file(evidence, fetch_evidence(given, done.digest, pinned))
 
 
-def _metadata(context: Context, name: str, file: Path | None, chosen: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """What the options say, else the file, else the version before, else defaults."""
-    before = {**_DEFAULTS, "title": name.partition("/")[2], **_earlier(context, name)}
-    if file is not None:
-        try:
-            document = json.loads(file.read_bytes())
-        except ValueError as error:
-            raise MalformedError(f"{file} is not JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise MalformedError(f"{file} is not a JSON object")
-        before |= document
-    return before | {word: value for word, value in chosen.items() if value is not None}
+def _tell(context: Context, name: str, done: Registration, wait: Until, unlike: list[str]) -> None:
+    if done.outcome is not None:
+        conclude(context, done.outcome, wait, f"registered {name}@{done.version}")
+        return
+    answer = {"state": "unchanged", "version": done.version, "digest": str(done.digest)}
+    context.show(answer, f"unchanged: version {done.version}")
+    if unlike:
+        context.note(f"another {', '.join(unlike)} was given and not stated: register without --if-changed to state it")
 
 
 def _earlier(context: Context, name: str) -> dict[str, JsonValue]:
+    """Metadata of the version before; of none: nothing."""
     try:
         dataset = context.run(flows.show(name))
         latest = context.run(flows.version(name, dataset.latest_version))
@@ -138,8 +143,8 @@ def _earlier(context: Context, name: str) -> dict[str, JsonValue]:
 @app.command("list")
 def list_datasets(
     context: typer.Context,
-    role: Annotated[str | None, typer.Option(help="provider or consumer")] = None,
-    provider: Annotated[str | None, typer.Option(help="handle or id")] = None,
+    role: Annotated[str | None, typer.Option(help="provider or consumer; without: all that you may see")] = None,
+    provider: Annotated[str | None, typer.Option(help="Of this provider alone: handle or id.")] = None,
     status: Annotated[str | None, typer.Option("--state", help="active or retired")] = None,
     text: Annotated[str | None, typer.Option(help="in slug, title, description, keywords")] = None,
 ) -> None:
@@ -154,16 +159,16 @@ def list_datasets(
 
 
 def _split(context: Context, name: str) -> tuple[str, int]:
-    dataset, _, number = name.partition("@")
-    if number:
+    dataset, at, number = name.partition("@")
+    if at:
         if not number.isdecimal() or int(number) < 1:
-            raise MalformedError("a version is a number from 1: utility/power@2")
+            raise MalformedError(f"{name!r} names no version: they are numbers from 1, as in utility/power@2")
         return dataset, int(number)
     return dataset, context.run(flows.show(dataset)).latest_version
 
 
 @app.command()
-def show(context: typer.Context, name: DatasetName) -> None:
+def show(context: typer.Context, name: VersionName) -> None:
     """Show a dataset, or with @N one version."""
     given = context_of(context)
     if "@" in name:
@@ -184,7 +189,7 @@ def versions(context: typer.Context, name: DatasetName) -> None:
 
 
 @app.command()
-def lineage(context: typer.Context, name: DatasetName) -> None:
+def lineage(context: typer.Context, name: VersionName) -> None:
     """Show what it is derived from."""
     given = context_of(context)
     tree = given.run(flows.lineage(*_split(given, name)))
@@ -200,22 +205,25 @@ def lineage(context: typer.Context, name: DatasetName) -> None:
 @app.command()
 def get(
     context: typer.Context,
-    name: DatasetName,
+    name: VersionName,
     folder: Annotated[Path, typer.Argument(help="Where to put the files.", file_okay=False)],
-    grant: Annotated[str | None, typer.Option(help="Digest of the grant; without: any that permits.")] = None,
+    grant: Annotated[
+        Bytes32 | None,
+        typer.Option(parser=parse_digest, metavar="GRANT", help="The grant's digest; without: any that permits."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite files of another content.")] = False,
 ) -> None:
-    """Download a version and check every byte against what was registered."""
+    """Download a version and check every byte; what is there already and as registered stays."""
     given = context_of(context)
     dataset, number = _split(given, name)
     size = given.run(flows.version(dataset, number)).size_bytes
     with _bar(given, "downloading", size) as progress:
-        flow = flows.download(
-            dataset, number, folder, grant=None if grant is None else digest_of(grant), progress=progress
-        )
+        flow = flows.download(dataset, number, folder, grant=grant, replace=replace, progress=progress)
         manifest = given.run(flow)
     given.show(
         {"folder": str(folder), "files": len(manifest.files), "size_bytes": manifest.size_bytes, "version": number},
-        f"{name}: {len(manifest.files)} files, {manifest.size_bytes} bytes, all as registered, in {folder}",
+        f"{dataset}@{number}: {count_of(len(manifest.files), 'file')}, {count_of(manifest.size_bytes, 'byte')}, "
+        f"all as registered, in {folder}",
     )
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import platformdirs
 import typer
 
 from ledger.errors import MalformedError
-from ledger.types import Address
+from scripts.concord.arguments import AddressOption
 from scripts.concord.context import context_of, read_passphrase
+
+if TYPE_CHECKING:
+    from ledger.exchange import GatewaySettings
 
 __all__ = ["init", "serve"]
 
@@ -33,9 +36,7 @@ def init(
     owners: Annotated[
         Path | None, typer.Option(help="Where the governors' own key files are written.", file_okay=False)
     ] = None,
-    relay_account: Annotated[
-        list[str] | None, typer.Option(help="Address that may send transactions by itself; repeatable.")
-    ] = None,
+    relay_account: AddressOption = None,
 ) -> None:
     """Found a consortium: draws its chain id, deploys the contracts, opens the log; prints each API key once."""
     from ledger.exchange import Founder, FoundingPlan, found  # noqa: PLC0415 - loads the EVM
@@ -45,9 +46,9 @@ def init(
         founders=tuple(Founder(_profile(text)) for text in governor or ["operator=Operator"]),
         threshold=threshold,
         origin=origin,
-        passphrase=read_passphrase("the gateway's keystore"),
+        passphrase=read_passphrase("the gateway's keystore", is_new=True),
         owners_folder=owners,
-        relay_accounts=tuple(Address.parse(text.lower()) for text in relay_account or []),
+        relay_accounts=tuple(relay_account or ()),
     )
     founded = found(home, plan, on_step=lambda step: typer.echo(f"  {step}", err=True))
     answer = {
@@ -66,14 +67,14 @@ def init(
         f"consortium founded in {home}, chain {founded.chain_id}\n"
         f"API keys, shown this once:\n{keys}\n"
         f"key files of the governors, to be taken away by their owners:\n{files}\n"
-        "next: concord serve",
+        f"next: concord serve --home {home}",
     )
 
 
 def _profile(text: str) -> dict[str, str]:
     handle, separator, name = text.partition("=")
     if not separator or not name:
-        raise MalformedError(f"--governor takes handle=Name, not {text!r}")
+        raise MalformedError(f"--governor takes handle=Name, as in chamber='Chamber of Industry', not {text!r}")
     return {"handle": handle, "name": name}
 
 
@@ -86,22 +87,35 @@ def serve(
     ] = 8080,
 ) -> None:
     """Run the gateway of a home folder until Ctrl-C."""
-    from pydantic import SecretStr  # noqa: PLC0415 - as below
-
-    from api.config import ServiceConfig  # noqa: PLC0415 - loads the service
     from api.server import listen  # noqa: PLC0415 - loads the service
     from api.server import serve as run  # noqa: PLC0415 - loads the service
 
     given = context_of(context)
-    config = ServiceConfig(home=home, passphrase=SecretStr(read_passphrase("the gateway's keystore")))
+    settings = _settings(home, read_passphrase("the gateway's keystore"))
     listening = listen(host, port)
-    url = f"http://{host}:{listening.getsockname()[1]}"
+    name = f"[{host}]" if ":" in host else host
+    url = f"http://{name}:{listening.getsockname()[1]}"
     run(
-        config.gateway_settings(),
+        settings,
         listening,
         lambda gateway: given.show(
             {"url": url, "docs": f"{url}/docs", "block": gateway.health().head},
-            f"serving at {url}  (every route: {url}/docs)",
+            f"serving at {url}  (every route: {url}/docs; Ctrl-C stops it)",
         ),
     )
     print("stopped", file=sys.stderr)
+
+
+def _settings(home: Path, passphrase: str) -> GatewaySettings:
+    """From the environment, those of ``api.config``. Raises: MalformedError."""
+    from pydantic import SecretStr, ValidationError  # noqa: PLC0415 - loads the service
+
+    from api.config import ServiceConfig  # noqa: PLC0415 - loads the service
+
+    try:
+        return ServiceConfig(home=home, passphrase=SecretStr(passphrase)).gateway_settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"CONCORD_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()
+        )
+        raise MalformedError(f"the environment sets the service up wrongly: {wrong}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +11,9 @@ import typer
 from ledger.canonical import JsonValue, encode_canonical
 from ledger.client import operations, parse_domains
 from ledger.client import participants as flows
-from ledger.errors import ConflictError, MalformedError
+from ledger.errors import ConflictError
 from scripts.concord.context import consortium_file, context_of, load_key
+from scripts.concord.files import read_object, write_file
 from scripts.concord.participants import ControlKey
 from scripts.concord.writing import Until, WaitOption, conclude
 
@@ -26,18 +26,20 @@ def import_consortium(
     file: Annotated[
         Path | None, typer.Argument(help="consortium.json; without: the service's own.", dir_okay=False)
     ] = None,
-    replace: Annotated[bool, typer.Option(help="Replace another consortium that was imported before.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace another consortium that was imported before.")
+    ] = False,
 ) -> None:
     """Keep the consortium's document: your key signs for its chain and contracts alone."""
     given = context_of(context)
-    document: JsonValue = given.run(operations.consortium()) if file is None else _read(file)
+    document: dict[str, JsonValue] = given.run(operations.consortium()) if file is None else read_object(file)
     domains = parse_domains(document)
     raw = encode_canonical(document)
     place = given.consortium or consortium_file()
     if place.exists() and place.read_bytes() != raw and not replace:
         raise ConflictError(f"{place} holds another consortium: give --replace, or another --consortium")
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(raw)
+    write_file(place, raw)
     digest = hashlib.sha256(raw).hexdigest()
     given.show(
         {"file": str(place), "chain_id": str(domains.chain_id), "sha256": digest},
@@ -66,12 +68,6 @@ def request(
     profile |= {word: value for word, value in (("endpoint", endpoint), ("did", did)) if value is not None}
     identity = given.require_identity(control_key, None if signing_key is None else load_key(signing_key))
     outcome = given.run(flows.apply(profile, identity))
-    conclude(given, outcome, wait, f"application of {outcome.ids.get('participant')} filed, governors vote on it")
-
-
-def _read(file: Path) -> JsonValue:
-    try:
-        document: JsonValue = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise MalformedError(f"{file} is not JSON: {error}") from error
-    return document
+    conclude(
+        given, outcome, wait, f"application of {handle} ({outcome.ids.get('participant')}) filed, governors vote on it"
+    )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from typer._completion_shared import get_completion_script
 
+from ledger.errors import ConflictError, MalformedError
 from ledger.statements import address_of, generate_private_key
 from scripts.concord.context import context_of, load_key, read_passphrase
+from scripts.concord.files import check_place
+
+_SHELLS: Final = ("bash", "zsh", "fish")
 
 app = typer.Typer(help="Encrypted key files on this machine (Ethereum's version 3 format).", no_args_is_help=True)
 
@@ -20,8 +24,11 @@ def new(context: typer.Context, file: Annotated[Path, typer.Argument(help="Where
     """Draw a key and write it, encrypted with a passphrase."""
     from ledger.keyfiles import write_key_file  # noqa: PLC0415 - the key library takes half a second to load
 
+    check_place(file)
+    if file.exists():
+        raise ConflictError(f"{file} is there already and is not overwritten: take another name", code="key-exists")
     private_key = generate_private_key()
-    write_key_file(file, private_key, read_passphrase(f"the new key {file.name}"))
+    write_key_file(file, private_key, read_passphrase(f"the new key {file.name}", is_new=True))
     address = str(address_of(private_key))
     context_of(context).show(
         {"address": address, "file": str(file)}, f"key {address} written to {file}: keep a copy of file and passphrase"
@@ -36,8 +43,10 @@ def show(context: typer.Context, file: Annotated[Path, typer.Argument(help="A ke
 
 
 def completion(
-    shell: Annotated[str | None, typer.Argument(help="bash, zsh or fish; without: your own")] = None,
+    shell: Annotated[str | None, typer.Argument(help="bash, zsh or fish; without: your own.")] = None,
 ) -> None:
     """Print the completion script: eval "$(concord completion bash)"."""
     chosen = shell or Path(os.environ.get("SHELL", "bash")).name
+    if chosen not in _SHELLS:
+        raise MalformedError(f"there is no completion for {chosen}: name one of {', '.join(_SHELLS)}")
     typer.echo(get_completion_script(prog_name="concord", complete_var="_CONCORD_COMPLETE", shell=chosen))

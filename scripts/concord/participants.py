@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ledger.canonical import JsonValue
 from ledger.client import participants as flows
 from ledger.client import statements
-from ledger.errors import MalformedError
 from ledger.types import Address
+from scripts.concord.arguments import KeyOption, parse_address
 from scripts.concord.context import context_of, load_key
-from scripts.concord.writing import KeyOption, Until, WaitOption, conclude
+from scripts.concord.files import read_object
+from scripts.concord.writing import Until, WaitOption, conclude
 
 app = typer.Typer(help="Participants, their profiles and keys.", no_args_is_help=True)
 
+Participant = Annotated[str, typer.Argument(help="Its handle or id.")]
 ControlKey = Annotated[Path, typer.Option("--control-key", help="The participant's control key file.", dir_okay=False)]
 
 
@@ -33,14 +35,14 @@ def list_participants(
 
 
 @app.command()
-def show(context: typer.Context, participant: str) -> None:
-    """Show one, by handle or id."""
+def show(context: typer.Context, participant: Participant) -> None:
+    """Show one."""
     given = context_of(context)
     given.show(given.run(flows.show(participant)))
 
 
 @app.command()
-def keys(context: typer.Context, participant: str) -> None:
+def keys(context: typer.Context, participant: Participant) -> None:
     """List its keys, past and present."""
     given = context_of(context)
     columns = {
@@ -58,11 +60,8 @@ def update_profile(
 ) -> None:
     """State a new profile."""
     given = context_of(context)
-    try:
-        document = json.loads(profile.read_bytes())
-    except ValueError as error:
-        raise MalformedError(f"{profile} is not JSON: {error}") from error
-    outcome = given.run(statements.state("ProfileUpdate", {"profile": document}, given.identity(key)))
+    intent: dict[str, JsonValue] = {"profile": read_object(profile)}
+    outcome = given.run(statements.state("ProfileUpdate", intent, given.identity(key)))
     conclude(given, outcome, wait, "profile updated")
 
 
@@ -82,13 +81,13 @@ def add_key(
 @app.command("revoke-key")
 def revoke_key(
     context: typer.Context,
-    address: Annotated[str, typer.Argument(help="The signing key's address.")],
+    address: Annotated[Address, typer.Argument(parser=parse_address, metavar="ADDRESS", help="The signing key's.")],
     control_key: ControlKey,
     wait: WaitOption = Until.FINAL,
 ) -> None:
     """End a signing key, for ever."""
     given = context_of(context)
-    flow = flows.revoke_key(Address.parse(address.lower()), given.require_identity(control_key))
+    flow = flows.revoke_key(address, given.require_identity(control_key))
     conclude(given, given.run(flow), wait, "key revoked")
 
 

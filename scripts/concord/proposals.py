@@ -7,13 +7,17 @@ from typing import Annotated
 import typer
 
 from ledger.client import participants as flows
+from ledger.types import Bytes32
+from scripts.concord.arguments import parse_digest
 from scripts.concord.context import context_of
 from scripts.concord.participants import ControlKey
-from scripts.concord.writing import Until, WaitOption, conclude, digest_of
+from scripts.concord.writing import Until, WaitOption, conclude
 
 app = typer.Typer(help="Admissions, suspensions, recoveries: proposed and voted on by governors.", no_args_is_help=True)
 
-ProposalId = Annotated[str, typer.Argument(help="The proposal's id, of `concord proposal list`.")]
+ProposalId = Annotated[
+    Bytes32, typer.Argument(parser=parse_digest, metavar="PROPOSAL", help="Its id (`concord proposal list`).")
+]
 
 
 @app.command("list")
@@ -32,9 +36,9 @@ def list_proposals(
 
 @app.command()
 def show(context: typer.Context, proposal: ProposalId) -> None:
-    """Show one with its votes."""
+    """Show one with its votes so far."""
     given = context_of(context)
-    given.show(given.run(flows.proposal(digest_of(proposal))))
+    given.show(given.run(flows.proposal(proposal)))
 
 
 @app.command()
@@ -43,7 +47,7 @@ def approve(
 ) -> None:
     """Vote for it with a governor's control key."""
     given = context_of(context)
-    outcome = given.run(flows.vote(digest_of(proposal), given.require_identity(control_key)))
+    outcome = given.run(flows.vote(proposal, given.require_identity(control_key)))
     conclude(given, outcome, wait, "approved")
 
 
@@ -53,7 +57,7 @@ def reject(
 ) -> None:
     """Vote against it with a governor's control key."""
     given = context_of(context)
-    outcome = given.run(flows.vote(digest_of(proposal), given.require_identity(control_key), approve=False))
+    outcome = given.run(flows.vote(proposal, given.require_identity(control_key), approve=False))
     conclude(given, outcome, wait, "rejected")
 
 
@@ -65,11 +69,17 @@ def propose(
     ],
     subject: Annotated[str, typer.Argument(help="The participant's handle or id.")],
     control_key: ControlKey,
-    argument: Annotated[str | None, typer.Option(help="What the decision takes, 0x-hex of 32 bytes.")] = None,
+    argument: Annotated[
+        Bytes32 | None,
+        typer.Option(
+            parser=parse_digest,
+            metavar="BYTES32",
+            help="set-threshold: the number; revoke-key: the address, each left-padded to 0x and 64 digits.",
+        ),
+    ] = None,
     wait: WaitOption = Until.FINAL,
 ) -> None:
     """Propose a decision by casting its first vote."""
     given = context_of(context)
-    wanted = None if argument is None else digest_of(argument)
-    flow = flows.propose(decision, subject, given.require_identity(control_key), argument=wanted)
+    flow = flows.propose(decision, subject, given.require_identity(control_key), argument=argument)
     conclude(given, given.run(flow), wait, "proposed")

@@ -3,35 +3,58 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from types import SimpleNamespace
+from typing import Annotated, Final
 
 import typer
 
 from ledger.client import statements as flows
-from ledger.evidence.policy import parse_policy
+from ledger.errors import MalformedError, NotFoundError
+from ledger.evidence.policy import Policy, parse_policy
 from ledger.surface.outcomes import State
+from ledger.types import Bytes32
+from scripts.concord.arguments import parse_digest
 from scripts.concord.context import Context, context_of
-from scripts.concord.writing import Until, WaitOption, digest_of
+from scripts.concord.files import check_place, write_file
+from scripts.concord.writing import Until, WaitOption, wait_for
 
 app = typer.Typer(help="Statements and what became of them.", no_args_is_help=True)
 
-Digest = Annotated[str, typer.Argument(help="The statement's digest.")]
+Digest = Annotated[Bytes32, typer.Argument(parser=parse_digest, metavar="DIGEST", help="The statement's digest.")]
+_HIDDEN: Final = ("receipt", "links")
+
+
+@app.command("list")
+def list_statements(
+    context: typer.Context,
+    type_name: Annotated[str | None, typer.Option("--type", help="Of this type alone: AccessGrant.")] = None,
+) -> None:
+    """List the statements that you signed or that name you; with scope audit, all."""
+    given = context_of(context)
+    found = given.run(flows.list_all(type_name=type_name))
+    columns = {
+        "index": "INDEX", "type": "TYPE", "state": "STATE", "in_force": "IN FORCE", "accepted_at": "ACCEPTED",
+        "digest": "DIGEST",
+    }  # fmt: skip
+    given.show_list(found if given.as_json else [SimpleNamespace(**each) for each in found], columns)
 
 
 @app.command()
 def show(context: typer.Context, digest: Digest, wait: WaitOption = Until.ACCEPTED) -> None:
     """Show a statement: said, anchored, final; in force or not."""
     given = context_of(context)
-    wanted = digest_of(digest)
     if wait is not Until.ACCEPTED:
-        given.run(flows.wait(wanted, State(wait.value)))
-    given.show(given.run(flows.fetch(wanted)))
+        wait_for(given, digest, State(wait.value))
+    found = given.run(flows.fetch(digest))
+    given.show(found if given.as_json else {name: value for name, value in found.items() if name not in _HIDDEN})
 
 
 @app.command()
 def receipt(context: typer.Context, digest: Digest) -> None:
     """Print its receipt, a C2SP tlog-proof."""
-    typer.echo(context_of(context).run(flows.receipt(digest_of(digest))), nl=False)
+    given = context_of(context)
+    text = given.run(flows.receipt(digest))
+    given.show({"receipt": text}, text.rstrip("\n"))
 
 
 def evidence(
@@ -44,16 +67,26 @@ def evidence(
 ) -> None:
     """Write a statement's evidence, for the offline verifier."""
     given = context_of(context)
-    raw = fetch_evidence(given, digest, policy)
-    output.write_bytes(raw)
+    check_place(output)
+    raw = fetch_evidence(given, digest, None if policy is None else load_policy(policy))
+    write_file(output, raw)
     given.show({"file": str(output), "size_bytes": len(raw)}, f"evidence written to {output}")
 
 
-def fetch_evidence(context: Context, digest: str, policy: Path | None) -> bytes:
+def load_policy(path: Path) -> Policy:
+    """The policy of a file. Raises: NotFoundError, MalformedError."""
+    try:
+        return parse_policy(path.read_bytes())
+    except FileNotFoundError as error:
+        raise NotFoundError(f"there is no policy {path}: `concord policy create` makes one") from error
+    except MalformedError as error:
+        raise MalformedError(f"{path} is no policy: {error}") from error
+
+
+def fetch_evidence(context: Context, digest: Bytes32, policy: Policy | None) -> bytes:
     """Evidence under the policy's latest pinned range, or under the head, once the statement is final."""
-    wanted = digest_of(digest)
-    context.run(flows.wait(wanted))
+    wait_for(context, digest)
     if policy is None:
-        return context.run(flows.evidence(wanted))
-    pinned = parse_policy(policy.read_bytes()).epochs[-1]
-    return context.run(flows.evidence(wanted, first=pinned.first, last=pinned.last))
+        return context.run(flows.evidence(digest))
+    pinned = policy.epochs[-1]
+    return context.run(flows.evidence(digest, first=pinned.first, last=pinned.last))

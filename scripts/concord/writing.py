@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -14,7 +13,7 @@ from ledger.surface.outcomes import InForce, Outcome, State
 from ledger.types import Bytes32
 from scripts.concord.context import Context
 
-__all__ = ["KeyOption", "Until", "WaitOption", "conclude", "digest_of"]
+__all__ = ["Until", "WaitOption", "conclude", "wait_for"]
 
 
 class Until(StrEnum):
@@ -25,13 +24,18 @@ class Until(StrEnum):
     FINAL = "final"
 
 
-_TIMEOUT_S: Final = 600
+_TIMEOUT_S: Final = 180
 
-WaitOption = Annotated[Until, typer.Option("--wait", help="Return when the statement is this far.")]
-KeyOption = Annotated[
-    Path | None,
-    typer.Option("--key", help="Sign with this key file instead of the gateway's custodial key.", dir_okay=False),
+WaitOption = Annotated[
+    Until,
+    typer.Option("--wait", help="Return when the statement is this far: accepted (it has a receipt), anchored, final."),
 ]
+
+
+def wait_for(context: Context, digest: Bytes32, until: State = State.FINAL) -> Outcome:
+    """Wait for a statement, with a sign of life where a person watches. Raises: LedgerError."""
+    with context.working(f"waiting until it is {until}"):
+        return context.run(statements.wait(digest, until, timeout_s=_TIMEOUT_S))
 
 
 def conclude(context: Context, outcome: Outcome, until: Until, sentence: str) -> Outcome:
@@ -42,7 +46,7 @@ def conclude(context: Context, outcome: Outcome, until: Until, sentence: str) ->
         UnavailableError: it is not that far yet.
     """
     if until is not Until.ACCEPTED and outcome.state is not State.FINAL:
-        outcome = context.run(statements.wait(outcome.digest, State(until.value), timeout_s=_TIMEOUT_S))
+        outcome = wait_for(context, outcome.digest, State(until.value))
     if outcome.in_force is InForce.REFUSED and outcome.refusal is not None:
         raise RefusedError(
             f"{outcome.type} {outcome.digest} was said, and is not in force: {outcome.refusal.detail}",
@@ -51,13 +55,9 @@ def conclude(context: Context, outcome: Outcome, until: Until, sentence: str) ->
         )
     if until is Until.FINAL and outcome.state is not State.FINAL:
         raise UnavailableError(
-            f"{outcome.digest} is {outcome.state} and not final yet: `concord statement show` it later"
+            f"{outcome.digest} is {outcome.state} and not final after {_TIMEOUT_S} s; it is not lost: "
+            f"`concord statement show {outcome.digest} --wait final` waits on"
         )
     block = "" if outcome.block is None else f", block {outcome.block}"
     context.show(outcome, f"{sentence}: {outcome.digest} ({outcome.state}{block})")
     return outcome
-
-
-def digest_of(text: str) -> Bytes32:
-    """A digest or id from an argument. Raises: MalformedError."""
-    return Bytes32.parse(text)
