@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import base64
+import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,6 +53,10 @@ class _UsageError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that can not show a character gets it escaped; the program never ends on one.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         code, answer = _check_fork(options) if len(options.checkpoints) == 1 else _compare(options)
@@ -59,7 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _USAGE_ERROR
     except LedgerError as error:
         code, answer = _UNDETERMINED, {"reason": str(error)}
-    _show({"verdict": _WORDS[code], **answer}, as_json=options.json)
+    try:
+        _show({"verdict": _WORDS[code], **answer}, as_json=options.json)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader went away; the exit code still counts
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 

@@ -17,7 +17,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -81,6 +83,10 @@ class _Result:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that can not show a character gets it escaped; the program never ends on one.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     result = _Result()
     try:
@@ -92,7 +98,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LedgerError as error:
         result.reason = str(error)
     code = _FINDINGS if result.findings else _UNDETERMINED if result.reason else _CLEAN
-    _print(code, result, as_json=options.json)
+    try:
+        _print(code, result, as_json=options.json)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader went away; the exit code still counts
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 

@@ -183,9 +183,29 @@ def test_evidence_under_a_policy_as_a_process(tmp_path: Path) -> None:
     for name, raw in files.items():
         (tmp_path / name).write_bytes(raw)
     evidence, policy = tmp_path / "evidence.json", tmp_path / "policy.json"
-    command = [sys.executable, "-I", str(SCRIPT), str(evidence), str(evidence), "--policy", str(policy)]
+    command = [
+        sys.executable,
+        "-I",
+        "-X",
+        "importtime",
+        str(SCRIPT),
+        str(evidence),
+        str(evidence),
+        "--policy",
+        str(policy),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert loaded.isdisjoint({"web3", "eth", "sqlalchemy", "fastapi", "httpx", "obstore", "pydantic", "typer", "rich"})
+    command[command.index("-X") : command.index("-X") + 2] = []
+    piped = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert piped.stdout is not None
+    piped.stdout.close()  # the reader goes away
+    assert piped.wait(30) == 0
+    assert piped.stderr is not None
+    assert piped.stderr.read() == ""
+    piped.stderr.close()
     assert done.stdout.startswith("verdict: CONSISTENT\n")
     foreign = tmp_path / "foreign.txt"
     foreign.write_bytes(SIGNER.sign(Checkpoint(ORIGIN, 0, EMPTY_ROOT).text).to_bytes())
