@@ -216,7 +216,7 @@ def home(copies: Copies, tmp_path: Path) -> Path:
 def change(home: Path, statement: str, *values: object) -> None:
     connection = sqlite3.connect(home / "ledger.db")
     with connection:
-        assert connection.execute(statement, values).rowcount == 1
+        assert connection.execute(statement, values).rowcount > 0
     connection.close()
 
 
@@ -245,3 +245,28 @@ def test_what_is_not_in_a_home(home: Path, capsys: pytest.CaptureFixture[str]) -
     (home / "elsewhere.json").rename(home / "consortium.json")
     (home / "ledger.db").unlink()
     assert check(capsys, "--home", home)[0] == 3
+
+
+def test_statements_that_can_not_be_read(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = "WHERE log_index = (SELECT max(log_index) FROM statements WHERE type = 'DatasetRegistration')"
+    change(home, f"UPDATE statements SET type = 'OfALaterVersion' {where}")
+    assert check(capsys, "--home", home)[0] == 0  # nothing is known of its text, and its digest is the entry's
+    change(home, "UPDATE statements SET message = '{}' WHERE log_index = ?", f"{4:020}")
+    code, answer = check(capsys, "--home", home)
+    assert code == 1
+    assert [(each["kind"], each["index"]) for each in answer["findings"]] == [("statement", 4)]
+    bundle = home / f"log/tile/entries/000.p/{size_of(home / 'log')}"
+    bundle.unlink()
+    change(home, "UPDATE statements SET log_index = ? WHERE log_index = ?", f"{900:020}", f"{0:020}")
+    code, answer = check(capsys, "--home", home)
+    assert [each["kind"] for each in answer["findings"]] == ["bundle", "bundle", "statement"]
+    change(home, "DELETE FROM signed_checkpoints")
+    assert check(capsys, "--home", home)[0] == 3
+
+
+def test_a_log_key_that_the_index_does_not_know_yet(copies: Copies, tmp_path: Path) -> None:
+    home = copies.restore(tmp_path / "home", "log")
+    for tail in ("", "-wal", "-shm"):
+        (home / f"ledger.db{tail}").unlink(missing_ok=True)
+    done = recover_log(settings_of(home), Mirror(str(copies.newer_log)))
+    assert done.anchored_size == done.size == len(done.missing)
