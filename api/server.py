@@ -24,7 +24,10 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         UnavailableError: the port is in use, or the address is not this machine's.
     """
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise UnavailableError(f"{host} is no address: give --host one of this machine's, such as 127.0.0.1") from error
     listening = socket.socket(family, kind, protocol)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

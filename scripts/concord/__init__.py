@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 import typer
+from typer._completion_classes import completion_init
 
 from ledger.errors import LedgerError, MalformedError, NotFoundError, UnavailableError
 from scripts.concord import (
@@ -49,6 +50,8 @@ _EXIT_CODES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
     (UnavailableError, 2),
     (MalformedError, 3),
 )
+_COMPLETE: Final = "_CONCORD_COMPLETE"
+"""Set by the shell's completion script."""
 _NOT_PERMITTED: Final = frozenset(
     {
         "unauthorized", "missing-scope", "not-yours", "no-grant", "grant-revoked", "grant-expired",
@@ -159,6 +162,8 @@ def main() -> None:
         # A terminal that can not show a character gets it escaped; the program never ends on one.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if _COMPLETE in os.environ:
+        completion_init()
     arguments = _json_first(sys.argv[1:])
     as_json = arguments[:1] == ["--json"]
     try:

@@ -9,6 +9,7 @@ import typer
 from ledger.client import access as flows
 from ledger.client import operations
 from ledger.errors import NotFoundError, RefusedError
+from ledger.surface.views import GrantView
 from ledger.types import Bytes32
 from scripts.concord.arguments import KeyOption, Time, UntilTime, parse_digest
 from scripts.concord.context import Context, context_of
@@ -91,6 +92,13 @@ def grant_request(
 ) -> None:
     """Grant what a request asks for, on its terms."""
     given = context_of(context)
+    asked = given.run(flows.show_request(request_digest))
+    if asked.state == "granted" and asked.grant is not None:  # a second grant would outlive the first one's revocation
+        given.show(
+            {"request": str(request_digest), "state": "granted", "grant": str(asked.grant)},
+            f"granted already: {asked.grant}",
+        )
+        return
     outcome = given.run(flows.grant_request(request_digest, given.identity(key)))
     conclude(given, outcome, wait, "granted")
 
@@ -172,6 +180,17 @@ def revoke(context: typer.Context, grant: GrantDigest, key: KeyOption = None, wa
         given.show({"grant": str(grant), "state": "revoked", "revocation": done[0]}, done[1])
         return
     conclude(given, given.run(flows.revoke(grant, given.identity(key))), wait, "revoked")
+    for other in _find_others(given, grant):
+        given.note(f"another grant still permits {other.consumer_handle} the same dataset: {other.digest}")
+
+
+def _find_others(context: Context, digest: Bytes32) -> list[GrantView]:
+    try:
+        revoked = context.run(flows.show_grant(digest))
+    except NotFoundError:
+        return []
+    live = context.run(flows.grants(role="provider", status="active", dataset=str(revoked.dataset)))
+    return [grant for grant in live if grant.consumer == revoked.consumer and grant.digest != digest]
 
 
 def _find_revoked(context: Context, digest: Bytes32) -> tuple[str, str] | None:

@@ -22,7 +22,7 @@ from ledger.types import Bytes32
 from scripts.concord.arguments import KeyOption, parse_digest
 from scripts.concord.context import Context, context_of
 from scripts.concord.files import check_place, read_object, write_file
-from scripts.concord.printing import count_of
+from scripts.concord.printing import count_of, text_of
 from scripts.concord.statements import fetch_evidence, load_policy
 from scripts.concord.writing import Until, WaitOption, conclude
 
@@ -231,4 +231,8 @@ def get(
 def retire(context: typer.Context, name: DatasetName, key: KeyOption = None, wait: WaitOption = Until.FINAL) -> None:
     """No further versions; its grants end."""
     given = context_of(context)
+    found = given.run(flows.show(name))
+    if found.state == "retired":
+        given.show({"dataset": str(found.id), "state": "retired"}, f"retired already: {text_of(found.retired_at)}")
+        return
     conclude(given, given.run(flows.retire(name, given.identity(key))), wait, f"retired {name}")
