@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -185,6 +186,27 @@ def test_access_from_request_to_revocation(consortium: Consortium, power: str) -
     assert gateway.statements.get(analyst, revocation.digest).outcome.type == "AccessRevocation"
     with pytest.raises(NotFoundError):
         gateway.statements.get(consortium.asker("manufacturer"), revocation.digest)
+
+
+def test_a_revocation_stops_a_download_under_way(
+    consortium: Consortium, power: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.exchange.rooms.datasets._ASK_AGAIN_S", 0.0)
+    request = ask(consortium, power)
+    grant = consortium.state("utility", AccessGrantIntent(request=request)).digest
+    rooms = consortium.gateway.datasets
+
+    async def read() -> int:
+        got = await rooms.download(consortium.asker("analyst"), power, 1, "load.bin", grant=grant)
+        arrived = 0
+        async for piece in got.pieces:
+            arrived += len(piece)
+            await asyncio.to_thread(consortium.state, "utility", AccessRevocationIntent(grant=grant))
+        return arrived
+
+    with pytest.raises(ForbiddenError) as stopped:
+        asyncio.run(read())
+    assert stopped.value.code == "grant-revoked"
 
 
 def test_a_receipt_keeps_the_promise_of_its_batch(consortium: Consortium, power: str) -> None:

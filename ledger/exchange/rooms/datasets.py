@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
+import time
+from collections.abc import AsyncIterable, AsyncIterator
 from datetime import datetime
 from typing import Final
 
@@ -24,6 +25,8 @@ from ledger.types import Bytes32
 __all__ = ["Datasets"]
 
 _MOST_IN_LINEAGE: Final = 1000
+_ASK_AGAIN_S: Final = 0.25
+"""How often a download under way asks whether it is still permitted."""
 
 
 class Datasets:
@@ -167,24 +170,36 @@ class Datasets:
             VerificationError: the stored copy was changed.
             UnavailableError: chain or store failed.
         """
-        file, as_of_block = await asyncio.to_thread(self._find_download, asker, name, version, path, grant)
+        row, file, as_of_block = await asyncio.to_thread(self._find_download, asker, name, version, path, grant)
         end = file.size_bytes - 1 if last is None else min(last, file.size_bytes - 1)
         if not 0 <= first <= end and (first, last) != (0, None):
             raise NoSuchRangeError(
                 f"{path} has {file.size_bytes} bytes: there is none from {first} on", size_bytes=file.size_bytes
             )
         pieces = await self._parts.content.open_file(_entry_of(file), first, end)
-        return Download(present_file(file), first, end, pieces, as_of_block)
+        watched = self._while_permitted(asker, row, grant, pieces)
+        return Download(present_file(file), first, end, watched, as_of_block)
+
+    async def _while_permitted(
+        self, asker: Asker, row: VersionRow, grant: Bytes32 | None, pieces: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
+        """Ask again while bytes travel: a revocation stops what is under way. Raises: ForbiddenError."""
+        asked_at = time.monotonic()
+        async for piece in pieces:
+            if time.monotonic() - asked_at >= _ASK_AGAIN_S:
+                await asyncio.to_thread(self._permission.check, asker, row, grant)
+                asked_at = time.monotonic()
+            yield piece
 
     def _find_download(
         self, asker: Asker, name: str, version: int, path: str, grant: Bytes32 | None
-    ) -> tuple[FileRow, int]:
+    ) -> tuple[VersionRow, FileRow, int]:
         row = self._find_version(name, version)
         self._permission.check(asker, row, grant)
         file = self._find_file(row, path)
         if file.uploaded_at is None:
             raise NotFoundError(f"the bytes of {path} were not uploaded yet: ask the provider")
-        return file, self._as_of_block()
+        return row, file, self._as_of_block()
 
     def verify(self, asker: Asker, sha256: Bytes32) -> Stamped[VerdictView]:
         """Whether bytes with this SHA-256 are registered in a version whose contents the asker may know."""
