@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VENV_STAMP := $(VENV)/.made
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 NODE_STAMP := contracts/node_modules/.installed
@@ -64,16 +65,17 @@ lock: ## resolve the locked requirements anew (needs uv)
 clean: ## remove what the targets made, the demo's state included
 	@rm -rf $(VENV) contracts/node_modules contracts/out contracts/cache var build dist *.egg-info .coverage .coverage.*
 
-$(VENV)/bin/python:
+$(VENV_STAMP):
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): name yours, make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) scripts/preflight.py python
 	@echo "Setting up $(VENV) (once) ..."
-	@$(PYTHON) -m venv $(VENV)
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && touch $@
 
-$(RUN_STAMP): requirements/run.txt pyproject.toml | $(VENV)/bin/python
+$(RUN_STAMP): requirements/run.txt pyproject.toml | $(VENV_STAMP)
 	@echo "Installing the service's packages (once) ..."
 	@$(PIP) -r requirements/run.txt && $(EDITABLE) && touch $@
 
-$(DEV_STAMP): requirements/dev.txt pyproject.toml | $(VENV)/bin/python
+$(DEV_STAMP): requirements/dev.txt pyproject.toml | $(VENV_STAMP)
 	@echo "Installing the development packages (once) ..."
 	@$(PIP) -r requirements/dev.txt && $(EDITABLE) && touch $@ $(RUN_STAMP)
 

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError, EncodingError
 
+from ledger.chain.advice import ADVICE
 from ledger.errors import MalformedError, RefusedError
 from ledger.keccak import keccak256
 from ledger.statements.vocabulary import Contract as ContractName
@@ -160,7 +161,9 @@ def _sentence(error_name: str, facts: Mapping[str, object]) -> str:
     contract = next((name for name in CONTRACT_NAMES if error_name.startswith(name)), "")
     words = _WORD_BOUNDARY.sub(" ", error_name.removeprefix(contract)).lower()
     told = ", ".join(f"{name} {value}" for name, value in facts.items())
-    return f"{contract or 'the contract'} refused it: {words}" + (f" ({told})" if told else "")
+    facts_told = f" ({told})" if told else ""
+    advice = f": {ADVICE[error_name]}" if error_name in ADVICE else ""
+    return f"{contract or 'the contract'} refused it: {words}{facts_told}{advice}"
 
 
 def _text_of(data: bytes) -> dict[str, object]:
