@@ -11,9 +11,16 @@ from eth_keyfile.exceptions import EthKeyfileValueError
 from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
 
 from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
-from ledger.statements import address_of
+from ledger.statements import address_of, generate_private_key
 
-__all__ = ["DEFAULT_KDF_COST", "WrongPassphraseError", "read_key_file", "write_key_file", "write_private_file"]
+__all__ = [
+    "DEFAULT_KDF_COST",
+    "WrongPassphraseError",
+    "ensure_key_file",
+    "read_key_file",
+    "write_key_file",
+    "write_private_file",
+]
 
 DEFAULT_KDF_COST: Final = 1 << 16
 """scrypt's N: 64 MiB and about a fifth of a second for each guess."""
@@ -71,6 +78,15 @@ def _check_form(document: Any) -> dict[str, Any]:
     if not isinstance(document, dict) or document["version"] != 3 or document["crypto"]["cipher"] != "aes-128-ctr":
         raise ValueError("not version 3")
     return document
+
+
+def ensure_key_file(path: Path, passphrase: str, *, kdf_cost: int = DEFAULT_KDF_COST) -> bytes:
+    """The key in a key file; one is drawn and written if there is none. Raises: as ``read_key_file``."""
+    if path.exists():
+        return read_key_file(path, passphrase)
+    private_key = generate_private_key()
+    write_key_file(path, private_key, passphrase, kdf_cost=kdf_cost)
+    return private_key
 
 
 def write_private_file(path: Path, data: bytes) -> None:

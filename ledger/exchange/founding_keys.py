@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ledger.chain import LocalSigner, Signer
 from ledger.exchange.keystore import KeyStore
-from ledger.keyfiles import read_key_file, write_key_file
-from ledger.statements import compute_participant_id, generate_private_key
+from ledger.keyfiles import ensure_key_file
+from ledger.statements import compute_participant_id
 from ledger.types import Bytes32
 
 __all__ = ["FounderKeys", "ensure_founder_keys"]
@@ -49,6 +49,4 @@ def ensure_founder_keys(
 
 
 def _ensure(path: Path, passphrase: str, kdf_cost: int) -> Signer:
-    if not path.exists():
-        write_key_file(path, generate_private_key(), passphrase, kdf_cost=kdf_cost)
-    return LocalSigner(read_key_file(path, passphrase))
+    return LocalSigner(ensure_key_file(path, passphrase, kdf_cost=kdf_cost))

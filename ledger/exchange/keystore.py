@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ledger.chain import LocalSigner, Signer
 from ledger.errors import MalformedError, NotFoundError, VerificationError
-from ledger.keyfiles import DEFAULT_KDF_COST, read_key_file, write_key_file, write_private_file
+from ledger.keyfiles import DEFAULT_KDF_COST, ensure_key_file, read_key_file, write_key_file, write_private_file
 from ledger.log import NoteSigner
 from ledger.statements import generate_private_key
 from ledger.types import Address, Bytes32
@@ -61,9 +61,9 @@ class KeyStore:
     def ensure(self, name: str) -> Signer:
         """The signer of the account ``name`` (``relay``, ``deployer``), drawn if there is none yet."""
         path = self._folder / f"{name}.json"
-        if not path.exists():
-            write_key_file(path, generate_private_key(), self._passphrase, kdf_cost=self._kdf_cost)
-        return self._load(path)
+        with self._turn:
+            self._signers[path] = LocalSigner(ensure_key_file(path, self._passphrase, kdf_cost=self._kdf_cost))
+            return cast("Signer", self._signers[path])
 
     def load_relay(self) -> Signer:
         """The relay account's signer. Raises: NotFoundError, MalformedError, VerificationError: as a key file."""

@@ -23,7 +23,7 @@ from scripts.concord.arguments import KeyOption, parse_digest
 from scripts.concord.context import Context, context_of
 from scripts.concord.files import check_place, read_object, write_file
 from scripts.concord.printing import count_of, text_of
-from scripts.concord.statements import fetch_evidence, load_policy
+from scripts.concord.statements import fetch_evidence, load_policy, split_version
 from scripts.concord.writing import Until, WaitOption, conclude
 
 app = typer.Typer(help="Datasets: registered, versioned, found, delivered.", no_args_is_help=True)
@@ -158,21 +158,12 @@ def list_datasets(
     given.show_list(found, columns)
 
 
-def _split(context: Context, name: str) -> tuple[str, int]:
-    dataset, at, number = name.partition("@")
-    if at:
-        if not number.isdecimal() or int(number) < 1:
-            raise MalformedError(f"{name!r} names no version: they are numbers from 1, as in utility/power@2")
-        return dataset, int(number)
-    return dataset, context.run(flows.show(dataset)).latest_version
-
-
 @app.command()
 def show(context: typer.Context, name: VersionName) -> None:
     """Show a dataset, or with @N one version."""
     given = context_of(context)
     if "@" in name:
-        given.show(given.run(flows.version(*_split(given, name))))
+        given.show(given.run(flows.version(*split_version(given, name))))
     else:
         given.show(given.run(flows.show(name)))
 
@@ -192,7 +183,7 @@ def versions(context: typer.Context, name: DatasetName) -> None:
 def lineage(context: typer.Context, name: VersionName) -> None:
     """Show what it is derived from."""
     given = context_of(context)
-    tree = given.run(flows.lineage(*_split(given, name)))
+    tree = given.run(flows.lineage(*split_version(given, name)))
     lines: list[str] = []
     level = [(tree, 0)]
     while level:
@@ -215,7 +206,7 @@ def get(
 ) -> None:
     """Download a version and check every byte; what is there already and as registered stays."""
     given = context_of(context)
-    dataset, number = _split(given, name)
+    dataset, number = split_version(given, name)
     size = given.run(flows.version(dataset, number)).size_bytes
     with _bar(given, "downloading", size) as progress:
         flow = flows.download(dataset, number, folder, grant=grant, replace=replace, progress=progress)

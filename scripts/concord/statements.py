@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from ledger.client import datasets
 from ledger.client import statements as flows
 from ledger.errors import MalformedError, NotFoundError
 from ledger.evidence.policy import Policy, parse_policy
@@ -59,18 +60,36 @@ def receipt(context: typer.Context, digest: Digest) -> None:
 
 def evidence(
     context: typer.Context,
-    digest: Digest,
+    statement: Annotated[
+        str, typer.Argument(metavar="DIGEST", help="The statement's digest, or PROVIDER/SLUG[@N]: its registration.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.", dir_okay=False)],
     policy: Annotated[
         Path | None, typer.Option(help="The policy whose pinned blocks it must stand under.", dir_okay=False)
     ] = None,
 ) -> None:
-    """Write a statement's evidence, for the offline verifier."""
+    """Write the evidence of a statement, or of a dataset's version, for the offline verifier."""
     given = context_of(context)
     check_place(output)
-    raw = fetch_evidence(given, digest, None if policy is None else load_policy(policy))
+    pinned = None if policy is None else load_policy(policy)
+    digest = parse_digest(statement) if "/" not in statement else _registration(given, statement)
+    raw = fetch_evidence(given, digest, pinned)
     write_file(output, raw)
     given.show({"file": str(output), "size_bytes": len(raw)}, f"evidence written to {output}")
+
+
+def _registration(context: Context, name: str) -> Bytes32:
+    return context.run(datasets.version(*split_version(context, name))).registration
+
+
+def split_version(context: Context, name: str) -> tuple[str, int]:
+    """Dataset and version of ``provider/slug@2``; without @2, the latest version. Raises: LedgerError."""
+    dataset, at, number = name.partition("@")
+    if not at:
+        return dataset, context.run(datasets.show(dataset)).latest_version
+    if not number.isdecimal() or int(number) < 1:
+        raise MalformedError(f"{name!r} names no version: they are numbers from 1, as in utility/power@2")
+    return dataset, int(number)
 
 
 def load_policy(path: Path) -> Policy:

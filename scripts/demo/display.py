@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 
 __all__ = ["Display"]
 
@@ -22,15 +23,15 @@ class Display:
     def chapter(self, number: int, title: str) -> None:
         """A step of the story begins."""
         elapsed_s = time.monotonic() - self._began
-        self._console.print(f"\n[bold]{number}. {title}[/bold]  [dim]{elapsed_s:.0f} s[/dim]", soft_wrap=True)
+        self._console.print(f"\n[bold]{number}. {escape(title)}[/bold]  [dim]{elapsed_s:.0f} s[/dim]", soft_wrap=True)
 
     def fact(self, text: str) -> None:
         """Something was shown."""
-        self._console.print(f"   [green]ok[/green]  {text}", soft_wrap=True)
+        self._console.print(f"   [green]ok[/green]  {escape(text)}", soft_wrap=True)
 
     def refusal(self, text: str) -> None:
         """Something was refused, as it must be."""
-        self._console.print(f"   [yellow]no[/yellow]  {text}", soft_wrap=True)
+        self._console.print(f"   [yellow]no[/yellow]  {escape(text)}", soft_wrap=True)
 
     def plain(self, text: str) -> None:
         """Text as it is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +13,17 @@ from ledger.client import Client, Identity, LocalKey, operations, parse_domains
 from ledger.keyfiles import read_key_file
 from ledger.statements import Domains, address_of, generate_private_key
 from scripts.demo.service import run_concord
+from scripts.demo.state import read_state, write_state
 
-__all__ = ["ENTERPRISES", "Cast", "Enterprise", "found_consortium", "hand_out_api_keys", "load_cast"]
+__all__ = [
+    "ENTERPRISES",
+    "Cast",
+    "Enterprise",
+    "found_consortium",
+    "hand_out_api_keys",
+    "load_cast",
+    "note_admitted",
+]
 
 ENTERPRISES: Final = {
     "steelworks": "Prairie Steelworks (manufacturer)",
@@ -68,7 +78,7 @@ class Cast:
     def governor(self, handle: str) -> Identity:
         """A governor's control key, from its encrypted key file."""
         path = Path(self.secrets["key_files"][f"{handle}/control"])
-        return Identity(LocalKey(read_key_file(path, self.passphrase)), self.domains)
+        return Identity(_open_key_file(path, self.passphrase), self.domains)
 
     def client(self, url: str, token: str) -> Client:
         """A client that bears the API key kept as ``token``."""
@@ -78,6 +88,11 @@ class Cast:
         """An enterprise with its client."""
         control, signing = self.key(f"{handle}/control"), self.key(f"{handle}/signing")
         return Enterprise(handle, ENTERPRISES[handle], self.client(url, handle), control, signing, self.domains)
+
+
+@cache
+def _open_key_file(path: Path, passphrase: str) -> LocalKey:
+    return LocalKey(read_key_file(path, passphrase))
 
 
 def found_consortium(folder: Path) -> None:
@@ -96,13 +111,13 @@ def found_consortium(folder: Path) -> None:
         "api_keys": founded["api_keys"],
         "key_files": founded["key_files"],
     }
-    _write_secret(folder / "secrets.json", state)
+    write_state(folder / "secrets.json", state)
     (folder / "consortium.json").write_bytes((folder / "gateway" / "consortium.json").read_bytes())
 
 
 def load_cast(folder: Path) -> Cast:
     """Everybody, from the demo's folder."""
-    state = json.loads((folder / "secrets.json").read_bytes())
+    state = read_state(folder / "secrets.json")
     return Cast(state, parse_domains(json.loads((folder / "consortium.json").read_bytes())))
 
 
@@ -115,10 +130,11 @@ def hand_out_api_keys(folder: Path, url: str) -> Cast:
             cast.secrets["api_keys"].setdefault(handle, token)
         token = operator.run(operations.create_api_key(["audit"], label="auditor"))
         cast.secrets["api_keys"].setdefault("auditor", token)
-    _write_secret(folder / "secrets.json", cast.secrets)
+    write_state(folder / "secrets.json", cast.secrets)
     return cast
 
 
-def _write_secret(path: Path, state: dict[str, Any]) -> None:
-    path.touch(mode=0o600, exist_ok=True)
-    path.write_text(json.dumps(state, indent=1))
+def note_admitted(folder: Path, cast: Cast) -> None:
+    """From here on, another run may continue."""
+    cast.secrets["admitted"] = True
+    write_state(folder / "secrets.json", cast.secrets)

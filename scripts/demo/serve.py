@@ -3,66 +3,106 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import secrets
-import subprocess
+import shlex
+import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ledger.errors import LedgerError
-from scripts.demo.service import run_concord
+from scripts.demo.service import run_concord, running
+from scripts.demo.state import read_state, write_state
+
+__all__ = ["main"]
 
 DEMO: Final = Path("var/demo")
 EMPTY: Final = Path("var/serve")
 
 _HINT: Final = """
-Three commands that register and verify your folder ./my-data (in another terminal):
+serving at {url}  (every route: {url}/docs), {state}
 
-  export CONCORD_URL={url} CONCORD_API_KEY={token}
-  .venv/bin/concord dataset register ./my-data {handle}/my-data --wait final --evidence ev.json
-  .venv/bin/concord policy create --rpc {url}/rpc --consortium {home}/consortium.json --output policy.json && \\
-    .venv/bin/concord evidence "$(.venv/bin/concord --json dataset show {handle}/my-data@1 | {digest})" \\
-    --policy policy.json --output ev.json && \\
-    .venv/bin/concord verify ev.json --policy policy.json --data ./my-data
+In another terminal, once:
+  export PATH={programs}:$PATH CONCORD_URL={url} CONCORD_API_KEY={token}
+
+Then three commands register and verify your folder, here ./my-data:
+  concord dataset register ./my-data {handle}/my-data --wait final
+  concord policy create --rpc {url}/rpc --consortium {home}/consortium.json --output policy.json
+  concord evidence {handle}/my-data --policy policy.json --output ev.json && \\
+    concord verify ev.json --policy policy.json --data ./my-data
 
 Ctrl-C stops the service.
 """
-_DIGEST: Final = ".venv/bin/python -c 'import json,sys; print(json.load(sys.stdin)[\"registration\"])'"
 
 
-def _state() -> tuple[Path, str, str, str]:
-    """Home folder, passphrase, handle and API key: the demo's, or of a consortium founded now."""
-    if (DEMO / "secrets.json").exists():
-        state = json.loads((DEMO / "secrets.json").read_bytes())
-        return DEMO / "gateway", state["passphrase"], "chamber", state["api_keys"]["chamber"]
+@dataclass(frozen=True)
+class _State:
+    home: Path
+    passphrase: str
+    handle: str
+    token: str
+    what: str
+
+
+def _load_state() -> _State:
+    """The demo's, or of a consortium founded now. Raises: LedgerError."""
+    demo = read_state(DEMO / "secrets.json")
+    if demo.get("admitted"):
+        token = demo["api_keys"]["chamber"]
+        return _State(DEMO / "gateway", demo["passphrase"], "chamber", token, "with the demo's state")
     kept = EMPTY / "secrets.json"
-    if not kept.exists():
-        EMPTY.mkdir(parents=True, exist_ok=True)
-        passphrase = secrets.token_urlsafe(24)
-        founded = run_concord(["init", "--home", str(EMPTY / "gateway")], passphrase)
-        kept.touch(mode=0o600)
-        kept.write_text(json.dumps({"passphrase": passphrase, "token": founded["api_keys"]["operator"]}))
-    state = json.loads(kept.read_bytes())
-    return EMPTY / "gateway", state["passphrase"], "operator", state["token"]
+    state = read_state(kept)
+    if "token" not in state:
+        state = _found_empty(kept, state)
+    return _State(
+        EMPTY / "gateway", state["passphrase"], "operator", state["token"], f"with a state of its own, {EMPTY}"
+    )
+
+
+def _found_empty(kept: Path, before: dict[str, Any]) -> dict[str, Any]:
+    """The passphrase is kept first: an interrupted founding goes on with it."""
+    state = {"passphrase": secrets.token_urlsafe(24), **before}
+    write_state(kept, state)
+    print("founding a consortium of your own ...", flush=True)
+    founded = run_concord(["init", "--home", str(EMPTY / "gateway")], state["passphrase"])
+    state["token"] = founded["api_keys"]["operator"]
+    write_state(kept, state)
+    return state
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def main() -> int:
     """Serve until Ctrl-C."""
     parser = argparse.ArgumentParser(description="Bring up the service.")
-    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--port", type=int, default=8080, help="0: the system chooses")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        home, passphrase, handle, token = _state()
+        state = _load_state()
+        with running(state.home, state.passphrase, sys.stderr, arguments.port) as service:
+            print(_format_hint(state, service.url), flush=True)
+            return service.process.wait()
+    except KeyboardInterrupt:
+        print("stopped")
+        return 0
     except LedgerError as error:
-        print(error, file=sys.stderr)
+        print(f"{error}: nothing is served (another port: make serve PORT=8081)", file=sys.stderr)
         return 1
-    url = f"http://127.0.0.1:{arguments.port}"
-    print(_HINT.format(url=url, token=token, handle=handle, home=home, digest=_DIGEST), flush=True)
-    os.environ["CONCORD_PASSPHRASE"] = passphrase
-    command = [sys.executable, "-m", "scripts.concord", "serve", "--home", str(home), "--port", str(arguments.port)]
-    return subprocess.call(command)  # noqa: S603 - our own program
+
+
+def _format_hint(state: _State, url: str) -> str:
+    return _HINT.format(
+        url=url,
+        state=state.what,
+        token=state.token,
+        handle=state.handle,
+        home=shlex.quote(str(state.home.absolute())),
+        programs=shlex.quote(str(Path(sys.executable).parent)),
+    )
 
 
 if __name__ == "__main__":

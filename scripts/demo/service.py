@@ -7,22 +7,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from ledger.errors import UnavailableError
 
 __all__ = ["Service", "run_concord", "running"]
 
-_STARTING_S: Final = 60.0
 _STOPPING_S: Final = 20.0
 
 
 def _environment(passphrase: str) -> dict[str, str]:
-    return {**os.environ, "CONCORD_PASSPHRASE": passphrase, "CONCORD_PUBLISH_AFTER_S": "0.5"}
+    return {**os.environ, "CONCORD_PASSPHRASE": passphrase}
 
 
 def run_concord(arguments: Sequence[str], passphrase: str) -> Any:
@@ -41,40 +39,46 @@ class Service:
         self.url = url
         self.process = process
 
-    def stop(self) -> None:
-        """Ask it to end, and wait until it has. Raises: UnavailableError."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(_STOPPING_S)
-        except subprocess.TimeoutExpired as error:
-            self.process.kill()
-            raise UnavailableError(f"the service did not stop within {_STOPPING_S:.0f} s and was killed") from error
-
 
 @contextmanager
-def running(home: Path, passphrase: str, log_file: Path) -> Iterator[Service]:
-    """Start the service on a free port and stop it at the end. Raises: UnavailableError: it does not come up."""
-    command = [sys.executable, "-m", "scripts.concord", "--json", "serve", "--home", str(home), "--port", "0"]
-    with log_file.open("w") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            command, env=_environment(passphrase), stdout=subprocess.PIPE, stderr=log, text=True
-        )
-        try:
-            service = Service(_read_url(process, log_file), process)
-            yield service
-        finally:
-            Service("", process).stop()
-            if process.stdout is not None:
-                process.stdout.close()
+def running(home: Path, passphrase: str, log: IO[str], port: int = 0) -> Iterator[Service]:
+    """Start the service, by default on a free port, and stop it at the end; ``log`` takes what it says.
+
+    Raises:
+        UnavailableError: it does not come up, or does not stop.
+    """
+    arguments = ["--json", "serve", "--home", str(home), "--port", str(port)]
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "scripts.concord", *arguments],
+        env=_environment(passphrase),
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+    )
+    try:
+        yield Service(_read_url(process), process)
+    finally:
+        _stop(process)
 
 
-def _read_url(process: subprocess.Popen[str], log_file: Path) -> str:
-    deadline = time.monotonic() + _STARTING_S
-    while time.monotonic() < deadline and process.stdout is not None:
-        line = process.stdout.readline()
-        if line:
-            return str(json.loads(line)["url"])
-        if process.poll() is not None:
-            break
-    raise UnavailableError(f"the service did not start: see {log_file}")
+def _read_url(process: subprocess.Popen[str]) -> str:
+    """The URL that it prints once it listens; its end, if it ends before."""
+    line = process.stdout.readline() if process.stdout is not None else ""
+    if not line:
+        raise UnavailableError("the service did not start")
+    return str(json.loads(line)["url"])
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Ask it to end, and wait until it has. Raises: UnavailableError."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOPPING_S)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.wait()
+        raise UnavailableError(f"the service did not stop within {_STOPPING_S:.0f} s and was killed") from error
+    finally:
+        if process.stdout is not None:
+            process.stdout.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from ledger.surface.outcomes import Outcome
 from ledger.types import Bytes32
 from scripts.demo.derivation import RESULT_NAME, derive
 from scripts.demo.display import Display
-from scripts.demo.enterprises import ENTERPRISES, Cast, Enterprise
+from scripts.demo.enterprises import ENTERPRISES, Cast, Enterprise, note_admitted
 
 __all__ = ["Story"]
 
@@ -81,6 +80,7 @@ class Story:
             applied = enterprise.client.run(participants.apply(profile, enterprise.founding_identity, wait_s=_WAIT_S))
             self._vote(enterprise, applied)
         self.display.fact("chamber and regulator voted for each: 2 of 3 governors")
+        note_admitted(self.folder, self.cast)
 
     def _vote(self, enterprise: Enterprise, applied: Outcome) -> None:
         for governor in ("chamber", "regulator"):
@@ -305,8 +305,7 @@ class Story:
         name, target = "utility/power", self.folder / "received" / "again"
         flow = datasets.download(name, self.made[name].version, target, grant=self.grant)
         error = self._expect_refusal(lambda: self.analytics.client.run(flow))
-        facts = json.dumps(error.facts, ensure_ascii=False)
-        self.display.refusal(f"the next download: {error.code}, {facts}: {error}")
+        self.display.refusal(f"the next download: 403 {error.code}: {error}")
         if error.code != "grant-revoked" or error.facts.get("block") != revoked.block:
             raise NotRefusedError("the refusal does not name the revocation's block")
 
