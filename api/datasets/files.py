@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -19,6 +19,12 @@ router = APIRouter(prefix="/v1/datasets/{dataset}/versions/{version}/files", tag
 
 FilePath = Annotated[str, Path(max_length=1024, description="the file's path in the manifest")]
 
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 _RANGE: Final = re.compile(r"bytes=([0-9]{1,16})-([0-9]{0,16})\Z")
 _DRAINED_BYTES: Final = 64 << 20
 
@@ -29,7 +35,7 @@ def list_files(gateway: GatewayOf, asker: Reader, dataset: DatasetPath, version:
     return answer_stamped(gateway.datasets.files(asker, dataset, version), "files")
 
 
-@router.put("/{path:path}", summary="Upload a file's bytes")
+@router.put("/{path:path}", summary="Upload a file's bytes", openapi_extra=_BODY)
 async def upload(
     request: Request, gateway: GatewayOf, asker: Writer, dataset: DatasetPath, version: VersionPath, path: FilePath
 ) -> Response:

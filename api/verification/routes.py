@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -12,7 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from api.answers import answer_stamped
 from api.auth import GatewayOf, Reader
 from api.bodies import MAX_BODY_BYTES, BodyTooLargeError, read_bounded
-from ledger.surface.codec import parse_json
+from ledger.errors import MalformedError
+from ledger.surface.codec import adapter_of, parse_json
 from ledger.types import Bytes32
 
 router = APIRouter(prefix="/v1", tags=["verify"])
@@ -29,13 +30,27 @@ class FileHash:
     sha256: Bytes32
 
 
-@router.post("/verify", summary="Is this file registered?")
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": adapter_of(FileHash).json_schema()},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+
+@router.post("/verify", summary="Is this file registered?", openapi_extra=_BODY)
 async def verify(request: Request, gateway: GatewayOf, asker: Reader) -> Response:
     """Body: `application/json` `{"sha256": "0x..."}`, or the file's bytes as `application/octet-stream`.
 
     Answers `verified`, `refuted` or `undetermined`; a verdict to act on comes from the offline verifier.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind == "multipart/form-data":
+        raise MalformedError("send the file's bytes themselves, not a form: curl --data-binary @FILE")
+    if kind == "application/json":
         sha256 = parse_json(FileHash, await read_bounded(request, MAX_BODY_BYTES)).sha256
     else:
         sha256 = await _hash_body(request)

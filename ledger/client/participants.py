@@ -23,6 +23,7 @@ __all__ = [
     "proposals",
     "propose",
     "revoke_key",
+    "rotate_control_key",
     "show",
     "vote",
 ]
@@ -101,3 +102,11 @@ def add_key(identity: Identity, *, custody: str = "own", wait_s: int = 0) -> Flo
 def revoke_key(key: Address, identity: Identity, *, wait_s: int = 0) -> Flow[Outcome]:
     """End a signing key, for ever; the control key signs."""
     return (yield from state("KeyRevocation", {"key": str(key)}, identity, wait_s=wait_s))
+
+
+def rotate_control_key(identity: Identity, *, wait_s: int = 0) -> Flow[Outcome]:
+    """Replace the control key by the cosigner's; the present control key signs."""
+    if identity.cosigner is None:
+        raise ValueError("the new control key cosigns")
+    intent: dict[str, JsonValue] = {"new_key": str(identity.cosigner.address)}
+    return (yield from state("ControlKeyRotation", intent, identity, wait_s=wait_s))

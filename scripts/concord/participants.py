@@ -78,6 +78,19 @@ def add_key(
     conclude(given, given.run(flows.add_key(identity)), wait, "key added")
 
 
+@app.command("rotate-control-key")
+def rotate_control_key(
+    context: typer.Context,
+    control_key: ControlKey,
+    new_key: Annotated[Path, typer.Option(help="The new control key's file.", dir_okay=False)],
+    wait: WaitOption = Until.FINAL,
+) -> None:
+    """Replace your control key, for instance one that somebody else drew for you; both keys sign."""
+    given = context_of(context)
+    identity = given.require_identity(control_key, load_key(new_key))
+    conclude(given, given.run(flows.rotate_control_key(identity)), wait, "control key rotated")
+
+
 @app.command("revoke-key")
 def revoke_key(
     context: typer.Context,
