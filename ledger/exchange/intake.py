@@ -14,7 +14,7 @@ from ledger.exchange.reporting import find_outcome
 from ledger.exchange.rules import check_rules, contended_by
 from ledger.exchange.signatures import check_signatures, check_standing
 from ledger.exchange.turns import Turns
-from ledger.statements import Statement, compute_dataset_id
+from ledger.statements import Statement, compute_dataset_id, verify_signature
 from ledger.store.rows import NewStatement
 from ledger.surface.outcomes import Outcome, SignedStatement
 from ledger.types import Bytes32
@@ -58,6 +58,7 @@ class Intake:
         digest = statement.digest(self._parts.domains)
         known = find_outcome(self._parts, digest)
         if known is not None:
+            self._check_repeat(signed, digest)
             return known
         with self._turns.of(contended_by(statement)):
             self._check(signed, digest)
@@ -88,6 +89,14 @@ class Intake:
         if outcome is None:
             raise RuntimeError(f"the statement {digest} was appended and is not there")
         return outcome
+
+    def _check_repeat(self, signed: SignedStatement, digest: Bytes32) -> None:
+        """That it is known excuses nobody from signing: what was kept comes again, or what its keys sign now."""
+        row = self._parts.store.statements.find(digest)
+        given = (signed.signer, signed.signature, signed.cosignature)
+        if row is None or given != (row.signer, row.signature, row.cosignature):
+            verify_signature(digest, signed.signature, signed.signer)
+            check_signatures(self._parts.directory, self._parts.edge, signed, digest)
 
     def _check(self, signed: SignedStatement, digest: Bytes32) -> None:
         """Deadline, standing, signatures, then rules. What is on its way may change the rules' answer: ask twice."""

@@ -52,16 +52,19 @@ class Statements:
         statement = signed.statement
         check_may_state(asker, statement)
         outcome = self._intake.take(self._cosigned(signed), api_key=asker.api_key)
-        self._bind_key(asker, statement)
+        self._bind_key(asker, outcome)
         return outcome
 
-    def _bind_key(self, asker: Asker, statement: Statement) -> None:
-        """A key that may only apply becomes the applicant's."""
-        is_application = statement.type.name == "ParticipantApplication"
+    def _bind_key(self, asker: Asker, outcome: Outcome) -> None:
+        """A key that may only apply becomes the applicant's, when it is the one that brought the application here.
+
+        Everybody may read an application's text and signatures on chain: to bring them again gives no right.
+        """
+        is_application = outcome.type == "ParticipantApplication"
         is_applicants = asker.participant is None and asker.may(Scope.APPLY) and not asker.may(Scope.OPERATE)
-        if asker.api_key is not None and is_application and is_applicants:
+        if asker.api_key is not None and outcome.api_key == asker.api_key and is_application and is_applicants:
             scopes = frozenset({Scope.APPLY.value, Scope.READ.value, Scope.WRITE.value})
-            self._parts.store.api_keys.bind(asker.api_key, statement.participant, scopes)
+            self._parts.store.api_keys.bind(asker.api_key, outcome.participant, scopes)
 
     def _cosigned(self, signed: SignedStatement) -> SignedStatement:
         """With the co-signature of a new custodial key, where the gateway drew it."""
@@ -112,7 +115,7 @@ class Statements:
 
     def get(self, asker: Asker, digest: Bytes32) -> StatementView:
         """A statement with its text and documents. Raises: NotFoundError: none that the asker may know of."""
-        return self._present(self._find_visible(asker, digest))
+        return self._present(self._find_visible(asker, digest), asker)
 
     def list(
         self, asker: Asker, paging: Paging, *, type_name: str | None = None, since: datetime | None = None
@@ -121,7 +124,7 @@ class Statements:
         rows = self._parts.store.statements.list(
             participant=party_of(asker), type_name=type_name, since=since, limit=paging.limit, cursor=paging.cursor
         )
-        return present_page(rows, self._present)
+        return present_page(rows, lambda row: self._present(row, asker))
 
     def receipt(self, asker: Asker, digest: Bytes32) -> str:
         """The receipt: a C2SP tlog-proof. Raises: NotFoundError."""
@@ -155,10 +158,12 @@ class Statements:
         require_party(asker, self._parts.store.statements.parties(digest), "statement")
         return row
 
-    def _present(self, row: StatementRow) -> StatementView:
+    def _present(self, row: StatementRow, asker: Asker) -> StatementView:
         statement = Statement.parse(row.type, dict(row.message))
         hashes = [value for name, value in statement.message.items() if name.endswith("Hash")]
-        found = self._parts.store.documents.find_many([each for each in hashes if isinstance(each, Bytes32)])
+        found = self._parts.store.documents.find_stated(
+            [each for each in hashes if isinstance(each, Bytes32)], row.participant, asker=party_of(asker)
+        )
         return StatementView(
             outcome=describe_outcome(self._parts, row),
             message=dict(row.message),

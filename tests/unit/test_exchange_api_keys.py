@@ -1,0 +1,111 @@
+"""What an API key may become: whose application binds it, and how long its heirs live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.chain import LocalSigner
+from ledger.errors import MalformedError, RefusedError, VerificationError
+from ledger.exchange import Asker, Paging, Scope
+from ledger.exchange.intents import ParticipantApplicationIntent
+from ledger.exchange.signatures import sign_statement
+from ledger.statements import Custody, Statement, generate_private_key
+from ledger.surface.outcomes import SignedStatement
+from ledger.types import Address
+from tests.support.exchange import Consortium, found_in, open_gateway
+
+AUDITOR = Asker(None, frozenset({Scope.AUDIT}))
+APPLY = frozenset({Scope.APPLY})
+
+
+@pytest.fixture(scope="module")
+def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
+    home = tmp_path_factory.mktemp("api-keys") / "home"
+    with open_gateway(home, found_in(home)) as running:
+        yield running
+
+
+def newcomer(consortium: Consortium) -> tuple[Asker, str]:
+    """The bearer of a fresh key that may only apply, and its token."""
+    _, token = consortium.gateway.api_keys.create(consortium.asker("manufacturer", Scope.OPERATE), scopes=APPLY)
+    return bearer(consortium, token), token
+
+
+def bearer(consortium: Consortium, token: str) -> Asker:
+    asker = consortium.gateway.api_keys.authenticate(token)
+    assert asker is not None
+    return asker
+
+
+def application(consortium: Consortium, asker: Asker, handle: str, control: LocalSigner) -> SignedStatement:
+    intent = ParticipantApplicationIntent(
+        control_key=control.address, custody=Custody.CUSTODIAL, profile={"handle": handle, "name": handle}
+    )
+    return consortium.sign(asker, intent, control)
+
+
+def forgeries(signed: SignedStatement, consortium: Consortium) -> list[SignedStatement]:
+    """What who knows only the message can send, and who knows the signatures too."""
+    statement, mallory = signed.statement, LocalSigner(generate_private_key())
+    own = sign_statement(mallory, statement, consortium.gateway.parts.domains)
+    zero = bytes(65)
+    return [
+        SignedStatement(statement, zero, signed.signer, zero),
+        SignedStatement(statement, b"\0", signed.signer, b"\0"),
+        SignedStatement(statement, own, signed.signer, signed.cosignature),
+        SignedStatement(statement, own, mallory.address, signed.cosignature),
+        SignedStatement(statement, signed.signature, signed.signer, own),
+        SignedStatement(statement, signed.signature, Address(bytes(20)), signed.cosignature),
+    ]
+
+
+def test_an_application_of_somebody_else_binds_no_key(consortium: Consortium) -> None:
+    statements, control = consortium.gateway.statements, LocalSigner(generate_private_key())
+    victim, token = newcomer(consortium)
+    signed = application(consortium, victim, "victim", control)
+    outcome = consortium.finish(statements.submit(victim, signed))
+    public = statements.get(AUDITOR, outcome.digest)
+    kept = SignedStatement(signed.statement, public.signature, public.signer, public.cosignature)
+    stranger, strangers_token = newcomer(consortium)
+    for forged in forgeries(kept, consortium):
+        with pytest.raises((MalformedError, VerificationError, RefusedError)):
+            statements.submit(stranger, forged)
+    assert statements.submit(stranger, kept).digest == outcome.digest
+    assert bearer(consortium, strangers_token) == stranger
+    assert statements.submit(victim, kept).digest == outcome.digest
+    bound = bearer(consortium, token)
+    assert (bound.participant, bound.scopes) == (outcome.participant, {Scope.APPLY, Scope.READ, Scope.WRITE})
+
+
+def test_a_repeat_after_a_crash_binds_the_key_that_filed(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements, store = consortium.gateway.statements, consortium.gateway.parts.store
+    asker, token = newcomer(consortium)
+    signed = application(consortium, asker, "crashed", LocalSigner(generate_private_key()))
+    with monkeypatch.context() as patched:
+        patched.setattr(store.api_keys, "bind", lambda *_: None)
+        outcome = statements.submit(asker, signed)
+    assert bearer(consortium, token).participant is None
+    statements.submit(asker, signed)
+    assert bearer(consortium, token).participant == outcome.participant
+
+
+def test_an_application_of_a_founder_binds_no_key(consortium: Consortium) -> None:
+    """Those stand in the deployment's transaction and in each founder's evidence."""
+    stranger, token = newcomer(consortium)
+    views = consortium.gateway.statements.list(AUDITOR, Paging(limit=200)).items
+    founding = [each for each in views if each.outcome.participant in consortium.founded.participants.values()]
+    applications = [each for each in founding if each.outcome.type == "ParticipantApplication"]
+    assert len(applications) == 3
+    for view in applications:
+        statement = Statement.parse(view.outcome.type, dict(view.message))
+        kept = SignedStatement(statement, view.signature, view.signer, view.cosignature)
+        for forged in forgeries(kept, consortium):
+            with pytest.raises((MalformedError, VerificationError, RefusedError)):
+                consortium.gateway.statements.submit(stranger, forged)
+        consortium.gateway.statements.submit(stranger, kept)
+        assert bearer(consortium, token) == stranger
