@@ -120,7 +120,7 @@ def register(
 ) -> Flow[Registration]:
     """Register ``scanned`` (``ledger.content.scan_folder(folder)``) as the next version and upload its bytes.
 
-    With ``if_changed`` nothing is stated where the latest version has the same content; bytes that an earlier call
+    With ``if_changed`` nothing is stated where the latest version has the same content and metadata; bytes that an earlier call
     did not get to upload are uploaded either way.
 
     Raises:
@@ -128,7 +128,7 @@ def register(
         LedgerError: as ``state`` and ``upload``.
     """
     yield from _check_provider(provider)
-    found = (yield from _find_same(f"{provider}/{slug}", scanned)) if if_changed else None
+    found = (yield from _find_same(f"{provider}/{slug}", scanned, metadata)) if if_changed else None
     if found is None:
         intent = _intent(slug, scanned, metadata, parents, expected_version)
         outcome = yield from state("DatasetRegistration", intent, identity)
@@ -151,15 +151,21 @@ def _check_provider(provider: str) -> Flow[None]:
         )
 
 
-def _find_same(name: str, scanned: ScannedContent) -> Flow[Registration | None]:
+def _find_same(name: str, scanned: ScannedContent, metadata: Mapping[str, JsonValue]) -> Flow[Registration | None]:
     try:
         dataset = yield from show(name)
     except NotFoundError:
         return None
     latest = yield from version(name, dataset.latest_version)
-    if latest.content_root != scanned.manifest.content_root:
+    if latest.content_root != scanned.manifest.content_root or not _describes(latest.metadata, metadata):
         return None
     return Registration(dataset.id, latest.version, latest.registration, None)
+
+
+def _describes(stated: JsonValue, metadata: Mapping[str, JsonValue]) -> bool:
+    """Whether a version's metadata say what is to be said; what the gateway adds does not count."""
+    kept = stated if isinstance(stated, dict) else {}
+    return all(kept.get(name) == value for name, value in metadata.items())
 
 
 def _intent(

@@ -172,10 +172,16 @@ def show_grant(context: typer.Context, grant: GrantDigest) -> None:
     given.show(given.run(flows.show_grant(grant)))
 
 
-def revoke(context: typer.Context, grant: GrantDigest, key: KeyOption = None, wait: WaitOption = Until.FINAL) -> None:
+def revoke(
+    context: typer.Context,
+    grant: GrantDigest,
+    unseen: Annotated[bool, typer.Option("--unseen", help="Also a grant that is not known here.")] = False,
+    key: KeyOption = None,
+    wait: WaitOption = Until.FINAL,
+) -> None:
     """Revoke a grant; the next download is refused."""
     given = context_of(context)
-    done = _find_revoked(given, grant)
+    done = _find_revoked(given, grant, unseen=unseen)
     if done is not None:
         given.show({"grant": str(grant), "state": "revoked", "revocation": done[0]}, done[1])
         return
@@ -193,12 +199,21 @@ def _find_others(context: Context, digest: Bytes32) -> list[GrantView]:
     return [grant for grant in live if grant.consumer == revoked.consumer and grant.digest != digest]
 
 
-def _find_revoked(context: Context, digest: Bytes32) -> tuple[str, str] | None:
-    """What ended the grant already, if something did. Raises: RefusedError: it is another participant's."""
+def _find_revoked(context: Context, digest: Bytes32, *, unseen: bool) -> tuple[str, str] | None:
+    """What ended the grant already, if something did.
+
+    Raises:
+        RefusedError: it is another participant's.
+        NotFoundError: it is not known here, and ``unseen`` was not said.
+    """
     try:
         grant = context.run(flows.show_grant(digest))
-    except NotFoundError:  # a revocation may come before its grant: the contract takes it
-        return None
+    except NotFoundError as error:
+        if unseen:  # a revocation may come before its grant: the contract takes it
+            return None
+        raise NotFoundError(
+            f"no grant {digest} is known here: check it with `concord grant list`; --unseen revokes it all the same"
+        ) from error
     if str(grant.provider) != context.run(operations.whoami()).get("participant"):
         raise RefusedError(
             f"the grant is {grant.provider_handle}'s, who alone can revoke it: a revocation reaches only its signer's",
