@@ -191,9 +191,9 @@ class Directory:
             raise NotFoundError(f"no grant {digest} is known here")
         return row
 
-    def document(self, document_hash: Bytes32) -> SaltedDocument | None:
-        """A kept document."""
-        row = self._store.documents.find(document_hash)
+    def document(self, document_hash: Bytes32, reader: Bytes32) -> SaltedDocument | None:
+        """A kept document that ``reader`` may read."""
+        row = self._store.documents.find_stated([document_hash], reader).get(document_hash)
         return None if row is None else SaltedDocument(row.hash, row.salt, row.document)
 
     def agreement_row(self, agreement: Bytes32) -> AgreementRow:

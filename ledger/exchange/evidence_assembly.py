@@ -130,7 +130,8 @@ class EvidenceAssembly:
         content = None if opening is None else store.contents.find(opening.content_root)
         if opening is None or content is None:
             return None
-        metadata = store.documents.find(Bytes32.parse(str(row.message["metadataHash"])))
+        digest = Bytes32.parse(str(row.message["metadataHash"]))
+        metadata = store.documents.find_stated([digest], row.participant, kind="metadata").get(digest)
         manifest = parse_manifest(content.manifest)
         chunks = content.chunks if with_chunks else None
         return build_content(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.engine import Row
 
 from ledger.canonical import JsonValue, parse_canonical
@@ -45,13 +45,40 @@ class Documents:
             if new:
                 connection.execute(insert(DOCUMENTS), list(new.values()))
 
-    def bind(self, hashes: Iterable[Bytes32]) -> None:
-        """Keep them: a submitted statement carries them. Unknown ones are skipped.
+    def bind(self, hashes: Iterable[Bytes32], reader: Bytes32 | None = None) -> None:
+        """Keep them: a submitted statement carries them. Unknown ones are skipped; ``reader`` may read those not bound.
 
         Storing a statement binds its documents and notes their readers by itself; this is for the founders'.
         """
+        given = DOCUMENTS.c.hash.in_(list(hashes))
         with self._database.write() as connection:
-            connection.execute(update(DOCUMENTS).where(DOCUMENTS.c.hash.in_(list(hashes))).values(bound=True))
+            if reader is not None:
+                loose = list(connection.scalars(select(DOCUMENTS.c.hash).where(given, DOCUMENTS.c.bound.is_(False))))
+                rows = [{"hash": digest, "participant": reader} for digest in loose]
+                if rows:
+                    connection.execute(insert(DOCUMENT_READERS), rows)
+            connection.execute(update(DOCUMENTS).where(given).values(bound=True))
+
+    def find_stated(
+        self,
+        hashes: Iterable[Bytes32],
+        stater: Bytes32,
+        *,
+        asker: Bytes32 | None = None,
+        kind: str | None = None,
+    ) -> dict[Bytes32, DocumentRow]:
+        """Those of ``hashes`` that a statement by ``stater`` may show: it is one of their readers itself.
+
+        ``asker``: who is to be shown them, one of the readers too (None: somebody whom nothing is kept from).
+        ``kind``: only documents of this kind, for what everybody may read.
+        """
+        condition = DOCUMENTS.c.hash.in_(list(hashes)) & DOCUMENTS.c.hash.in_(_read_by(stater))
+        if asker is not None:
+            condition &= DOCUMENTS.c.hash.in_(_read_by(asker))
+        if kind is not None:
+            condition &= DOCUMENTS.c.kind == kind
+        with self._database.read() as connection:
+            return {row.hash: _to_row(row) for row in connection.execute(select(DOCUMENTS).where(condition))}
 
     def find(self, digest: Bytes32) -> DocumentRow | None:
         """The document with this hash."""
@@ -81,6 +108,10 @@ class Documents:
         with self._database.write() as connection:
             old = delete(DOCUMENTS).where(DOCUMENTS.c.bound.is_(False), DOCUMENTS.c.created_at < before)
             return connection.execute(old).rowcount
+
+
+def _read_by(participant: Bytes32) -> Select[Any]:
+    return select(DOCUMENT_READERS.c.hash).where(DOCUMENT_READERS.c.participant == participant)
 
 
 def _to_values(document: DocumentRow) -> dict[str, Any]:

@@ -202,7 +202,8 @@ class World:
 
     def profile(self, name: str) -> Bytes32:
         """A bound profile document; claims the handle."""
-        row = self.document("profile", {"handle": name, "name": f"{name.title()} AG"}, bound=True)
+        row = self.document("profile", {"handle": name, "name": f"{name.title()} AG"})
+        self.store.documents.bind([row.hash], word(name))
         self.store.names.claim_handle(word(name), name)
         return row.hash
 

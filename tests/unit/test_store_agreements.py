@@ -162,7 +162,8 @@ def test_usage_is_reported_confirmed_disputed_settled(world: World) -> None:
     confirmation = confirm(world, proposal, first, 1, 10)
     reason = world.document("reason", {"reason": "Too much."})
     dispute: dict[str, Any] = {"agreement": id_of(proposal), "report": second.digest, "reasonHash": reason.hash}
-    world.say("UsageDispute", participant=word("stranger"), supplier=word("manu"), **dispute)
+    other = dispute | {"reasonHash": world.document("reason", {"reason": "No."}).hash}
+    world.say("UsageDispute", participant=word("stranger"), supplier=word("manu"), **other)
     assert usage(world, second).state == "reported"
     disputed = world.say("UsageDispute", participant=word("util"), supplier=word("manu"), **dispute)
     row = usage(world, second)

@@ -133,7 +133,7 @@ def _build_grant_of_request(draft: Draft, intent: AccessGrantIntent, digest: Byt
     if intent.dataset or intent.consumer or intent.purpose or intent.rights or intent.valid_until or intent.policy:
         raise MalformedError("a grant that names a request takes its terms: leave the others out")
     request = draft.directory.statement(digest, "AccessRequest")
-    policy = draft.directory.document(cast("Bytes32", request.message["policyHash"]))
+    policy = draft.directory.document(cast("Bytes32", request.message["policyHash"]), draft.participant)
     if policy is not None:
         draft.keep(policy)
     return draft.build(

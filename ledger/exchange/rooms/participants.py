@@ -40,7 +40,8 @@ class Participants:
         """Its present profile document. Raises: NotFoundError: also when it never came through here."""
         with self._parts.store.snapshot():
             row = self._parts.directory.participant_row(name)
-            document = self._parts.store.documents.find(row.profile_hash)
+            documents = self._parts.store.documents.find_stated([row.profile_hash], row.id, kind="profile")
+            document = documents.get(row.profile_hash)
             if document is None:
                 raise NotFoundError(f"the profile of {name} is not kept here: ask its endpoint")
             salted = SaltedDocument(document.hash, document.salt, document.document)

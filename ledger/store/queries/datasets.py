@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, Subquery, func, select, union_all
 from sqlalchemy.engine import Row
@@ -13,17 +13,19 @@ from ledger.errors import MalformedError
 from ledger.store.batches import batched
 from ledger.store.cursors import Cursors, Window
 from ledger.store.database import Database
-from ledger.store.queries.joined import check_choice, document_of, mentions
+from ledger.store.queries.joined import check_choice, document_of, documents_as, join_document, mentions
 from ledger.store.queries.moments import block_moment
 from ledger.store.queries.standing import read_as_of
 from ledger.store.queries.versions import Condition, versions_known
 from ledger.store.rows import DatasetRow, ParentRow, RowPage, VersionRow
 from ledger.store.schema.chain import GRANTS, PARENTS, RETIREMENTS
-from ledger.store.schema.gateway import CONTENTS, DATASET_SLUGS, DOCUMENTS, OPENINGS, PARTICIPANT_HANDLES
+from ledger.store.schema.gateway import CONTENTS, DATASET_SLUGS, OPENINGS, PARTICIPANT_HANDLES
 from ledger.store.schema.said import ACCESS_REQUESTS, SAID_GRANTS, SAID_PARENTS, SAID_REGISTRATIONS
 from ledger.types import Bytes32
 
 __all__ = ["Datasets"]
+
+_METADATA: Final = documents_as("metadata")
 
 
 class Datasets:
@@ -144,7 +146,7 @@ def _search(query: Select[Any], state: str | None, text: str | None) -> Select[A
     if state is not None:
         retired = RETIREMENTS.c.dataset.is_not(None)
         query = query.where(retired if state == "retired" else ~retired)
-    return query.where(mentions(text, DOCUMENTS.c.search, DATASET_SLUGS.c.slug)) if text else query
+    return query.where(mentions(text, _METADATA.c.search, DATASET_SLUGS.c.slug)) if text else query
 
 
 def _select_datasets(of: Condition) -> tuple[Select[Any], Subquery]:
@@ -161,15 +163,15 @@ def _select_datasets(of: Condition) -> tuple[Select[Any], Subquery]:
         latest.outerjoin(DATASET_SLUGS, DATASET_SLUGS.c.dataset == latest.c.dataset)
         .outerjoin(SAID_REGISTRATIONS, SAID_REGISTRATIONS.c.digest == latest.c.digest)
         .outerjoin(PARTICIPANT_HANDLES, PARTICIPANT_HANDLES.c.participant == latest.c.participant)
-        .outerjoin(DOCUMENTS, DOCUMENTS.c.hash == latest.c.metadata_hash)
         .outerjoin(RETIREMENTS, RETIREMENTS.c.dataset == latest.c.dataset)
     )
+    joined = join_document(joined, _METADATA, latest.c.metadata_hash, latest.c.participant, "metadata")
     query = select(
         latest,
         DATASET_SLUGS.c.slug,
         func.coalesce(DATASET_SLUGS.c.dataset_salt, SAID_REGISTRATIONS.c.dataset_salt).label("dataset_salt"),
         PARTICIPANT_HANDLES.c.handle,
-        DOCUMENTS.c.body,
+        _METADATA.c.body,
         block_moment(RETIREMENTS.c.time).label("retired_at"),
     ).select_from(joined)
     return query.where(latest.c.rank == 1), latest
@@ -178,15 +180,15 @@ def _select_datasets(of: Condition) -> tuple[Select[Any], Subquery]:
 def _select_versions(of: Condition) -> tuple[Select[Any], Subquery]:
     known = versions_known(of).subquery("known")
     joined = (
-        known.outerjoin(DOCUMENTS, DOCUMENTS.c.hash == known.c.metadata_hash)
-        .outerjoin(OPENINGS, OPENINGS.c.registration == known.c.digest)
+        known.outerjoin(OPENINGS, OPENINGS.c.registration == known.c.digest)
         .outerjoin(CONTENTS, CONTENTS.c.content_root == OPENINGS.c.content_root)
         .outerjoin(DATASET_SLUGS, DATASET_SLUGS.c.dataset == known.c.dataset)
         .outerjoin(SAID_REGISTRATIONS, SAID_REGISTRATIONS.c.digest == known.c.digest)
     )
+    joined = join_document(joined, _METADATA, known.c.metadata_hash, known.c.participant, "metadata")
     query = select(
         known,
-        DOCUMENTS.c.body,
+        _METADATA.c.body,
         OPENINGS.c.content_root,
         OPENINGS.c.version_salt,
         CONTENTS.c.file_count,

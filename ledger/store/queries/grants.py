@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import cast as sql_cast
 
-from ledger.store.queries.joined import documents_as, handles_as
+from ledger.store.queries.joined import documents_as, handles_as, join_document
 from ledger.store.queries.moments import block_moment
 from ledger.store.schema.chain import GRANTS, RETIREMENTS, REVOCATIONS
 from ledger.store.schema.gateway import DATASET_SLUGS, STATEMENTS
@@ -64,8 +64,8 @@ def select_grants(now: datetime, of: Condition) -> Known:
         .outerjoin(DATASET_SLUGS, DATASET_SLUGS.c.dataset == known.c.dataset)
         .outerjoin(providers, providers.c.participant == known.c.participant)
         .outerjoin(consumers, consumers.c.participant == known.c.consumer)
-        .outerjoin(policies, policies.c.hash == known.c.policy_hash)
     )
+    joined = join_document(joined, policies, known.c.policy_hash, known.c.participant)
     query = select(
         known,
         known.c.participant.label("provider"),
@@ -102,8 +102,8 @@ def requests_known(now: datetime) -> Known:
         .outerjoin(DATASET_SLUGS, DATASET_SLUGS.c.dataset == requests.dataset)
         .outerjoin(providers, providers.c.participant == requests.provider)
         .outerjoin(consumers, consumers.c.participant == requests.participant)
-        .outerjoin(policies, policies.c.hash == requests.policy_hash)
     )
+    joined = join_document(joined, policies, requests.policy_hash, requests.participant)
     query = (
         select(
             ACCESS_REQUESTS,

@@ -1,16 +1,16 @@
-"""What several lists join with: names, documents, and how text is looked for."""
+"""What several lists join with: names, documents that may be shown, and how text is looked for."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, FromClause, or_
 
 from ledger.canonical import JsonValue, parse_canonical
 from ledger.errors import MalformedError
-from ledger.store.schema.gateway import DOCUMENTS, PARTICIPANT_HANDLES
+from ledger.store.schema.gateway import DOCUMENT_READERS, DOCUMENTS, PARTICIPANT_HANDLES
 
-__all__ = ["check_choice", "document_of", "documents_as", "handles_as", "mentions"]
+__all__ = ["check_choice", "document_of", "documents_as", "handles_as", "join_document", "mentions"]
 
 
 def handles_as(name: str) -> Any:
@@ -21,6 +21,23 @@ def handles_as(name: str) -> Any:
 def documents_as(name: str) -> Any:
     """The table of documents under another name."""
     return DOCUMENTS.alias(name)
+
+
+def join_document(
+    joined: Any, documents: Any, digest: ColumnElement[Any], stater: ColumnElement[Any], kind: str | None = None
+) -> FromClause:
+    """Join (outer) with ``documents``, an alias, where the hash is ``digest`` and ``stater`` is one of its readers.
+
+    Hashes are public, so a statement shows a document only where its signer may read it: because it was the first to
+    carry it, or got it from who was. ``kind``: only a document of this kind, for what everybody may read.
+    """
+    readers = DOCUMENT_READERS.alias(f"{documents.name}_readers")
+    same = documents.c.hash == readers.c.hash
+    if kind is not None:
+        same &= documents.c.kind == kind
+    joined = joined.outerjoin(readers, (readers.c.hash == digest) & (readers.c.participant == stater))
+    found: FromClause = joined.outerjoin(documents, same)
+    return found
 
 
 def document_of(body: bytes | None) -> JsonValue:

@@ -12,16 +12,17 @@ from sqlalchemy.engine import Row
 from ledger.statements import Custody, HistoryKind
 from ledger.store.cursors import Cursors, Window
 from ledger.store.database import Database
-from ledger.store.queries.joined import check_choice, document_of, mentions
+from ledger.store.queries.joined import check_choice, document_of, documents_as, join_document, mentions
 from ledger.store.queries.moments import block_moment
 from ledger.store.queries.standing import read_as_of
 from ledger.store.rows import KeyRow, ParticipantRow, RowPage
 from ledger.store.schema.chain import APPLICATIONS, HISTORY
-from ledger.store.schema.gateway import DOCUMENTS, PARTICIPANT_HANDLES
+from ledger.store.schema.gateway import PARTICIPANT_HANDLES
 from ledger.types import Address, Bytes32
 
 __all__ = ["Participants"]
 
+_PROFILE: Final = documents_as("profile")
 _STANDING: Final = (HistoryKind.ADMITTED, HistoryKind.SUSPENDED, HistoryKind.REINSTATED, HistoryKind.RETIRED)
 _GOVERNING: Final = (HistoryKind.GOVERNOR_APPOINTED, HistoryKind.GOVERNOR_DISMISSED)
 _PROFILES: Final = (HistoryKind.ADMITTED, HistoryKind.PROFILE_UPDATED)
@@ -70,7 +71,7 @@ class Participants:
         if state is not None:
             query = query.where(status == state)
         if text:
-            query = query.where(mentions(text, DOCUMENTS.c.search, PARTICIPANT_HANDLES.c.handle))
+            query = query.where(mentions(text, _PROFILE.c.search, PARTICIPANT_HANDLES.c.handle))
         keys = (known.c.first_at, known.c.participant)
         window = Window(self._cursors, "participants", {"state": state, "text": text}, limit, cursor, keys)
         query = window.apply(query)
@@ -134,10 +135,9 @@ def _select_participants(
         (known.c.standing.is_not(None), "active"),
         else_="applied",
     )
-    joined = known.outerjoin(DOCUMENTS, DOCUMENTS.c.hash == profile_hash).outerjoin(
-        PARTICIPANT_HANDLES, PARTICIPANT_HANDLES.c.participant == known.c.participant
-    )
-    columns = (status.label("status"), DOCUMENTS.c.body, PARTICIPANT_HANDLES.c.handle)
+    joined = known.outerjoin(PARTICIPANT_HANDLES, PARTICIPANT_HANDLES.c.participant == known.c.participant)
+    joined = join_document(joined, _PROFILE, profile_hash, known.c.participant, "profile")
+    columns = (status.label("status"), _PROFILE.c.body, PARTICIPANT_HANDLES.c.handle)
     return select(known, *columns).select_from(joined), known, status
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import cast as sql_cast
 
+from ledger.store.queries.joined import documents_as, join_document
 from ledger.store.queries.moments import block_moment
 from ledger.store.schema.chain import (
     ACTIVATIONS,
@@ -31,7 +32,7 @@ from ledger.store.schema.chain import (
     REVISIONS,
     SETTLEMENTS,
 )
-from ledger.store.schema.gateway import DOCUMENTS, STATEMENTS
+from ledger.store.schema.gateway import STATEMENTS
 from ledger.store.schema.said import SAID_REVISION_PARTIES, SAID_REVISIONS
 from ledger.types import Bytes32
 
@@ -64,18 +65,18 @@ def select_agreements(agreement: Bytes32 | None = None) -> tuple[Select[Any], Su
         func.row_number().over(partition_by=known.c.agreement, order_by=latest).label("rank"),
         func.min(known.c.stated_at).over(partition_by=known.c.agreement).label("first_at"),
     ).subquery("present")
-    state = _judge(present)
+    state, terms = _judge(present), documents_as("terms")
     query = (
         select(
             present,
             state.label("state"),
-            DOCUMENTS.c.body.label("terms_body"),
+            terms.c.body.label("terms_body"),
             _highest(CONFIRMATIONS, "total", present).label("confirmed"),
             _highest(CONFIRMATIONS, "sequence", present).label("confirmations"),
             _highest(SETTLEMENTS, "total", present).label("settled"),
             _highest(SETTLEMENTS, "sequence", present).label("settlements"),
         )
-        .select_from(present.outerjoin(DOCUMENTS, DOCUMENTS.c.hash == present.c.terms_hash))
+        .select_from(join_document(present, terms, present.c.terms_hash, present.c.participant))
         .where(present.c.rank == 1)
     )
     return query, present, state

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Subquery, case, func, select
 
-from ledger.store.queries.joined import documents_as
+from ledger.store.queries.joined import documents_as, join_document
 from ledger.store.schema.chain import CONFIRMATIONS, SETTLEMENTS
-from ledger.store.schema.gateway import DOCUMENTS, STATEMENTS
+from ledger.store.schema.gateway import STATEMENTS
 from ledger.store.schema.said import USAGE_DISPUTES, USAGE_REPORTS
 
 __all__ = ["Usage", "select_settlements", "select_usage"]
@@ -36,9 +36,9 @@ def select_usage(present: Subquery) -> Usage:
         USAGE_REPORTS.join(STATEMENTS, STATEMENTS.c.digest == reports.digest)
         .join(present, by_supplier)
         .outerjoin(disputes, disputes.c.digest == dispute)
-        .outerjoin(details, details.c.hash == reports.detail_hash)
-        .outerjoin(reasons, reasons.c.hash == disputes.c.reason_hash)
     )
+    joined = join_document(joined, details, reports.detail_hash, reports.participant)
+    joined = join_document(joined, reasons, disputes.c.reason_hash, disputes.c.participant)
     query = (
         select(
             USAGE_REPORTS,
@@ -59,23 +59,21 @@ def select_usage(present: Subquery) -> Usage:
 
 def select_settlements(present: Subquery) -> tuple[Select[Any], tuple[ColumnElement[Any], ...]]:
     """Settlements in force, with the total before each, and the keys of their order."""
-    settlements, earlier = SETTLEMENTS.c, SETTLEMENTS.alias("earlier")
+    settlements, earlier, invoices = SETTLEMENTS.c, SETTLEMENTS.alias("earlier"), documents_as("invoices")
     before = (
         select(func.max(earlier.c.total))
         .where(earlier.c.agreement == settlements.agreement, earlier.c.sequence < settlements.sequence)
         .correlate(SETTLEMENTS)
         .scalar_subquery()
     )
-    joined = SETTLEMENTS.join(present, present.c.agreement == settlements.agreement).outerjoin(
-        DOCUMENTS, DOCUMENTS.c.hash == settlements.invoice_hash
-    )
+    joined = SETTLEMENTS.join(present, present.c.agreement == settlements.agreement)
     query = select(
         SETTLEMENTS,
         present.c.decimals,
         present.c.unit,
         before.label("before"),
-        DOCUMENTS.c.body.label("invoice_body"),
-    ).select_from(joined)
+        invoices.c.body.label("invoice_body"),
+    ).select_from(join_document(joined, invoices, settlements.invoice_hash, settlements.participant))
     return query, (settlements.block, settlements.position)
 
 
