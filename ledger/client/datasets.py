@@ -120,8 +120,8 @@ def register(
 ) -> Flow[Registration]:
     """Register ``scanned`` (``ledger.content.scan_folder(folder)``) as the next version and upload its bytes.
 
-    With ``if_changed`` nothing is stated where the latest version has the same content and metadata; bytes that an earlier call
-    did not get to upload are uploaded either way.
+    With ``if_changed`` nothing is stated where the latest version has the same content and metadata; bytes that an
+    earlier call did not get to upload are uploaded either way.
 
     Raises:
         RefusedError: ``not-provider``: the API key is another participant's.
