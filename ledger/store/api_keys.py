@@ -29,10 +29,17 @@ class ApiKeys:
         self._cursors = cursors
 
     def add(self, key: ApiKeyRow) -> None:
-        """Store a key. Raises: ConflictError: the id is taken (code ``api-key-taken``)."""
+        """Store a key.
+
+        Raises:
+            ConflictError: the id is taken (code ``api-key-taken``), or its maker is revoked (``api-key-ended``).
+        """
         with self._database.write() as connection:
             if self.find(key.id) is not None:
                 raise ConflictError(f"there is an API key {key.id} already: draw another id", code="api-key-taken")
+            maker = connection.execute(select(API_KEYS).where(API_KEYS.c.id == key.maker).with_for_update())
+            if any(row.revoked_at is not None for row in maker):
+                raise ConflictError("this API key is revoked: it makes no others", code="api-key-ended")
             connection.execute(insert(API_KEYS).values(**_to_values(key)))
 
     def find(self, key_id: str) -> ApiKeyRow | None:
@@ -56,10 +63,20 @@ class ApiKeys:
             connection.execute(update(API_KEYS).where(API_KEYS.c.id == key_id).values(**values))
 
     def revoke(self, key_id: str, now: datetime) -> None:
-        """End a key; a second time changes nothing. Raises: NotFoundError."""
+        """End a key and its heirs; a second time changes nothing. Raises: NotFoundError.
+
+        Its heirs are those that it, or an heir of it, made for its own participant or with scope operate. Keys that
+        an operator handed to others are theirs, and stand.
+        """
         with self._database.write() as connection:
-            if self._get(key_id).revoked_at is None:
-                connection.execute(update(API_KEYS).where(API_KEYS.c.id == key_id).values(revoked_at=now))
+            ended, waiting = {key_id}, [self._get(key_id)]
+            while waiting:
+                key = waiting.pop()
+                end = update(API_KEYS).where(API_KEYS.c.id == key.id, API_KEYS.c.revoked_at.is_(None))
+                connection.execute(end.values(revoked_at=now))
+                made = [_to_row(row) for row in connection.execute(select(API_KEYS).where(API_KEYS.c.maker == key.id))]
+                waiting += [each for each in made if each.id not in ended and _is_heir(each, key)]
+                ended |= {each.id for each in made}
 
     def mark_used(self, key_id: str, now: datetime) -> None:
         """Remember the time of its last use, to the minute (each request would be a write otherwise)."""
@@ -94,6 +111,11 @@ class ApiKeys:
         return key
 
 
+def _is_heir(key: ApiKeyRow, maker: ApiKeyRow) -> bool:
+    is_own = key.participant is not None and key.participant == maker.participant
+    return is_own or "operate" in key.scopes
+
+
 def _to_values(key: ApiKeyRow) -> dict[str, Any]:
     return {
         "id": key.id,
@@ -105,6 +127,7 @@ def _to_values(key: ApiKeyRow) -> dict[str, Any]:
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
         "last_used_at": key.last_used_at,
+        "maker": key.maker,
     }
 
 
@@ -119,4 +142,5 @@ def _to_row(row: Row[Any]) -> ApiKeyRow:
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
+        maker=row.maker,
     )

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 
 from ledger.chain import LocalSigner
-from ledger.errors import MalformedError, RefusedError, VerificationError
+from ledger.errors import ConflictError, MalformedError, RefusedError, VerificationError
 from ledger.exchange import Asker, Paging, Scope
 from ledger.exchange.intents import ParticipantApplicationIntent
 from ledger.exchange.signatures import sign_statement
 from ledger.statements import Custody, Statement, generate_private_key
 from ledger.surface.outcomes import SignedStatement
 from ledger.types import Address
-from tests.support.exchange import Consortium, found_in, open_gateway
+from tests.support.exchange import Consortium, found_in, open_gateway, soon
 
 AUDITOR = Asker(None, frozenset({Scope.AUDIT}))
 APPLY = frozenset({Scope.APPLY})
+BOTH = frozenset({Scope.READ, Scope.WRITE})
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,8 @@ def test_an_application_of_somebody_else_binds_no_key(consortium: Consortium) ->
     assert bearer(consortium, strangers_token) == stranger
     assert statements.submit(victim, kept).digest == outcome.digest
     bound = bearer(consortium, token)
-    assert (bound.participant, bound.scopes) == (outcome.participant, {Scope.APPLY, Scope.READ, Scope.WRITE})
+    assert bound.participant == outcome.participant
+    assert bound.scopes == frozenset({Scope.APPLY, Scope.READ, Scope.WRITE})
 
 
 def test_a_repeat_after_a_crash_binds_the_key_that_filed(
@@ -109,3 +111,42 @@ def test_an_application_of_a_founder_binds_no_key(consortium: Consortium) -> Non
                 consortium.gateway.statements.submit(stranger, forged)
         consortium.gateway.statements.submit(stranger, kept)
         assert bearer(consortium, token) == stranger
+
+
+def test_an_heir_ends_with_its_maker(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, parts = consortium.gateway.api_keys, consortium.gateway.parts
+    end = soon(minutes=5).replace(microsecond=0)
+    _, token = keys.create(consortium.asker("utility"), scopes=BOTH, expires_at=end)
+    maker = bearer(consortium, token)
+    for asked, given in ((None, end), (end + timedelta(days=1), end), (end - timedelta(minutes=1),) * 2):
+        assert keys.create(maker, scopes=BOTH, expires_at=asked)[0].expires_at == given
+    _, heir = keys.create(maker, scopes=BOTH)
+    real = parts.clock
+    monkeypatch.setattr(parts, "clock", lambda: real() + 600)
+    assert keys.authenticate(heir) is None
+
+
+def test_revoking_a_key_reaches_its_heirs_and_nobody_elses(consortium: Consortium) -> None:
+    keys, participants = consortium.gateway.api_keys, consortium.founded.participants
+    _, first = keys.create(consortium.asker("utility"), scopes=BOTH)
+    _, second = keys.create(bearer(consortium, first), scopes=BOTH)
+    _, third = keys.create(bearer(consortium, second), scopes=frozenset({Scope.READ}))
+    _, other = keys.create(consortium.asker("utility"), scopes=BOTH)
+    caught = bearer(consortium, second)
+    keys.revoke(consortium.asker("utility"), bearer(consortium, first).api_key or "")
+    assert [keys.authenticate(token) for token in (first, second, third)] == [None] * 3
+    assert keys.authenticate(other) is not None
+    with pytest.raises(ConflictError) as ended:
+        keys.create(caught, scopes=BOTH)
+    assert ended.value.code == "api-key-ended"
+    _, operator = keys.create(consortium.asker("manufacturer", Scope.OPERATE), scopes=BOTH | {Scope.OPERATE})
+    asker = bearer(consortium, operator)
+    _, deputy = keys.create(asker, scopes=frozenset({Scope.OPERATE}))
+    handed = [
+        keys.create(asker, scopes=BOTH, participant=str(participants["analyst"]))[1],
+        keys.create(asker, scopes=APPLY)[1],
+        keys.create(asker, scopes=frozenset({Scope.AUDIT}))[1],
+    ]
+    keys.revoke(asker, asker.api_key or "")
+    assert keys.authenticate(deputy) is None
+    assert all(keys.authenticate(token) is not None for token in handed)

@@ -58,10 +58,12 @@ class ApiKeys:
     ) -> tuple[ApiKeyView, str]:
         """A new key and its token, which is shown once.
 
-        Scope operate creates any key; others create keys for their own participant with scopes that they have.
+        Scope operate creates any key; others create keys for their own participant with scopes that they have. None
+        outlives the key that makes it: ``expires_at`` is that of its maker, where it is later or left out.
 
         Raises:
             ForbiddenError: the asker may not.
+            ConflictError: the asker's key was revoked meanwhile (``api-key-ended``).
             MalformedError: no scope, or a participant is missing.
             NotFoundError: no such participant.
         """
@@ -76,10 +78,19 @@ class ApiKeys:
             raise MalformedError("name one scope at least: read, write, audit, operate or apply")
         if expires_at is not None and expires_at <= self._parts.now():
             raise MalformedError("expires_at lies in the past")
-        return self.draw(holder, scopes, label, expires_at)
+        maker = None if asker.api_key is None else self._parts.store.api_keys.find(asker.api_key)
+        if maker is not None and maker.expires_at is not None:
+            expires_at = min(expires_at or maker.expires_at, maker.expires_at)
+        return self.draw(holder, scopes, label, expires_at, maker=asker.api_key)
 
     def draw(
-        self, participant: Bytes32 | None, scopes: frozenset[Scope], label: str, expires_at: datetime | None = None
+        self,
+        participant: Bytes32 | None,
+        scopes: frozenset[Scope],
+        label: str,
+        expires_at: datetime | None = None,
+        *,
+        maker: str | None = None,
     ) -> tuple[ApiKeyView, str]:
         """A new key, asking nobody: for founding."""
         key_id, secret = secrets.token_hex(8), secrets.token_bytes(32)
@@ -91,6 +102,7 @@ class ApiKeys:
             label=label[:200],
             created_at=self._parts.now(),
             expires_at=expires_at,
+            maker=maker,
         )
         self._parts.store.api_keys.add(row)
         return present_api_key(row), f"ck_{key_id}_{secret.hex()}"
@@ -110,7 +122,7 @@ class ApiKeys:
                 return tuple(found)
 
     def revoke(self, asker: Asker, key_id: str) -> None:
-        """End a key. Raises: NotFoundError: none that the asker may end."""
+        """End a key, and those that it made for the same participant. Raises: NotFoundError: none of the asker's."""
         row = self._parts.store.api_keys.find(key_id)
         mine = row is not None and asker.participant is not None and row.participant == asker.participant
         if row is None or not (mine or asker.may(Scope.OPERATE)):

@@ -14,7 +14,7 @@ __all__ = ["ApiKeyRow", "IdempotencyRow"]
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyRow:
-    """An API key; ``secret_hash`` is the SHA-256 of its secret, which is not kept."""
+    """An API key; ``secret_hash`` is the SHA-256 of its secret, which is not kept. ``maker``: the key that made it."""
 
     id: str
     secret_hash: bytes
@@ -25,6 +25,7 @@ class ApiKeyRow:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    maker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

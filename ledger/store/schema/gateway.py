@@ -227,6 +227,7 @@ API_KEYS: Final = Table(
     Column("expires_at", Moment),
     Column("revoked_at", Moment),
     Column("last_used_at", Moment),
+    Column("maker", String(64), index=True),  # the key that made it
 )
 
 IDEMPOTENCY: Final = Table(

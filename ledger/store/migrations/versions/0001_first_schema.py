@@ -24,8 +24,10 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table or index
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
         sa.Column("last_used_at", sa.BigInteger(), nullable=True),
+        sa.Column("maker", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
     )
+    op.create_index(op.f("ix_api_keys_maker"), "api_keys", ["maker"], unique=False)
     op.create_index(op.f("ix_api_keys_participant"), "api_keys", ["participant"], unique=False)
     op.create_table(
         "chain_activations",
