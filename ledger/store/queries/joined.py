@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, or_
+from sqlalchemy import ColumnElement, Join, or_
 
 from ledger.canonical import JsonValue, parse_canonical
 from ledger.errors import MalformedError
@@ -25,7 +25,7 @@ def documents_as(name: str) -> Any:
 
 def join_document(
     joined: Any, documents: Any, digest: ColumnElement[Any], stater: ColumnElement[Any], kind: str | None = None
-) -> FromClause:
+) -> Join:
     """Join (outer) with ``documents``, an alias, where the hash is ``digest`` and ``stater`` is one of its readers.
 
     Hashes are public, so a statement shows a document only where its signer may read it: because it was the first to
@@ -36,7 +36,7 @@ def join_document(
     if kind is not None:
         same &= documents.c.kind == kind
     joined = joined.outerjoin(readers, (readers.c.hash == digest) & (readers.c.participant == stater))
-    found: FromClause = joined.outerjoin(documents, same)
+    found: Join = joined.outerjoin(documents, same)
     return found
 
 
