@@ -213,7 +213,7 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         bytes calldata characters = bytes(origin);
         bool fits = characters.length != 0 && characters.length <= _MAX_ORIGIN_BYTES;
         for (uint256 i = 0; fits && i < characters.length; ++i) {
-            fits = characters[i] > 0x20 && characters[i] != 0x7f && characters[i] != "+";
+            fits = characters[i] > 0x20 && characters[i] < 0x7f && characters[i] != "+";
         }
         if (!fits) revert CheckpointLogOrigin(origin);
     }

@@ -45,6 +45,20 @@ contract CheckpointLogTest is Gateway {
         }
     }
 
+    function test_refusesAnOriginThatHoldsAnyOtherByteThanPrintableAscii() external {
+        for (uint256 byteValue = 0; byteValue < 256; ++byteValue) {
+            string memory origin = string(abi.encodePacked("log", uint8(byteValue)));
+            if (byteValue > 0x20 && byteValue < 0x7f && byteValue != 0x2b) {
+                _open(delta, origin);
+                continue;
+            }
+            _refusedByLogs(
+                _call(delta, _opening(delta, origin)),
+                abi.encodeWithSelector(ICheckpointLog.CheckpointLogOrigin.selector, origin)
+            );
+        }
+    }
+
     function test_takesAnOriginOf255Bytes() external {
         bytes memory origin = new bytes(255);
         for (uint256 i = 0; i < origin.length; ++i) origin[i] = "a";

@@ -8,8 +8,10 @@ import {LogClosing, LogOpening, LogRotation} from "../types/CheckpointLogTypes.s
 /// @notice Each log is an RFC 6962 SHA-256 tree; its id is keccak256(abi.encode(operator, keccak256(bytes(origin)))).
 /// Opening, rotation and closing are statements of its operator; checkpoints are published by its publisher account
 /// and must prove that they extend the one before (RFC 9162, section 2.1.4). The last 64 are kept as commitments.
-/// A suspension of the operator does not stop the publisher: the log holds the statements of others too.
-/// @custom:invariant INV-1 Only a key of an Active participant, valid at block time, can act in its name.
+/// A suspension of the operator does not stop the publisher: it is an account, no key of a participant, and what the
+/// log accepted from others must get anchored. To rotate or close the log is refused while the operator is suspended.
+/// @custom:invariant INV-1 Only a key of an Active participant, valid at block time, can act in its name; `publish`,
+/// which states nothing in anybody's name, does not ask for the operator's status.
 /// @custom:invariant INV-3 A log's sizes never decrease, each published root is consistent with the one before, and
 /// only its publisher publishes.
 /// @custom:invariant INV-8 A statement takes effect at most once, whoever relays it and however often.
@@ -89,7 +91,8 @@ interface ICheckpointLog is IStatementExecutor {
     /// @notice The operator has a log of this origin already.
     error CheckpointLogAlreadyOpen(bytes32 log);
 
-    /// @notice An origin has 1 to 255 bytes, none of them a space, a control character or a plus.
+    /// @notice An origin has 1 to 255 bytes, each from 0x21 to 0x7e and none a plus, so that everyone can read and name
+    /// the log.
     error CheckpointLogOrigin(string origin);
 
     /// @notice A publisher or verifier key is zero.
