@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
@@ -11,14 +12,14 @@ from ledger.exchange.intents.agreements import check_quota
 from ledger.statements import Statement
 from ledger.types import Bytes32
 
-__all__ = ["check_rules", "contended_by"]
+__all__ = ["check_origin", "check_rules", "contended_by"]
 
 
 def check_rules(directory: Directory, statement: Statement, now_s: int) -> None:
-    """Check a statement of a type that only logs keep; every other passes.
+    """Check a statement of a type that only logs keep, and how a log names itself; every other passes.
 
     Raises:
-        MalformedError: a window or period that can not be.
+        MalformedError: a window, a period or an origin that can not be.
         NotFoundError: it is about what is not known here.
         RefusedError: the participant is not the one who may state it.
         ConflictError: it does not fit the present state.
@@ -117,6 +118,18 @@ def _check_release(directory: Directory, provider: Bytes32, message: Mapping[str
         raise ConflictError(f"the grant is {grant.state}: no key is released", code=f"grant-{grant.state}")
 
 
+def _check_opening(_directory: Directory, _operator: Bytes32, message: Mapping[str, Any], _now_s: int) -> None:
+    check_origin(message["origin"])
+
+
+def check_origin(origin: str) -> None:
+    """Check that every reader can name a log with this origin in a policy. Raises: MalformedError."""
+    if not _ORIGIN.match(origin):
+        raise MalformedError("a log's origin is of printable ASCII without space and +, as in log.example.org/concord")
+
+
+_ORIGIN: Final = re.compile(r"[!-*,-~]+\Z")
+
 _CONTENDED: Final[Mapping[str, str]] = {
     "AccessDenial": "request",
     "UsageReport": "agreement",
@@ -133,4 +146,5 @@ _RULES: Final[Mapping[str, Callable[[Directory, Bytes32, Mapping[str, Any], int]
     "Erasure": _check_version,
     "TransferReceipt": _check_receipt,
     "KeyRelease": _check_release,
+    "LogOpening": _check_opening,
 }

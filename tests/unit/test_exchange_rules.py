@@ -37,8 +37,9 @@ from ledger.exchange.intents import (
     UsageDisputeIntent,
     UsageReportIntent,
 )
-from ledger.statements import Custody, Decision, Resource, address_of
-from ledger.surface.outcomes import Outcome
+from ledger.exchange.signatures import sign_statement
+from ledger.statements import Custody, Decision, Resource, Statement, address_of
+from ledger.surface.outcomes import Outcome, SignedStatement
 from ledger.types import Address, Bytes32
 from tests.support.exchange import Consortium, content_of, found_in, open_gateway, read_all, registration, soon, upload
 
@@ -442,3 +443,25 @@ def test_consortium_and_rpc_are_public(consortium: Consortium) -> None:
     assert document["chain_id"] == str(consortium.founded.chain_id)
     answer = consortium.gateway.rpc(b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}')
     assert hex(consortium.founded.chain_id).encode() in answer
+
+
+@pytest.mark.parametrize(
+    "origin", ["evil\u2003log", "evil log", "evil\nlog", "evil+log", "\u00e9.example/log", "a\x7f"]
+)
+def test_a_log_opens_under_a_name_that_can_be_pinned(consortium: Consortium, origin: str) -> None:
+    """Auditors name logs in their policies: one that can not be named would keep them from it."""
+    statement = Statement.build(
+        "LogOpening",
+        participant=consortium.founded.participants["analyst"],
+        origin=origin,
+        publisher=consortium.gateway.parts.relay.address,
+        verifierKey=NONE,
+        deadline=int(soon(days=1).timestamp()),
+        salt=NONE,
+    )
+    signer = consortium.key_of("analyst", "signing")
+    signature = sign_statement(signer, statement, consortium.gateway.parts.domains)
+    with pytest.raises(MalformedError, match="origin"):
+        consortium.gateway.statements.submit(
+            consortium.asker("analyst"), SignedStatement(statement, signature, signer.address)
+        )
