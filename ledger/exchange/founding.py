@@ -25,10 +25,10 @@ from ledger.exchange.gateway import Gateway
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.intents.participants import check_profile
 from ledger.exchange.keystore import KeyStore
+from ledger.exchange.rules import check_origin
 from ledger.exchange.settings import GatewaySettings, Home
 from ledger.exchange.signatures import sign_statement
 from ledger.keyfiles import DEFAULT_KDF_COST, write_private_file
-from ledger.log import VerifierKey
 from ledger.statements import Custody, Domains, Statement, compute_participant_id
 from ledger.store.rows import DocumentRow
 from ledger.surface.outcomes import SignedStatement, State
@@ -133,7 +133,7 @@ def found(
         UnavailableError: the disk does not take it.
     """
     _check_plan(plan)
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(home)
     journal = _open_journal(Home(home), plan, clock)
     keystore = KeyStore(Home(home).keys_folder, plan.passphrase, kdf_cost=plan.kdf_cost)
     run = _Run(Home(home), plan, journal, keystore, clock, on_step or (lambda _: None))
@@ -169,6 +169,15 @@ def found(
     )
 
 
+def _make_private(home: Path) -> None:
+    """Make the folder, and close one that was there: it will hold every statement's text."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.chmod(0o700)
+    except OSError as error:
+        raise UnavailableError(f"the folder {home.name} can not be made private: {error.strerror}") from error
+
+
 def _founder_keys(run: _Run, place: int) -> FounderKeys:
     plan = run.plan
     return ensure_founder_keys(
@@ -192,7 +201,7 @@ def _check_plan(plan: FoundingPlan) -> None:
     handles = [check_profile(founder.profile)["handle"] for founder in plan.founders]
     if len(set(handles)) != len(handles):
         raise MalformedError("two founders have the same handle")
-    VerifierKey(plan.origin, bytes(32))  # checks the origin's form
+    check_origin(plan.origin)
 
 
 def _describe_plan(plan: FoundingPlan) -> JsonValue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,8 @@ HomeOption = Annotated[
     Path, typer.Option(envvar="CONCORD_HOME", help="The gateway's folder.", file_okay=False, show_default=True)
 ]
 _HOME = Path(platformdirs.user_data_dir("concord"))
+_PRIVATE = 0o077
+"""What is made in a home folder, its owner alone reads."""
 
 
 def init(
@@ -41,6 +44,7 @@ def init(
     """Found a consortium: draws its chain id, deploys the contracts, opens the log; prints each API key once."""
     from ledger.exchange import Founder, FoundingPlan, found  # noqa: PLC0415 - loads the EVM
 
+    os.umask(_PRIVATE)
     given = context_of(context)
     plan = FoundingPlan(
         founders=tuple(Founder(_profile(text)) for text in governor or ["operator=Operator"]),
@@ -90,6 +94,7 @@ def serve(
     from api.server import listen  # noqa: PLC0415 - loads the service
     from api.server import serve as run  # noqa: PLC0415 - loads the service
 
+    os.umask(_PRIVATE)
     given = context_of(context)
     settings = _settings(home, read_passphrase("the gateway's keystore"))
     listening = listen(host, port)

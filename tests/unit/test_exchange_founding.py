@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
+from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError, VerificationError
 from ledger.exchange import Founder, Gateway, GatewaySettings, found
 from ledger.exchange import founding as founding_module
 from tests.support.exchange import HANDLES, PASSPHRASE, found_in, open_gateway, plan_of
@@ -101,3 +101,22 @@ def test_a_gateway_opens_where_it_was_founded_alone(tmp_path: Path) -> None:
     with open_gateway(home, founded), pytest.raises(ConflictError) as second:
         Gateway.open(GatewaySettings(home=home, passphrase=PASSPHRASE))
     assert second.value.code == "folder-in-use"
+
+
+def test_a_folder_that_was_there_becomes_its_owners_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o755)
+
+    def kill(_step: str) -> None:
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        found(home, plan_of(), on_step=kill)
+    assert home.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_can_not_be_private_holds_no_consortium(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UnavailableError, match="private"):
+        found(tmp_path / "file" / "home", plan_of())
