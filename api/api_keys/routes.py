@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
+from pydantic import Field
 
 from api.answers import members_of
 from api.auth import Bearer, GatewayOf, Operator
@@ -15,6 +16,7 @@ from api.bodies import intent_of, schema_of
 from ledger.canonical import JsonValue
 from ledger.errors import MalformedError
 from ledger.exchange import Scope
+from ledger.surface.codec import MOST_IN_LIST
 
 router = APIRouter(prefix="/v1", tags=["api-keys"])
 
@@ -25,7 +27,7 @@ class NewApiKey:
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
 
-    scopes: tuple[str, ...]
+    scopes: Annotated[tuple[str, ...], Field(max_length=MOST_IN_LIST)]
     participant: str | None = None
     label: str = ""
     expires_at: datetime | None = None

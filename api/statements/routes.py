@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.answers import (
@@ -16,7 +17,7 @@ from api.answers import (
     outcome_members,
 )
 from api.auth import Applicant, GatewayOf, Reader
-from api.bodies import MAX_MANIFEST_BYTES, IdempotencyKey, RawBody, intent_of, schema_of
+from api.bodies import MAX_BODY_BYTES, MAX_MANIFEST_BYTES, IdempotencyKey, read_bounded, schema_of
 from api.names import DigestPath, Since
 from api.writes import WaitFor, finish
 from ledger.canonical import JsonValue, encode_canonical
@@ -24,11 +25,14 @@ from ledger.errors import MalformedError
 from ledger.exchange import Asker, ForbiddenError, Scope, SignedStatement, State
 from ledger.exchange.intents import INTENTS, Intent, RawIntent
 from ledger.statements import STATEMENT_TYPES, Statement
-from ledger.surface.codec import parse_json
+from ledger.surface.codec import MOST_IN_LIST, InvalidMembersError, parse_json
 from ledger.surface.views import StatementView
 from ledger.types import Address, Bytes32, parse_hex
 
 router = APIRouter(prefix="/v1/statements", tags=["statements"])
+
+_MAX_APPLICATION_BYTES: Final = 64 << 10
+"""The most that a key takes which may only apply: whoever holds it, nobody admitted yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +58,25 @@ class Submission:
     cosignature: str | None = None
 
 
+def _body_of(limit: int) -> Callable[[Request, Asker], Awaitable[bytes]]:
+    async def read(request: Request, asker: Applicant) -> bytes:
+        return await read_bounded(request, limit if asker.may(Scope.WRITE) else _MAX_APPLICATION_BYTES)
+
+    return read
+
+
+def _check_lists(message: dict[str, JsonValue]) -> None:
+    for name, value in message.items():
+        if isinstance(value, list) and len(value) > MOST_IN_LIST:
+            raise InvalidMembersError({name[:80]: f"has {len(value)} items, more than {MOST_IN_LIST}"})
+
+
 def _read_intent(preparation: Preparation) -> Intent:
     if preparation.type not in STATEMENT_TYPES:
         raise MalformedError(f"statement type {preparation.type[:64]!r} is not known; see docs/spec/statements.md")
     kind = INTENTS.get(preparation.type)
     if kind is None:
+        _check_lists(preparation.intent)
         return RawIntent(type_name=preparation.type, members=preparation.intent)
     return parse_json(kind, encode_canonical(preparation.intent))
 
@@ -78,24 +96,27 @@ def _require_applicant(asker: Asker, type_name: str) -> None:
 def prepare(
     gateway: GatewayOf,
     asker: Applicant,
-    body: Annotated[Preparation, Depends(intent_of(Preparation, MAX_MANIFEST_BYTES))],
+    raw: Annotated[bytes, Depends(_body_of(MAX_MANIFEST_BYTES))],
 ) -> Response:
     """Sign `digest`, or give `typed_data` to a wallet; then submit. Its documents are kept for 24 hours."""
+    body = parse_json(Preparation, raw)
     _require_applicant(asker, body.type)
-    return answer_prepared(gateway.statements.prepare(asker, _read_intent(body)))
+    intent = _read_intent(body)
+    return answer_prepared(gateway.statements.prepare(asker, intent))
 
 
 @router.post("", summary="Submit a signed statement", status_code=202, openapi_extra=schema_of(Submission))
 def submit(
     gateway: GatewayOf,
     asker: Applicant,
-    raw: RawBody,
+    raw: Annotated[bytes, Depends(_body_of(MAX_BODY_BYTES))],
     wait_s: WaitFor,
     key: IdempotencyKey,
 ) -> Response:
     """Checked, simulated against the chain, then logged durably: the answer is its receipt."""
     body = parse_json(Submission, raw)
     _require_applicant(asker, body.type)
+    _check_lists(body.message)
     signed = SignedStatement(
         Statement.parse(body.type, body.message),
         parse_hex(body.signature),

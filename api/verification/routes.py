@@ -51,7 +51,7 @@ async def verify(request: Request, gateway: GatewayOf, asker: Reader) -> Respons
     if kind == "multipart/form-data":
         raise MalformedError("send the file's bytes themselves, not a form: curl --data-binary @FILE")
     if kind == "application/json":
-        sha256 = parse_json(FileHash, await read_bounded(request, MAX_BODY_BYTES)).sha256
+        sha256 = (await run_in_threadpool(parse_json, FileHash, await read_bounded(request, MAX_BODY_BYTES))).sha256
     else:
         sha256 = await _hash_body(request)
     return answer_stamped(await run_in_threadpool(gateway.datasets.verify, asker, sha256))

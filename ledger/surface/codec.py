@@ -8,14 +8,30 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from ledger.canonical import JsonValue
 from ledger.errors import MalformedError
 
-__all__ = ["InvalidMembersError", "adapter_of", "dump_json", "dump_value", "parse_json", "parse_object"]
+__all__ = [
+    "MOST_IN_LIST",
+    "InvalidMembersError",
+    "adapter_of",
+    "dump_json",
+    "dump_value",
+    "parse_json",
+    "parse_object",
+]
+
+MOST_IN_LIST: Final = 64
+"""The most items of a list that a statement or an intent names: parents, parties, rights."""
+_MOST_TOLD: Final = 20
+_MOST_LOOKED_AT: Final = 1000
+_MOST_MEMBERS: Final = 64
+_SMALL_BYTES: Final = 64 << 10
 
 T = TypeVar("T")
 
@@ -44,6 +60,7 @@ def parse_json(kind: type[T], raw: bytes) -> T:
     Raises:
         InvalidMembersError: not JSON, a member is missing, unknown or not of its type, or a time without its zone.
     """
+    _check_breadth(raw)
     try:
         value = adapter_of(kind).validate_json(raw)
     except ValidationError as error:
@@ -70,8 +87,27 @@ def dump_value(value: object) -> JsonValue:
 
 
 def _invalid(error: ValidationError) -> InvalidMembersError:
-    details = error.errors(include_url=False, include_input=False, include_context=False)
-    return InvalidMembersError({".".join(map(str, each["loc"])) or "body": each["msg"] for each in details})
+    """The first errors alone: telling each of a million takes the memory and the time of everybody else."""
+    count = error.error_count()
+    if count > _MOST_LOOKED_AT:
+        return InvalidMembersError({"body": f"{count} members are not as they must be"})
+    details = error.errors(include_url=False, include_input=False, include_context=False)[:_MOST_TOLD]
+    told = {".".join(map(str, each["loc"]))[:120] or "body": each["msg"] for each in details}
+    if count > _MOST_TOLD:
+        told["body"] = f"{count - _MOST_TOLD} more members are not as they must be"
+    return InvalidMembersError(told)
+
+
+def _check_breadth(raw: bytes) -> None:
+    """Refuse a large body with more members than anything has, before each is looked at."""
+    if len(raw) <= _SMALL_BYTES:
+        return
+    try:
+        value = from_json(raw)
+    except ValueError:
+        return  # whoever reads it says what is wrong
+    if isinstance(value, dict) and len(value) > _MOST_MEMBERS:
+        raise InvalidMembersError({"body": f"has {len(value)} members, more than {_MOST_MEMBERS}"})
 
 
 def _in_utc(value: T) -> T:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
+
+from pydantic import Field
 
 from ledger.canonical import JsonValue
 from ledger.errors import MalformedError
 from ledger.exchange.intents.draft import Draft
 from ledger.exchange.intents.intent import Intent
 from ledger.statements import Statement
+from ledger.surface.codec import MOST_IN_LIST
 from ledger.surface.terms import build_policy, check_policy, expand_purpose, hash_purpose, parse_rights, to_seconds
 from ledger.types import Bytes32
 
@@ -40,7 +43,7 @@ class AccessRequestIntent(Intent):
 
     dataset: str
     purpose: str
-    rights: tuple[str, ...]
+    rights: Annotated[tuple[str, ...], Field(max_length=MOST_IN_LIST)]
     valid_until: datetime
     valid_from: datetime | None = None
     first_version: int = 1
@@ -68,7 +71,7 @@ class AccessGrantIntent(Intent):
     dataset: str | None = None
     consumer: str | None = None
     purpose: str | None = None
-    rights: tuple[str, ...] = ()
+    rights: Annotated[tuple[str, ...], Field(max_length=MOST_IN_LIST)] = ()
     valid_until: datetime | None = None
     valid_from: datetime | None = None
     first_version: int = 1

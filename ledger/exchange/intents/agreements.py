@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar, cast
+from typing import Annotated, ClassVar, cast
+
+from pydantic import Field
 
 from ledger.canonical import JsonValue
 from ledger.errors import ConflictError, MalformedError
@@ -14,6 +16,7 @@ from ledger.exchange.directory import AgreementRecord
 from ledger.exchange.intents.draft import Draft, draw_salt
 from ledger.exchange.intents.intent import Intent
 from ledger.statements import Resource, Statement, compute_agreement_id
+from ledger.surface.codec import MOST_IN_LIST
 from ledger.surface.terms import dump_quantity, parse_quantity, parse_unit, to_seconds
 from ledger.types import Bytes32
 
@@ -45,7 +48,7 @@ class AgreementProposalIntent(Intent):
     TYPE: ClassVar[str] = "AgreementProposal"
 
     agreement: Bytes32 | None = None
-    parties: tuple[str, ...]
+    parties: Annotated[tuple[str, ...], Field(max_length=MOST_IN_LIST)]
     supplier: str
     user: str
     resource: Resource

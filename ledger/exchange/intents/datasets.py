@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from ledger.canonical import JsonValue, encode_canonical
 from ledger.content import Manifest, compute_content_hash, parse_chunks, parse_manifest
@@ -13,6 +15,7 @@ from ledger.exchange.intents.draft import Draft, PreparedContent, draw_salt
 from ledger.exchange.intents.intent import Intent
 from ledger.exchange.intents.participants import HANDLE_PATTERN
 from ledger.statements import Statement
+from ledger.surface.codec import MOST_IN_LIST
 from ledger.types import Bytes32
 
 __all__ = [
@@ -50,7 +53,7 @@ class DatasetRegistrationIntent(Intent):
     metadata: Mapping[str, JsonValue]
     manifest: JsonValue
     chunks: JsonValue | None = None
-    parents: tuple[ParentName, ...] = ()
+    parents: Annotated[tuple[ParentName, ...], Field(max_length=MOST_IN_LIST)] = ()
     version: int | None = None
 
 
@@ -111,13 +114,15 @@ def _check_metadata(metadata: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     document = dict(metadata)
     unknown = sorted(document.keys() - _METADATA_MEMBERS)
     if unknown:
-        raise MalformedError(f"metadata has no member {', '.join(unknown)}")
+        raise MalformedError(f"metadata has no member {', '.join(unknown[:20])}")
     for member in _REQUIRED_TEXTS:
         if not isinstance(document.get(member), str):
             raise MalformedError(f"metadata needs {member}, a text")
     keywords = document.get("keywords", [])
     if not isinstance(keywords, list) or not all(isinstance(word, str) for word in keywords):
         raise MalformedError("metadata's keywords are a list of texts")
+    if len(keywords) > MOST_IN_LIST:
+        raise MalformedError(f"metadata has {len(keywords)} keywords, more than {MOST_IN_LIST}")
     return document
 
 
