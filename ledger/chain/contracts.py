@@ -10,8 +10,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, cast
 
-from eth_abi.abi import decode, encode
+from eth_abi.abi import encode
+from eth_abi.codec import ABIDecoder
+from eth_abi.decoding import StringDecoder
 from eth_abi.exceptions import DecodingError, EncodingError
+from eth_abi.registry import BaseEquals, registry
 
 from ledger.chain.advice import ADVICE
 from ledger.errors import MalformedError, RefusedError
@@ -41,6 +44,28 @@ _PANICS: Final = {
 _ERROR_STRING: Final = keccak256(b"Error(string)")[:4]
 _PANIC: Final = keccak256(b"Panic(uint256)")[:4]
 _WORD_BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+class _AnyText(StringDecoder):
+    """Reads a string of whatever bytes: a contract does not check UTF-8, and nobody's event may stop the reading."""
+
+    def __init__(self) -> None:
+        super().__init__(handle_string_errors="backslashreplace")  # type: ignore[no-untyped-call] # eth_abi has no type
+
+    @staticmethod
+    def decoder_fn(data: bytes, handle_string_errors: str = "strict") -> str:
+        # Databases take no NUL in text.
+        return data.decode("utf-8", errors=handle_string_errors).replace("\0", "\\x00")
+
+
+def _build_decoder() -> ABIDecoder:
+    tolerant = cast("Any", registry).copy()
+    tolerant.unregister_decoder("string")
+    tolerant.register_decoder(cast("Any", BaseEquals)("string", with_sub=False), _AnyText, label="string")
+    return ABIDecoder(tolerant)
+
+
+_decoder: Final = _build_decoder()
 
 
 @dataclass(frozen=True)
@@ -79,6 +104,8 @@ class Artifact:
 
     def decode_event(self, topics: Sequence[Bytes32], data: bytes) -> tuple[str, dict[str, Any]]:
         """Name and arguments of an event; an indexed string or bytes is its hash.
+
+        A string's bytes that are not UTF-8 stand as ``\\xff``.
 
         Raises:
             MalformedError: not an event of this contract.
@@ -168,7 +195,7 @@ def _sentence(error_name: str, facts: Mapping[str, object]) -> str:
 
 def _text_of(data: bytes) -> dict[str, object]:
     try:
-        return {"reason": decode(["string"], data[4:])[0]}
+        return {"reason": _decoder.decode(["string"], data[4:])[0]}
     except DecodingError:
         return {"data": "0x" + data.hex()}
 
@@ -231,7 +258,7 @@ def _to_abi(item: Abi, value: Any) -> Any:
 
 def _decode(items: Sequence[Abi], data: bytes) -> dict[str, Any]:
     try:
-        values = decode([_type_of(each) for each in items], data)
+        values = _decoder.decode([_type_of(each) for each in items], data)
     except (DecodingError, OverflowError) as error:
         raise MalformedError(f"not ABI-encoded as expected: {error}") from error
     return {

@@ -162,6 +162,30 @@ def test_events_of_others_are_passed_over_and_unknown_ones_of_ours_are_not() -> 
             decode_receipt_events(receipt_of(broken), 0, CONTRACTS)
 
 
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"\xff\xfe", "\\xff\\xfe"),
+        (b"a\x00b", "a\\x00b"),
+        (b"\xed\xa0\x80", "\\xed\\xa0\\x80"),
+        ("žluť".encode(), "žluť"),
+    ],
+)
+def test_no_string_in_an_event_stops_the_reading(raw: bytes, text: str) -> None:
+    artifact = load_artifact("CheckpointLog")
+    topic, abi = next((topic, abi) for topic, abi in artifact.events.items() if abi["name"] == "LogOpened")
+    plain = [each["type"] for each in abi["inputs"] if not each["indexed"]]
+    data = encode(
+        ["bytes" if kind == "string" else kind for kind in plain],
+        [raw if kind == "string" else bytes(32) if kind == "bytes32" else "0x" + "00" * 20 for kind in plain],
+    )
+    topics = [topic] + [Bytes32(bytes(32)) for each in abi["inputs"] if each["indexed"]]
+    name, args = artifact.decode_event(topics, data)
+    assert (name, args["origin"]) == ("LogOpened", text)
+    refusal = decode_refusal(bytes.fromhex("08c379a0") + encode(["bytes"], [raw]))
+    assert refusal.facts == {"reason": text}
+
+
 def test_transaction_is_what_eth_account_signs() -> None:
     from eth_account import Account
 
