@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
 
-from ledger.errors import LedgerError, UnavailableError
+from ledger.errors import FatalError, LedgerError, UnavailableError
 from ledger.exchange.parts import Parts
 from ledger.statements import Entry
 from ledger.store.rows import NewStatement, StatementRow
@@ -42,6 +42,7 @@ class LogWriter:
         self._waiting: deque[_Waiting] = deque()
         self._turn = threading.Condition()
         self._has_gap = False
+        self._stopped: str | None = None
 
     @property
     def depth(self) -> int:
@@ -57,6 +58,8 @@ class LogWriter:
         """
         item = _Waiting(statement)
         with self._turn:
+            if self._stopped is not None:
+                raise FatalError(self._stopped)
             if len(self._waiting) >= self._parts.settings.most_in_flight:
                 raise UnavailableError(
                     "too many statements are in flight: come back soon", retry_after_s=_RETRY_AFTER_S
@@ -80,7 +83,12 @@ class LogWriter:
             self._parts.store.statements.discard_staged(forgotten)
 
     def step(self) -> bool:
-        """Append one batch; whether there was any."""
+        """Append one batch; whether there was any.
+
+        Raises:
+            FatalError: the log stopped: whoever waits, or comes later, is told so at once.
+            UnavailableError: disk or database failed; the next batch may succeed.
+        """
         batch = self._take()
         if not batch:
             return False
@@ -90,6 +98,14 @@ class LogWriter:
             self._has_gap = True
             for item in batch:
                 item.done.set_exception(error)
+            if isinstance(error, FatalError):
+                self._stop(str(error))
+            raise
+        except BaseException as error:
+            reason = f"the log's writer broke ({type(error).__name__}): look at the gateway's log and restart it"
+            for item in batch:
+                item.done.set_exception(FatalError(reason))
+            self._stop(reason)
             raise
         for item in batch:
             item.done.set_result(None)
@@ -102,6 +118,12 @@ class LogWriter:
                 self._waiting.popleft().done.set_exception(
                     UnavailableError("the gateway is closing: send the statement again", retry_after_s=_RETRY_AFTER_S)
                 )
+
+    def _stop(self, reason: str) -> None:
+        with self._turn:
+            self._stopped = reason
+            while self._waiting:
+                self._waiting.popleft().done.set_exception(FatalError(reason))
 
     def _take(self) -> list[_Waiting]:
         settings = self._parts.settings

@@ -313,3 +313,45 @@ def test_a_worker_retries_stops_and_says_why() -> None:
     other.start()
     other._thread.join()
     assert other.failure == "it broke: KeyError"
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"), [(FatalError("the tree went back"), "the tree went back"), (KeyError("x"), "broke")]
+)
+def test_a_log_that_stopped_refuses_at_once(
+    still: Consortium, monkeypatch: pytest.MonkeyPatch, failure: Exception, reason: str
+) -> None:
+    gateway = still.gateway
+
+    def fail(_entries: Sequence[bytes]) -> Any:
+        raise failure
+
+    monkeypatch.setattr(gateway.parts.sequencer, "append", fail)
+    started = time.monotonic()
+    for name in ("first", "second"):
+        with pytest.raises(FatalError, match=reason):
+            gateway.statements.sign_and_submit(still.asker("utility"), registration(name, {"a": b"1"}))
+    assert time.monotonic() - started < 20
+    assert gateway._writing.failure is not None
+
+
+def test_a_log_that_stops_tells_who_waits(still: Consortium) -> None:
+    gateway = still.gateway
+    gateway._writing.stop()
+    statement = gateway.statements.prepare(still.asker("utility"), registration("waits", {"a": b"1"})).statement
+    row = _new(still, statement, Bytes32(bytes(32)))
+    told: list[Exception] = []
+
+    def wait() -> None:
+        try:
+            gateway._writer.append(row)
+        except FatalError as error:
+            told.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    while not gateway._writer.depth:
+        time.sleep(0.01)
+    gateway._writer._stop("the tree went back")
+    waiting.join(10)
+    assert [str(error) for error in told] == ["the tree went back"]
