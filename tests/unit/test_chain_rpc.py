@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ledger.chain import EmbeddedChain, EmbeddedRpc, LocalSigner
-from ledger.chain.embedded.rpc import MAX_BATCH, MAX_BODY_BYTES, MAX_LOG_SPAN
+from ledger.chain.embedded import rpc
+from ledger.chain.embedded.rpc import MAX_BATCH, MAX_BODY_BYTES, MAX_CALL_GAS, MAX_LOG_SPAN
 from ledger.chain.transactions import predict_contract_address, sign_transaction
 from ledger.evidence.header import encode_header
 from ledger.evidence.receipt import encode_receipt
@@ -134,13 +135,37 @@ def test_call_answers_result_revert_or_stop(node: Chain) -> None:
     reverting, stopping = str(node.create(REVERTS)), str(node.create(STOPS))
     assert node.ask("eth_call", {"to": "0x" + "44" * 20, "from": str(SIGNER.address), "input": "0x00"}, "0x1") == "0x"
     assert node.ask("eth_call", {"to": "0x" + "44" * 20, "data": "0x", "value": "0x0", "gas": "0x10000"}) == "0x"
-    assert node.ask("eth_call", {"data": "0x" + STOPS.hex()}) == "0xfe"
     revert = node.ask("eth_call", {"to": reverting}, "latest")
     assert revert == {"code": 3, "message": "execution reverted", "data": "0x" + "00" * 31 + "aa"}
     stop = node.ask("eth_call", {"to": stopping}, "latest")
     assert stop["code"] == -32000
     assert "InvalidInstruction" in stop["message"]
     assert node.ask("eth_call", {"to": stopping, "input": "0x00", "data": "0x01"})["code"] == -32602
+
+
+def test_a_strangers_call_runs_contracts_alone_and_not_for_long(node: Chain) -> None:
+    own_code = node.ask("eth_call", {"data": "0x5b600056"})
+    assert own_code["code"] == -32602
+    assert "code of your own" in own_code["message"]
+    assert node.ask("eth_call", {"to": None, "data": "0x5b600056"}) == own_code
+    pairing = node.ask("eth_call", {"to": "0x" + "00" * 19 + "08", "data": "0x" + "00" * 192})
+    assert "precompiled" in pairing["message"]
+    gas_left = str(node.create(bytes.fromhex("600980600b6000396000f3" + "5a60005260206000f3")))
+    for asked in ({}, {"gas": hex(60_000_000)}):
+        assert 1_900_000 < int(node.ask("eth_call", {"to": gas_left} | asked), 16) <= MAX_CALL_GAS
+    assert int(node.ask("eth_call", {"to": gas_left, "gas": hex(100_000)}), 16) < 100_000
+    form = {"id": 1, "method": "eth_call", "params": [{"data": "0x" + STOPS.hex()}]}
+    assert node.rpc.answer([form], None)[0]["result"] == "0xfe"  # the service itself may
+
+
+def test_what_would_take_too_long_is_refused(node: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.create(LOGS)
+    monkeypatch.setattr(rpc, "_LONGEST_ANSWER_S", 0.0)
+    batch = [{"jsonrpc": "2.0", "id": index, "method": "eth_blockNumber"} for index in range(3)]
+    answers = node.post(batch)
+    assert [(each["id"], each["error"]["code"]) for each in answers] == [(0, -32005), (1, -32005), (2, -32005)]
+    logs = {"id": 1, "method": "eth_getLogs", "params": [{"fromBlock": "0x0"}]}
+    assert node.rpc.answer([logs], None)[0]["error"]["code"] == -32005
 
 
 def test_logs_are_filtered_and_their_span_is_limited(node: Chain) -> None:

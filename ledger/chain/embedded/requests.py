@@ -23,9 +23,11 @@ __all__ = [
     "parse_body",
     "read_request",
     "require_block",
+    "require_bounded_call",
 ]
 
 SEND: Final = "eth_sendRawTransaction"
+_LAST_PRECOMPILE: Final = 0xFFFF
 
 Params = Sequence[Any]
 
@@ -116,6 +118,19 @@ def require_block(number: int | None) -> int:
     if number is None:
         raise RpcFault(-32001, "block not found")
     return number
+
+
+def require_bounded_call(call: Mapping[str, Any]) -> None:
+    """Refuse a stranger's call that runs code of its own, or a precompiled contract (a pairing takes seconds).
+
+    Raises:
+        RpcFault: it does.
+        MalformedError: "to" is no address.
+    """
+    if call.get("to") is None:
+        raise RpcFault(-32602, 'invalid params: name the contract in "to": code of your own is not executed')
+    if int.from_bytes(address_at([call["to"]], 0)) <= _LAST_PRECOMPILE:
+        raise RpcFault(-32602, "invalid params: precompiled contracts can not be called from outside")
 
 
 @dataclass(frozen=True)

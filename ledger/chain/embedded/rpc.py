@@ -7,6 +7,7 @@ lets in at ``POST /rpc``. Method and error conventions: https://ethereum.github.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -25,16 +26,19 @@ from ledger.chain.embedded.requests import (
     parse_body,
     read_request,
     require_block,
+    require_bounded_call,
 )
 from ledger.errors import MalformedError, UnavailableError
 from ledger.types import Address
 
-__all__ = ["MAX_BATCH", "MAX_BODY_BYTES", "MAX_LOG_SPAN", "EmbeddedRpc"]
+__all__ = ["MAX_BATCH", "MAX_BODY_BYTES", "MAX_CALL_GAS", "MAX_LOG_SPAN", "EmbeddedRpc"]
 
 MAX_BATCH: Final = 200
 MAX_BODY_BYTES: Final = 8 << 20
+MAX_CALL_GAS: Final = 2_000_000
 MAX_LOG_SPAN: Final = 5_000
 _MAX_LOGS: Final = 10_000
+_LONGEST_ANSWER_S: Final = 10.0
 
 
 class EmbeddedRpc:
@@ -66,8 +70,9 @@ class EmbeddedRpc:
     def handle(self, body: bytes, allowed_senders: Collection[Address] = ()) -> bytes:
         """Answer an HTTP body: one request or a batch of at most 200; the answer's body.
 
-        ``allowed_senders`` are the accounts whose transactions are taken. Anything wrong is answered as a JSON-RPC
-        error; a batch of notifications alone is answered by an empty body.
+        ``allowed_senders`` are the accounts whose transactions are taken. Strangers may ask: calls are of contracts
+        and of bounded gas, and what is not begun after 10 s is refused. Anything wrong is answered as a JSON-RPC error;
+        a batch of notifications alone is answered by an empty body.
         """
         try:
             requests = parse_body(body, MAX_BODY_BYTES, MAX_BATCH)
@@ -79,10 +84,15 @@ class EmbeddedRpc:
         return json.dumps(answers if isinstance(requests, list) else answers[0]).encode()
 
     def answer(self, requests: Sequence[Any], allowed_senders: Collection[Address] | None) -> list[dict[str, Any]]:
-        """Answer requests in order; ``None`` allows every sender. Neighbouring transactions share a block."""
+        """Answer requests in order; ``None`` is the service itself, which may do all. Neighbouring transactions share a
+        block.
+        """
+        deadline = None if allowed_senders is None else time.monotonic() + _LONGEST_ANSWER_S
         answers: list[dict[str, Any]] = []
         for group in group_requests(requests):
-            if len(group) > 1:
+            if deadline is not None and time.monotonic() >= deadline:
+                outcomes: list[Any] = [_too_long()] * len(group)
+            elif len(group) > 1:
                 outcomes = self._send_all([request["params"] for request in group], allowed_senders)
             else:
                 outcomes = [self._answer_one(group[0], allowed_senders)]
@@ -99,6 +109,9 @@ class EmbeddedRpc:
             method, params = read_request(request)
             if method == SEND:
                 return self._send_all([params], allowed_senders)[0]
+            if method == "eth_call" and allowed_senders is not None:
+                require_bounded_call(_object_at(params))
+                params = [_with_bounded_gas(params[0]), *params[1:]]
             answer = self._methods.get(method, _refuse_method)
             return answer(params)
         except RpcFault as fault:
@@ -187,16 +200,20 @@ class EmbeddedRpc:
             last = require_block(self._number([wanted.get("toBlock", "latest")], 0))
         if last - first >= MAX_LOG_SPAN:
             raise RpcFault(-32005, f"requested range exceeds the limit of {MAX_LOG_SPAN} blocks")
-        logs = [log for log in self._logs(first, last) if log_filter.takes(log)]
-        if len(logs) > _MAX_LOGS:
-            raise RpcFault(-32005, f"more than {_MAX_LOGS} logs: ask for fewer blocks")
+        deadline = time.monotonic() + _LONGEST_ANSWER_S
+        logs: list[dict[str, Any]] = []
+        for number in range(first, last + 1):
+            logs += filter(log_filter.takes, self._logs(number))
+            if len(logs) > _MAX_LOGS:
+                raise RpcFault(-32005, f"more than {_MAX_LOGS} logs: ask for fewer blocks")
+            if time.monotonic() >= deadline:
+                raise _too_long()
         return logs
 
-    def _logs(self, first: int, last: int) -> Iterator[dict[str, Any]]:
-        for number in range(first, last + 1):
-            if self._chain.header(number).bloom:
-                for receipt in receipt_forms(*self._chain.block(number)):
-                    yield from receipt["logs"]
+    def _logs(self, number: int) -> Iterator[dict[str, Any]]:
+        if self._chain.header(number).bloom:
+            for receipt in receipt_forms(*self._chain.block(number)):
+                yield from receipt["logs"]
 
     # State
 
@@ -245,6 +262,15 @@ class EmbeddedRpc:
 
 def _refuse_method(_params: Params) -> Any:
     raise RpcFault(-32601, "the method does not exist or is not available")
+
+
+def _too_long() -> RpcFault:
+    return RpcFault(-32005, f"the answer takes longer than {_LONGEST_ANSWER_S:.0f} s: ask for less at once")
+
+
+def _with_bounded_gas(call: Mapping[str, Any]) -> dict[str, Any]:
+    gas = integer_at([call.get("gas", hex(MAX_CALL_GAS))], 0)
+    return {**call, "gas": hex(min(gas, MAX_CALL_GAS))}
 
 
 def _object_at(params: Params) -> dict[str, Any]:
