@@ -203,10 +203,8 @@ def parse_log_key(event: EventLog) -> LogKey | None:
     size = int.from_bytes(length, "big")
     if int.from_bytes(offset, "big") != 3 * _WORD or len(event.data) != (4 + -(-size // _WORD)) * _WORD:
         raise MalformedError("LogOpened is not of its layout")
-    try:
-        origin = event.data[4 * _WORD : 4 * _WORD + size].decode()
-    except UnicodeDecodeError as error:
-        raise MalformedError("LogOpened has an origin that is not UTF-8") from error
+    # The operator chose these bytes: what is not UTF-8 is kept as it is, for no name fits it.
+    origin = event.data[4 * _WORD : 4 * _WORD + size].decode(errors="surrogateescape")
     return LogKey(event.topics[2], key, event.topics[3], origin)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ledger.errors import MalformedError, UnavailableError, VerificationError
 from ledger.evidence.epochs import extend_epochs
@@ -24,14 +24,20 @@ def compute_block_root(block_hashes: Iterable[Bytes32]) -> Bytes32:
 
 
 def create_policy(
-    node: Node, contracts: Mapping[str, Address], *, last: int | None = None, extends: Policy | None = None
+    node: Node,
+    contracts: Mapping[str, Address],
+    *,
+    last: int | None = None,
+    extends: Policy | None = None,
+    warn: Callable[[str], object] | None = None,
 ) -> Policy:
     """Make a policy with a node of the auditor's choice, never from a gateway.
 
     Reads chain id, genesis hash, each contract's code, the logs that were opened with all their keys, and the hashes of
     the blocks 0 to ``last`` (the head by default). A QBFT chain, known by its genesis block, is pinned by its epochs of
     validators, from the genesis block's on, with every seal and vote checked. With ``extends`` the earlier policy's
-    ranges and keys are kept, so that evidence made under it stays good.
+    ranges and keys are kept, so that evidence made under it stays good. A log whose origin can not name a key is left
+    out, for no evidence can come from it, and ``warn`` is told so in a sentence.
 
     Raises:
         UnavailableError: the node does not answer or lacks a contract.
@@ -53,7 +59,7 @@ def create_policy(
         genesis_hash=hashes[0],
         contracts=pinned,
         epochs=(_pin_blocks(node, hashes),),
-        logs=_collect_logs(keys),
+        logs=_collect_logs(keys, warn),
     )
     if policy.open_epoch is not None:
         policy = extend_epochs(policy, node.fetch_headers(0, last))
@@ -103,15 +109,24 @@ def _fetch_log_keys(node: Node, contract: Address, last: int) -> list[LogKey]:
     return [key for key in parsed if key is not None]
 
 
-def _collect_logs(keys: Iterable[LogKey]) -> tuple[PinnedLog, ...]:
+def _collect_logs(keys: Iterable[LogKey], warn: Callable[[str], object] | None) -> tuple[PinnedLog, ...]:
     logs: dict[Bytes32, PinnedLog] = {}
     for key in keys:
         if key.operator is not None and key.origin is not None:
+            if not _is_key_name(key.origin):
+                if warn is not None:
+                    warn(f"left out log {key.log} of operator {key.operator}: its origin {key.origin!a} names no key")
+                continue
             logs[key.log] = PinnedLog(key.operator, key.origin, (VerifierKey(key.origin, key.public_key),))
         elif key.log in logs:
             known = logs[key.log]
             logs[key.log] = _merge(known, (VerifierKey(known.origin, key.public_key),))
     return tuple(sorted(logs.values(), key=lambda log: (log.operator, log.origin)))
+
+
+def _is_key_name(origin: str) -> bool:
+    """Whether this is an origin as `CheckpointLog` takes it: printable ASCII without space and plus."""
+    return origin != "" and all("!" <= char <= "~" and char != "+" for char in origin)
 
 
 def _merge(log: PinnedLog, keys: Iterable[VerifierKey]) -> PinnedLog:

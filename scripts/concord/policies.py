@@ -37,8 +37,11 @@ def create(
     check_place(output)
     contracts = parse_domains(read_object(consortium)).contracts
     earlier = None if extends is None else load_policy(extends)
+    warnings: list[str] = []
     with given.working(f"reading {rpc}"):
-        policy = create_policy(Node(rpc), contracts, last=last_block, extends=earlier)
+        policy = create_policy(Node(rpc), contracts, last=last_block, extends=earlier, warn=warnings.append)
+    for warning in warnings:
+        given.note(f"warning: {warning}")
     write_file(output, policy.to_bytes())
     pinned = policy.epochs[-1]
     words = f"pinned up to block {pinned.last}" if pinned.last is not None else f"pinned the {pinned} by their seals"

@@ -82,6 +82,12 @@ def make_event(name: str, indexed: list[int | bytes], data: bytes = b"", contrac
     return {"address": str(CONTRACTS[contract or event.contract]), "topics": topics, "data": data_hex(data)}
 
 
+def make_log_opened(log: bytes, operator: bytes, origin: bytes, key: bytes) -> Json:
+    """A `LogOpened` as JSON-RPC gives it."""
+    tail = word(len(origin)) + origin.ljust(-(-len(origin) // 32) * 32, b"\0")
+    return make_event("LogOpened", [salt(99), log, operator], word(96) + word(b"\x11" * 20) + key + tail)
+
+
 @dataclass
 class Block:
     """A block as JSON-RPC gives it, with its receipts."""
@@ -222,10 +228,7 @@ class World:
         """Open the log of a participant."""
         key = self.signer.verifier_key.public_key
         operator = self.members[handle].id
-        origin = ORIGIN.encode()
-        tail = word(len(origin)) + origin.ljust(-(-len(origin) // 32) * 32, b"\0")
-        data = word(96) + word(b"\x11" * 20) + key + tail
-        return self.mine([make_event("LogOpened", [salt(99), self.log_id, operator], data)])
+        return self.mine([make_log_opened(self.log_id, operator, ORIGIN.encode(), key)])
 
     @property
     def log_id(self) -> Bytes32:

@@ -102,6 +102,11 @@ def test_log_keys() -> None:
     key = parse_log_key(opened)
     assert key is not None
     assert (key.log, key.public_key, key.operator, key.origin) == (b"l" * 32, b"k" * 32, b"o" * 32, "example")
+    foreign = parse_log_key(
+        log_of("LogOpened", DIGEST, DIGEST, DIGEST, data=head + words(1) + b"\xff".ljust(32, b"\0"))
+    )
+    assert foreign is not None
+    assert foreign.origin == "\udcff"
     rotated = parse_log_key(log_of("LogRotated", DIGEST, b"l" * 32, data=words(1, b"\x07" * 20, b"n" * 32)))
     assert rotated is not None
     assert (rotated.public_key, rotated.operator, rotated.origin) == (b"n" * 32, None, None)
@@ -109,7 +114,6 @@ def test_log_keys() -> None:
     for data in (
         head + words(7),
         words(64, 0, 0, 0),
-        head + words(1) + b"\xff".ljust(32, b"\0"),
         head[:64],
     ):
         with pytest.raises(MalformedError):

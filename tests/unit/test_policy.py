@@ -23,7 +23,7 @@ from ledger.evidence import (
 from ledger.log import NoteSigner
 from ledger.types import Address, Bytes32
 from tests.support.evidence_node import serve_world
-from tests.support.evidence_world import CONTRACTS, ORIGIN, World, make_event, salt, word
+from tests.support.evidence_world import CONTRACTS, ORIGIN, World, make_event, make_log_opened, salt, word
 from tests.support.qbft_world import SealedWorld
 
 
@@ -216,6 +216,24 @@ def test_extended_later() -> None:
         f"+ blocks 0 to 4: {later.epochs[1].root}",
         f"+ log {fresh.verifier_key}, operator {later.logs[0].operator}",
     ]
+
+
+@pytest.mark.parametrize("origin", ["evil\u2003log".encode(), b"\xff\xfe", b"", b"a+b", b"a b", b"\x1b[2Jlog"])
+def test_a_log_that_can_not_be_named_is_skipped_and_told(origin: bytes) -> None:
+    world = World()
+    key = NoteSigner("evil", bytes(32)).verifier_key.public_key
+    world.mine([make_log_opened(salt(5), salt(6), origin, key)])
+    world.mine([make_event("LogRotated", [salt(2), salt(5)], word(1) + word(b"\x11" * 20) + key)])
+    warnings: list[str] = []
+    with serve_world(world) as url:
+        policy = create_policy(Node(url), CONTRACTS, warn=warnings.append)
+        assert create_policy(Node(url), CONTRACTS, extends=policy) == policy
+    assert policy.logs == world.policy().logs
+    assert len(warnings) == 1
+    assert str(salt(5)) in warnings[0]
+    assert str(salt(6)) in warnings[0]
+    assert warnings[0].isascii()
+    assert warnings[0].isprintable()
 
 
 def test_an_extension_keeps_what_it_does_not_see_any_more(world: World, policy: Policy) -> None:
