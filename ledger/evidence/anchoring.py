@@ -162,10 +162,16 @@ class Anchor:
         return log
 
     def _refuse_renamed_key(self, log: PinnedLog, line: NoteSignature) -> None:
-        """Raise MalformedError if the signature is a pinned key's under another key id than its own."""
+        """Raise MalformedError if the signature is a pinned key's under another key id than its own.
+
+        One base64 character holds the key id's last two bits and the signature's first four: where it was changed, so
+        were both, and each value of the four is tried.
+        """
+        first, rest = line.signature[0], line.signature[1:]
+        likely = [bytes([high << 4 | first & 0x0F]) + rest for high in range(16)]
         for key in log.keys:
-            renamed = SignedNote(self._note.text, (NoteSignature(key.name, key.key_id, line.signature),))
-            if _is_signed(renamed, key):
+            lines = [NoteSignature(key.name, key.key_id, signature) for signature in likely]
+            if any(_is_signed(SignedNote(self._note.text, (each,)), key) for each in lines):
                 raise MalformedError(f"the signature of {key.key_id.hex()} stands under the key id {line.key_id.hex()}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import string
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ from ledger.canonical import encode_canonical, parse_canonical
 from ledger.content import scan_folder
 from ledger.evidence import Verdict, Verifier
 from ledger.statements import address_of
-from tests.support.evidence_world import World, salt, word
+from tests.support.evidence_world import ORIGIN, World, salt, word
 
 # Without these the evidence shows less, and says so: what stays is true.
 CLAIMS_LESS = {("effect",), ("content",), ("content", "chunks"), ("content", "metadata")}
@@ -72,6 +73,16 @@ def test_every_byte_flipped_is_refuted(pair: Pair) -> None:
 def test_bytes_of_an_effect_flipped_are_refuted(pair: Pair) -> None:
     start = pair.raw.index(b'"effect":')
     flip_and_check(pair, pair.raw, range(start, pair.raw.index(b'"format":', start), 3))
+
+
+@pytest.mark.timeout(240)
+def test_the_character_of_key_id_and_signature_changed_is_refuted(pair: Pair) -> None:
+    mark = f"\u2014 {ORIGIN} ".encode()
+    at = pair.raw.index(mark) + len(mark) + 5  # holds the last two bits of the key id and the signature's first four
+    alphabet = (string.ascii_letters + string.digits + "+/").encode()
+    for put in set(alphabet) - {pair.raw[at]}:
+        changed = pair.raw[:at] + bytes([put]) + pair.raw[at + 1 :]
+        assert pair.verdict(changed) is Verdict.REFUTED, chr(put)
 
 
 @settings(deadline=None, max_examples=300)
