@@ -70,11 +70,15 @@ def _format_verified(report: Report) -> str:
     statement, time = report.statement, report.time
     if statement is None or time is None:
         raise ValueError("a verified report has a statement and a time")
-    subject = f", {'/'.join(report.dataset)}," if report.dataset else ""
-    stated = (
-        f"Participant {statement.participant} stated this {statement.type.name}{subject} (digest {report.digest}) no "
-        f"later than {format_time(time)}, with {report.signer}"
-    )
+    # The metadata are the signer's own words, and nobody compared the name in them with who it is.
+    subject = f", self-declared as {'/'.join(report.dataset)} in its metadata," if report.dataset else ""
+    what = f"this {statement.type.name}{subject} (digest {report.digest}) no later than {format_time(time)}"
+    stated = f"Participant {statement.participant} stated {what}, with {report.signer}"
+    if statement.type.name == "ControlKeyClaim":  # the participant is whom it is about, not who signed
+        stated = (
+            f"Somebody who holds {report.signer} claims with it the control key of participant "
+            f"{statement.participant}, who need not know of it, and stated {what}"
+        )
     sentences = [
         stated,
         _format_force(report),

@@ -110,7 +110,8 @@ def test_a_registration_in_force(case: Case) -> None:
     assert outcomes(report)[12] is Outcome.NOT_APPLICABLE
     sentence = format_sentence(report)
     for words in (
-        f"Participant {case.utility.id} stated this DatasetRegistration, utility/power@1,",
+        f"Participant {case.utility.id} stated this DatasetRegistration,",
+        "DatasetRegistration, self-declared as utility/power@1 in its metadata,",
         "no later than 2027-01-15T08:00:50Z",
         f"its own key {address_of(case.utility.signing)}",
         "It is in force since block 6",
@@ -554,7 +555,15 @@ def test_a_control_key_claim_is_signed_by_the_key_claimed() -> None:
     def claim(key: bytes) -> Callable[[World], Stated]:
         return lambda world: world.state("utility", "ControlKeyClaim", key=key, newKey=address_of(private_key(60)))
 
-    assert run(claim(private_key(60))).verdict is Verdict.VERIFIED
+    report = run(claim(private_key(60)))
+    assert report.verdict is Verdict.VERIFIED
+    assert report.statement is not None
+    sentence = format_sentence(report)
+    assert sentence.startswith(
+        f"Somebody who holds the key {address_of(private_key(60))} that the statement itself names"
+    )
+    assert f"claims with it the control key of participant {report.statement.participant}, who need not" in sentence
+    assert f"Participant {report.statement.participant} stated" not in sentence
     assert failed(run(claim(private_key(61)))) == {3}
 
 
