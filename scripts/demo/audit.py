@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -53,13 +54,32 @@ def _run_verifier(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def verify(folder: Path, display: Display) -> None:
     """Verify all evidence and data, offline. Raises: AuditError."""
-    files = sorted(str(path) for path in (folder / "evidence").glob("*.json"))
+    files = sorted((folder / "evidence").glob("*.json"))
     with display.working(f"verifying {len(files)} evidence files"):
-        done = _run_verifier(*files, "--policy", str(folder / "policy.json"), "--data", str(folder / "data"))
-    (folder / "verdicts.txt").write_text(done.stdout)
-    if done.returncode != 0:
-        raise AuditError(f"the verifier did not verify everything (exit {done.returncode}): see {folder}/verdicts.txt")
+        ours = [path for path in files if _is_ours(folder, path)]
+        done = [_run_verifier(*map(str, ours), *_policy(folder), "--data", str(folder / "data"))]
+        others = [path for path in files if path not in ours]
+        if others:
+            done.append(_run_verifier(*map(str, others), *_policy(folder)))
+    (folder / "verdicts.txt").write_text("\n".join(each.stdout for each in done))
+    worst = max(each.returncode for each in done)
+    if worst != 0:
+        raise AuditError(f"the verifier did not verify everything (exit {worst}): see {folder}/verdicts.txt")
     display.fact(f"{len(files)} evidence files verified, every verdict in {folder}/verdicts.txt")
+
+
+def _policy(folder: Path) -> tuple[str, str]:
+    return "--policy", str(folder / "policy.json")
+
+
+def _is_ours(folder: Path, path: Path) -> bool:
+    """Whether it is no registration, or one of data that the demo has: others were registered by `make serve`."""
+    evidence = json.loads(path.read_bytes())
+    if evidence["statement"]["type"] != "DatasetRegistration":
+        return True
+    about, version = evidence["content"]["metadata"]["document"], evidence["statement"]["message"]["version"]
+    place = folder / "data" / str(about["provider"]) / f"{about['slug']}@{version}"
+    return place.is_dir()
 
 
 def tamper(folder: Path, evidence: Path, version: int, display: Display) -> None:
@@ -73,9 +93,9 @@ def tamper(folder: Path, evidence: Path, version: int, display: Display) -> None
         byte = target.read(1)
         target.seek(_CHANGED_BYTE)
         target.write(bytes([byte[0] ^ 1]))
-    done = _run_verifier(str(evidence), "--policy", str(folder / "policy.json"), "--data", str(changed.parent))
+    done = _run_verifier(str(evidence), *_policy(folder), "--data", str(changed.parent))
     if done.returncode != 1:
         raise AuditError(f"a changed byte was not refuted (exit {done.returncode}):\n{done.stdout}{done.stderr}")
     for line in done.stdout.splitlines():
-        if "FAIL" in line or "refuted" in line.lower():
+        if "FAIL" in line or line.lstrip().startswith("Refuted:"):
             display.refusal(line.strip())

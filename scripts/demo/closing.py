@@ -40,8 +40,8 @@ CHEATS: Final = (
     Cheat(
         "Take the signature of another statement",
         """sed "s/\\"signature\\":\\"0x[0-9a-f]*/$(grep -o '"signature":"0x[0-9a-f]*' $O)/" $E > $C""",
-        3,
-        "it is over other words",
+        5,
+        "the entry in the log commits to the signature",
     ),
     Cheat(
         "Change a hash of the inclusion proof",
@@ -50,8 +50,8 @@ CHEATS: Final = (
         "it leads to another root",
     ),
     Cheat(
-        "Leave out the last record of the history of keys, as if it had been a revocation",
-        """sed 's/,{[^{}]*}\\],"log":/],"log":/' $E > $C""",
+        "Leave out a record of the history of keys, as if it had been a revocation",
+        """sed 's/"history":\\[{[^{}]*},/"history":[/' $E > $C""",
         10,
         "the rest folds to another head",
     ),
@@ -66,23 +66,27 @@ CHEATS: Final = (
 
 _CLOSING: Final = """
 What was shown
-  Three enterprises that do not trust each other shared data and capacity. Each signed with its own key what it said;
-  contracts decided what came in force; the log keeps every statement; and an auditor checked all of it from files,
-  with the service stopped: who said what, no later than when, about which bytes, and who was allowed to have them.
+  Three enterprises that do not trust each other shared data and capacity. Each signed with its own
+  key what it said; contracts decided what came in force; the log keeps every statement; and an
+  auditor checked all of it from files, with the service stopped: who said what, no later than when,
+  about which bytes, and who was allowed to have them.
 
 Verify again by hand
   {verify} {folder}/evidence/*.json \\
     --policy {folder}/policy.json --data {folder}/data
 
 Five cheats to try by hand, and the step that catches each. First, once:
-  E={evidence} O={other} S={data}
-  C={folder}/cheat.json D={folder}/cheat
-  V() {{ {verify} $1 --policy {folder}/policy.json --data $2; }}
+  E={evidence}
+  O={other}
+  S={data} C={folder}/cheat.json D={folder}/cheat
+  V() {{ {verify} \\
+    $1 --policy {folder}/policy.json --data $2; }}
 {cheats}
 What one operator's embedded chain does not prove
-  That the operator did not found the consortium anew with another past: until several validators seal the blocks, the
-  verdict rests on the block hashes that your policy pins. Make it early with a node of your choice, compare its SHA-256
-  with two members over another channel, keep it. And no ledger shows that what was said is true.
+  That the operator did not found the consortium anew with another past: until several validators
+  seal the blocks, the verdict rests on the block hashes that your policy pins. Make it early with a
+  node of your choice, compare its SHA-256 with two members over another channel, keep it. And no
+  ledger shows that what was said is true.
 
 Next: `make serve`
 """

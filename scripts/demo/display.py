@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ class Display:
     """Prints chapters and facts; ``working`` shows that something is under way."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+        self._console = Console(highlight=False)
         self._began = time.monotonic()
 
     def chapter(self, number: int, title: str) -> None:
@@ -27,11 +28,11 @@ class Display:
 
     def fact(self, text: str) -> None:
         """Something was shown."""
-        self._console.print(f"   [green]ok[/green]  {escape(text)}", soft_wrap=True)
+        self._entry("[green]ok[/green]", text)
 
     def refusal(self, text: str) -> None:
         """Something was refused, as it must be."""
-        self._console.print(f"   [yellow]no[/yellow]  {escape(text)}", soft_wrap=True)
+        self._entry("[yellow]no[/yellow]", text)
 
     def plain(self, text: str) -> None:
         """Text as it is."""
@@ -45,3 +46,9 @@ class Display:
             return
         with self._console.status(what):
             yield
+
+    def _entry(self, mark: str, text: str) -> None:
+        """Wrapped between words in a terminal, one line each elsewhere."""
+        width = max(self._console.width - 7, 40) if sys.stdout.isatty() else 100_000
+        lines = textwrap.wrap(" ".join(text.split()), width, break_long_words=False, break_on_hyphens=False)
+        self._console.print(f"   {mark}  " + escape("\n       ".join(lines)), soft_wrap=True)
