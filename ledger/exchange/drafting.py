@@ -46,7 +46,13 @@ class Drafting:
         participant = _stating(asker, intent.statement_type)
         self._settle()  # so that versions and counters are those that the statement will meet
         now = self._parts.now()
-        draft = Draft(participant, self._parts.directory, int(now.timestamp()), self._parts.keystore.draw)
+        drawer = asker.api_key or str(asker.participant)
+        draft = Draft(
+            participant,
+            self._parts.directory,
+            int(now.timestamp()),
+            lambda: self._parts.keystore.draw_pending(drawer),
+        )
         statement = build_statement(draft, intent)
         if not isinstance(intent, ControlKeyClaimIntent):
             check_may_state(asker, statement)

@@ -218,6 +218,7 @@ class Gateway:
     def _tidy(self) -> bool:
         store, now = self._parts.store, self._parts.now()
         store.drafts.drop_expired(now)
+        self._parts.keystore.drop_pending(now - _DRAFTS_KEPT)
         store.documents.drop_unbound(now - _DRAFTS_KEPT)
         store.contents.drop_unbound(now - _DRAFTS_KEPT)
         store.idempotency.drop_older(now - _IDEMPOTENCY_KEPT)

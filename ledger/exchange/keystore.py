@@ -4,6 +4,7 @@
     keys/deployer.json                            deployed the contracts, and does nothing else (v3 key file)
     keys/log.pem                                  signs checkpoints (Ed25519, PKCS #8, encrypted)
     keys/participants/<participant>/<key>.json    signs in a participant's name (custodial, v3 key file)
+    keys/pending/<drawer>/<key>.json              waits until what was prepared with it is submitted (v3 key file)
 
 The v3 key file is the one that every Ethereum client reads.
 """
@@ -11,6 +12,7 @@ The v3 key file is the one that every Ethereum client reads.
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 from pathlib import Path
 from typing import Self, cast
 
@@ -39,7 +41,7 @@ class KeyStore:
         self._folder = folder
         self._passphrase = passphrase
         self._kdf_cost = kdf_cost
-        self._turn = threading.Lock()
+        self._turn, self._drawing = threading.Lock(), threading.Lock()
         self._signers: dict[Path, LocalSigner] = {}
 
     @classmethod
@@ -94,6 +96,52 @@ class KeyStore:
         """Draw a custodial key for a participant and keep it."""
         return self.add(participant, generate_private_key())
 
+    def draw_pending(self, drawer: str) -> Address:
+        """The key that waits for ``drawer`` (an API key's id), drawn if none does: one each, however often it asks.
+
+        It is nobody's until `adopt` makes it a participant's, and `drop_pending` forgets it.
+        """
+        with self._drawing:
+            for path in sorted((self._pending_folder / drawer).glob("*.json")):
+                if any((self._folder / "participants").glob(f"*/{path.name}")):
+                    path.unlink(missing_ok=True)  # a crash came between adopting it and forgetting that it waits
+                    continue
+                path.touch()
+                return Address.parse(f"0x{path.stem}")
+            private_key = generate_private_key()
+            address = LocalSigner(private_key).address
+            path = self._pending_folder / drawer / f"{address.hex()}.json"
+            write_key_file(path, private_key, self._passphrase, kdf_cost=self._kdf_cost)
+            return address
+
+    def find_pending(self, key: Address) -> Signer | None:
+        """The signer of a key that waits, None when there is none. Ask only for what was prepared here."""
+        path = self._find_pending_file(key)
+        return None if path is None else self._load(path)
+
+    def adopt(self, participant: Bytes32, key: Address) -> None:
+        """Make a key that waits the participant's, durably; nothing changes when it does not wait."""
+        with self._drawing:
+            pending, kept = self._find_pending_file(key), self._participant_file(participant, key)
+            if pending is None:
+                return
+            if not kept.exists():
+                write_private_file(kept, pending.read_bytes())
+            pending.unlink()
+            self._signers.pop(pending, None)
+
+    def drop_pending(self, before: datetime) -> int:
+        """Forget keys that nobody asked for since ``before``; return how many."""
+        with self._drawing:
+            old = [path for path in self._pending_folder.glob("*/*.json") if path.stat().st_mtime < before.timestamp()]
+            for path in old:
+                path.unlink()
+                self._signers.pop(path, None)
+            for folder in {path.parent for path in old}:
+                if not any(folder.iterdir()):
+                    folder.rmdir()
+            return len(old)
+
     def add(self, participant: Bytes32, private_key: bytes) -> Address:
         """Keep a custodial key. Raises: ConflictError: it is there already."""
         signer = LocalSigner(private_key)
@@ -120,6 +168,13 @@ class KeyStore:
     @property
     def _log_file(self) -> Path:
         return self._folder / "log.pem"
+
+    @property
+    def _pending_folder(self) -> Path:
+        return self._folder / "pending"
+
+    def _find_pending_file(self, key: Address) -> Path | None:
+        return next(self._pending_folder.glob(f"*/{key.hex()}.json"), None)
 
     def _participant_file(self, participant: Bytes32, key: Address) -> Path:
         return self._folder / "participants" / participant.hex() / f"{key.hex()}.json"

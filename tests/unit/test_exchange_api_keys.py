@@ -150,3 +150,34 @@ def test_revoking_a_key_reaches_its_heirs_and_nobody_elses(consortium: Consortiu
     keys.revoke(asker, asker.api_key or "")
     assert keys.authenticate(deputy) is None
     assert all(keys.authenticate(token) is not None for token in handed)
+
+
+def test_preparing_fills_no_keystore(consortium: Consortium) -> None:
+    parts = consortium.gateway.parts
+    folder = parts.settings.home / "keys"
+    asker, _ = newcomer(consortium)
+    before = len(list(folder.rglob("*.json")))
+    drawn = [
+        application(consortium, asker, f"squat-{number}", LocalSigner(generate_private_key())) for number in range(3)
+    ]
+    assert len({signed.statement.message["signingKey"] for signed in drawn}) == 1
+    assert len(list(folder.rglob("*.json"))) == before + 1
+    other = application(consortium, newcomer(consortium)[0], "other", LocalSigner(generate_private_key()))
+    assert other.statement.message["signingKey"] != drawn[0].statement.message["signingKey"]
+    outcome = consortium.finish(consortium.gateway.statements.submit(asker, drawn[1]))
+    assert parts.keystore.keys_of(outcome.participant) == {drawn[1].statement.message["signingKey"]}
+    with pytest.raises(MalformedError, match="co-signature"):
+        consortium.gateway.statements.submit(asker, drawn[0])
+    assert consortium.gateway.statements.submit(asker, drawn[1]).digest == outcome.digest
+    following = application(consortium, asker, "following", LocalSigner(generate_private_key()))
+    assert following.statement.message["signingKey"] != drawn[0].statement.message["signingKey"]
+
+
+def test_a_drawn_key_signs_only_what_was_prepared_with_it(consortium: Consortium) -> None:
+    control = LocalSigner(generate_private_key())
+    asker, _ = newcomer(consortium)
+    drawn = application(consortium, asker, "mine", control).statement
+    rewritten = Statement.parse(drawn.type.name, dict(drawn.to_json()) | {"salt": "0x" + "07" * 32})
+    signature = sign_statement(control, rewritten, consortium.gateway.parts.domains)
+    with pytest.raises(MalformedError, match="co-signature"):
+        consortium.gateway.statements.submit(asker, SignedStatement(rewritten, signature, control.address))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,56 @@ def test_a_keystore_draws_once_and_signs(tmp_path: Path) -> None:
         KeyStore.open(tmp_path, "other")
     with pytest.raises(NotFoundError):
         KeyStore.open(tmp_path / "none", "pass")
+
+
+def test_one_key_waits_for_each_who_asks(tmp_path: Path) -> None:
+    keystore = KeyStore(tmp_path, "pass", kdf_cost=2)
+    key = keystore.draw_pending("k1")
+    assert keystore.draw_pending("k1") == key
+    assert keystore.draw_pending("k2") != key
+    assert keystore.find(SOMEBODY, key) is None
+    waiting = KeyStore(tmp_path, "pass").find_pending(key)
+    assert waiting is not None
+    assert waiting.address == key
+    for _ in range(2):
+        keystore.adopt(SOMEBODY, key)
+        assert keystore.keys_of(SOMEBODY) == {key}
+        assert keystore.find_pending(key) is None
+    signer = keystore.find(SOMEBODY, key)
+    assert signer is not None
+    assert signer.address == key
+    assert keystore.draw_pending("k1") != key
+
+
+def test_a_key_that_was_adopted_before_a_crash_waits_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keystore = KeyStore(tmp_path, "pass", kdf_cost=2)
+    key = keystore.draw_pending("k1")
+
+    class KilledError(BaseException):
+        pass
+
+    def kill(_path: Path, missing_ok: bool = False) -> None:
+        raise KilledError
+
+    real = Path.unlink
+    monkeypatch.setattr(
+        Path, "unlink", lambda path, missing_ok=False: (real if missing_ok else kill)(path, missing_ok=missing_ok)
+    )
+    with pytest.raises(KilledError):
+        keystore.adopt(SOMEBODY, key)
+    monkeypatch.undo()
+    assert keystore.keys_of(SOMEBODY) == {key}
+    assert keystore.draw_pending("k1") != key
+    assert keystore.find_pending(key) is None
+
+
+def test_keys_that_wait_too_long_are_forgotten(tmp_path: Path) -> None:
+    keystore = KeyStore(tmp_path, "pass", kdf_cost=2)
+    key, now = keystore.draw_pending("k1"), datetime.now(UTC)
+    assert keystore.drop_pending(now - timedelta(hours=1)) == 0
+    assert keystore.drop_pending(now + timedelta(hours=1)) == 1
+    assert keystore.find_pending(key) is None
+    assert not any((tmp_path / "pending").iterdir())
 
 
 def test_the_log_key_is_encrypted(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Draft:
         participant: who states.
         directory: names, versions, counters and texts as of the final head.
         now_s: the present, UTC seconds.
-        draw_key: draws a custodial key for a participant and keeps it.
+        draw_key: draws a custodial key, which waits until the statement is submitted.
         documents: those that were attached so far.
         content: manifest, chunk hashes and salt of a registration.
         notes: names that the statement gives: ``handle`` or ``slug``.
@@ -44,7 +44,7 @@ class Draft:
     participant: Bytes32
     directory: Directory
     now_s: int
-    draw_key: Callable[[Bytes32], Address]
+    draw_key: Callable[[], Address]
     documents: list[SaltedDocument] = field(default_factory=list)
     content: PreparedContent | None = None
     notes: dict[str, JsonValue] = field(default_factory=dict)

@@ -164,7 +164,7 @@ def _signing_key(draft: Draft, key: Address | None, custody: Custody) -> Address
     if key is not None:
         return key
     if custody is Custody.CUSTODIAL:
-        return draft.draw_key(draft.participant)
+        return draft.draw_key()
     raise MalformedError("name the signing key, or say that its custody is custodial: the gateway then draws one")
 
 

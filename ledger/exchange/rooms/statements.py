@@ -6,6 +6,7 @@ import time
 from datetime import datetime
 from typing import Final
 
+from ledger.chain import Signer
 from ledger.errors import ConflictError, NotFoundError
 from ledger.exchange.asker import Asker, Scope
 from ledger.exchange.drafting import Drafting, check_custodial, check_may_state
@@ -51,7 +52,9 @@ class Statements:
         """
         statement = signed.statement
         check_may_state(asker, statement)
-        outcome = self._intake.take(self._cosigned(signed), api_key=asker.api_key)
+        outcome = self._intake.take(
+            self._cosigned(signed), api_key=asker.api_key, announce=lambda _: self._adopt(statement)
+        )
         self._bind_key(asker, outcome)
         return outcome
 
@@ -73,11 +76,26 @@ class Statements:
         if member is None or signed.cosignature is not None:
             return signed
         key = statement.message[member]
-        signer = self._parts.keystore.find(statement.participant, key) if isinstance(key, Address) else None
+        signer = self._find_drawn(statement, key) if isinstance(key, Address) else None
         if signer is None:
             return signed
         cosignature = sign_statement(signer, statement, self._parts.domains)
         return SignedStatement(statement, signed.signature, signed.signer, cosignature)
+
+    def _find_drawn(self, statement: Statement, key: Address) -> Signer | None:
+        """A key of the participant's, or the one that waits for this statement since it was prepared here."""
+        keystore = self._parts.keystore
+        signer = keystore.find(statement.participant, key)
+        if signer is None and self._parts.store.drafts.find(statement.digest(self._parts.domains)) is not None:
+            signer = keystore.find_pending(key)
+        return signer
+
+    def _adopt(self, statement: Statement) -> None:
+        """The key that the statement brings is its participant's before anybody is told that the log has it."""
+        member = statement.type.cosigned_by
+        key = None if member is None else statement.message[member]
+        if isinstance(key, Address):
+            self._parts.keystore.adopt(statement.participant, key)
 
     def sign_and_submit(self, asker: Asker, intent: Intent, announce: Announce | None = None) -> Outcome:
         """Prepare, sign with the participant's custodial key, submit; ``announce`` is told what enters the log.
