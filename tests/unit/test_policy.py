@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from ledger.evidence import (
 )
 from ledger.log import NoteSigner
 from ledger.types import Address, Bytes32
+from scripts.concord import main
 from tests.support.evidence_node import serve_world
 from tests.support.evidence_world import CONTRACTS, ORIGIN, World, make_event, make_log_opened, salt, word
 from tests.support.qbft_world import SealedWorld
@@ -234,6 +237,24 @@ def test_a_log_that_can_not_be_named_is_skipped_and_told(origin: bytes) -> None:
     assert str(salt(6)) in warnings[0]
     assert warnings[0].isascii()
     assert warnings[0].isprintable()
+
+
+def test_the_command_prints_what_it_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    world.mine([make_log_opened(salt(5), salt(6), "evil\u2003log".encode(), bytes(32))])
+    consortium, output = tmp_path / "consortium.json", tmp_path / "policy.json"
+    contracts = {name: {"address": str(address)} for name, address in CONTRACTS.items()}
+    consortium.write_text(json.dumps({"chain_id": str(world.chain_id), "contracts": contracts}), encoding="utf-8")
+    with serve_world(world) as url:
+        command = ["concord", "policy", "create", "--rpc", url, "--consortium", str(consortium), "-o", str(output)]
+        monkeypatch.setattr("sys.argv", command)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert ended.value.code == 0
+    assert parse_policy(output.read_bytes()) == world.policy()
+    assert f"concord: warning: left out log {salt(5)}" in capsys.readouterr().err
 
 
 def test_an_extension_keeps_what_it_does_not_see_any_more(world: World, policy: Policy) -> None:
