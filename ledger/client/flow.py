@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ledger.canonical import JsonValue
+from ledger.errors import ConflictError
 
 __all__ = ["Answer", "ByteProgress", "Download", "Flow", "Request", "Upload", "quote_name"]
 
@@ -30,12 +31,20 @@ class Upload:
     progress: ByteProgress | None = None
 
     def chunks(self) -> Iterator[bytes]:
-        """The file's bytes in pieces of 1 MiB. Raises: OSError."""
+        """The file's bytes in pieces of 1 MiB. Raises: OSError; ConflictError: it is not as long as was said."""
+        left = self.size_bytes
         with self.path.open("rb") as source:
             while piece := source.read(1 << 20):
+                left -= len(piece)
+                if left < 0:
+                    break
                 if self.progress is not None:
                     self.progress(len(piece))
                 yield piece
+        if left != 0:
+            raise ConflictError(
+                f"{self.path} changed while it was uploaded: register the folder again", code="file-changed"
+            )
 
 
 @dataclass(frozen=True)

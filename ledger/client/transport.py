@@ -14,7 +14,7 @@ import httpx
 
 from ledger.client.flow import Answer, Flow, Request, Result, Upload
 from ledger.client.problems import error_of
-from ledger.errors import ConflictError, LedgerError, MalformedError, UnavailableError
+from ledger.errors import LedgerError, MalformedError, UnavailableError
 
 __all__ = ["AsyncClient", "Client"]
 
@@ -65,11 +65,7 @@ def _parse(response: httpx.Response, content: bytes) -> Answer:
     return Answer(response.status_code, response.headers, content, value)
 
 
-def _map_error(url: str, request: Request, error: httpx.HTTPError) -> LedgerError:
-    if isinstance(error, httpx.LocalProtocolError) and isinstance(request.body, Upload):
-        return ConflictError(
-            f"{request.body.path} changed while it was uploaded: register the folder again", code="file-changed"
-        )
+def _map_error(url: str, error: httpx.HTTPError) -> LedgerError:
     what = "took too long to answer" if isinstance(error, httpx.TimeoutException) else "does not answer"
     return UnavailableError(f"{url} {what} ({type(error).__name__}): is the service running, and is CONCORD_URL right?")
 
@@ -136,7 +132,7 @@ class Client:
                     request.download.accept(piece)
                 return Answer(response.status_code, response.headers, b"", None)
         except httpx.HTTPError as error:
-            raise _map_error(self._url, request, error) from error
+            raise _map_error(self._url, error) from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -198,7 +194,7 @@ class AsyncClient:
                     request.download.accept(piece)
                 return Answer(response.status_code, response.headers, b"", None)
         except httpx.HTTPError as error:
-            raise _map_error(self._url, request, error) from error
+            raise _map_error(self._url, error) from error
 
     async def close(self) -> None:
         """Close the connections."""
