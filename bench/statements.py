@@ -145,7 +145,7 @@ def _figures(what: str, load: LoadResult, final_s: float, before: Usage | None, 
 def _run(folder: Path, request_count: int, registration_count: int, concurrency: int) -> list[Figures]:
     passphrase = secrets.token_urlsafe(24)
     founded = found_parties(folder, passphrase)
-    with running(folder / "gateway", passphrase, folder / "service.log") as service:
+    with (folder / "service.log").open("w") as log, running(folder / "gateway", passphrase, log) as service:
         provider, consumer, dataset = founded.join(service.url)
         bench = _Bench(folder, service, concurrency)
         asked = requests(consumer, provider, dataset, request_count)

@@ -32,7 +32,15 @@ def get_consortium(gateway: GatewayOf) -> Response:
     return JSONResponse(dict(gateway.consortium().document))
 
 
-@router.post("/rpc", summary="Read-only JSON-RPC of the chain", tags=["operations"])
+_RPC_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"description": "a JSON-RPC 2.0 request, or a batch of them"}}},
+    }
+}
+
+
+@router.post("/rpc", summary="Read-only JSON-RPC of the chain", openapi_extra=_RPC_BODY)
 async def rpc(request: Request, door: DoorOf, body: RawBody) -> Response:
     """Ethereum's JSON-RPC for auditors; `eth_sendRawTransaction` from accounts on the chain's allow list alone.
 

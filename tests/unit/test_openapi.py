@@ -39,3 +39,10 @@ def test_the_page_loads_from_the_service_alone() -> None:
     assert "https://" not in page.text
     assert all(file in page.text for file in files)
     assert [part.status_code for part in parts] == [200, 200, 200]
+
+
+def test_every_body_is_described() -> None:
+    for path, methods in APP.openapi()["paths"].items():
+        for method, operation in methods.items():
+            takes_body = method in ("post", "put")
+            assert takes_body == ("requestBody" in operation), (method, path)
