@@ -199,7 +199,7 @@ def test_a_dataset_is_registered_found_and_downloaded(concord: Console, utility:
     assert concord.answer(utility, "dataset", "register", folder, name, "--if-changed")["state"] == "unchanged"
     (folder / "a.csv").write_bytes(b"plant,mwh\nA,3\n")
     second = concord.answer(utility, "dataset", "register", folder, name, "--if-changed", "--parent", f"{name}@1")
-    assert second["ids"]["version"] == 2
+    assert second["ids"]["version"] == "2"
     concord.ok(utility, "statement", "show", second["digest"], "--wait", "final")
     assert "power" in concord.ok(utility, "dataset", "list", "--provider", "utility", "--text", "power")
     assert concord.answer(utility, "dataset", "show", name)["latest_version"] == 2
