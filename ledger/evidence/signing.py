@@ -123,6 +123,12 @@ class Signing:
             )
         raise UnavailableError("; ".join(doubts))
 
+    def describe_signature(self) -> str:
+        """Whose signature it is, and whether that was checked here or by a contract alone."""
+        if len(self.signature) == _SIGNATURE_SIZE and recover_signer(self.digest, self.signature) == self.signer:
+            return f"by {self.signer}"
+        return f"by {self.signer} on the word of the contract's event; these bytes show it to nobody (ERC-1271)"
+
     def describe(self) -> str:
         """The key in words: whose it is and who holds it."""
         if self._own_key is not None:

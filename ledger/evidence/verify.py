@@ -149,7 +149,7 @@ class _Run:
         # 3. The signature is canonical and made by a key that the history names as the participant's.
         signing = self._needed_signing
         signing.verify_signatures()
-        return f"by {signing.signer}"
+        return signing.describe_signature()
 
     def _check_entry(self) -> str:
         # 4. Entry and leaf hash are computed from this statement and this signature.
