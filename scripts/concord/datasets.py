@@ -13,7 +13,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from ledger.canonical import JsonValue
 from ledger.client import datasets as flows
-from ledger.client.datasets import Registration
 from ledger.client.flow import ByteProgress
 from ledger.content import Progress as ScanProgress
 from ledger.content import ScannedContent, scan_folder
@@ -78,7 +77,9 @@ def register(
     parent: Annotated[
         list[str] | None, typer.Option(help="provider/slug@version it is derived from; repeatable.")
     ] = None,
-    if_changed: Annotated[bool, typer.Option("--if-changed", help="Do nothing when the content is as before.")] = False,
+    if_changed: Annotated[
+        bool, typer.Option("--if-changed", help="Do nothing when content and metadata are as before.")
+    ] = False,
     expect: Annotated[int | None, typer.Option(min=1, help="Refuse unless this is the next version.")] = None,
     evidence: Annotated[Path | None, typer.Option(help="Write the version's evidence here.", dir_okay=False)] = None,
     policy: Annotated[Path | None, typer.Option(help="The policy that the evidence is for.", dir_okay=False)] = None,
@@ -97,7 +98,7 @@ def register(
     chosen["keywords"] = list(keyword) if keyword else None
     wanted = {} if metadata is None else read_object(metadata)
     wanted |= {word: value for word, value in chosen.items() if value is not None}
-    earlier = _earlier(given, name)
+    described = {**_DEFAULTS, "title": slug, **_earlier(given, name), **wanted}
     scanned = _scan(given, folder)
     with _bar(given, "uploading", scanned.manifest.size_bytes) as progress:
         flow = flows.register(
@@ -105,7 +106,7 @@ def register(
             scanned,
             provider,
             slug,
-            {**_DEFAULTS, "title": slug, **earlier, **wanted},
+            described,
             identity,
             parents=parent or [],
             if_changed=if_changed,
@@ -113,19 +114,13 @@ def register(
             progress=progress,
         )
         done = given.run(flow)
-    _tell(given, name, done, wait, sorted(word for word, value in wanted.items() if earlier.get(word) != value))
+    if done.outcome is not None:
+        conclude(given, done.outcome, wait, f"registered {name}@{done.version}")
+    else:
+        answer = {"state": "unchanged", "version": done.version, "digest": str(done.digest)}
+        given.show(answer, f"unchanged: version {done.version}")
     if evidence is not None:
         write_file(evidence, fetch_evidence(given, done.digest, pinned))
-
-
-def _tell(context: Context, name: str, done: Registration, wait: Until, unlike: list[str]) -> None:
-    if done.outcome is not None:
-        conclude(context, done.outcome, wait, f"registered {name}@{done.version}")
-        return
-    answer = {"state": "unchanged", "version": done.version, "digest": str(done.digest)}
-    context.show(answer, f"unchanged: version {done.version}")
-    if unlike:
-        context.note(f"another {', '.join(unlike)} was given and not stated: register without --if-changed to state it")
 
 
 def _earlier(context: Context, name: str) -> dict[str, JsonValue]:
