@@ -24,6 +24,10 @@ from ledger.types import Bytes32
 __all__ = ["check_prepared"]
 
 _DEADLINE_S: Final = 3600
+_RAW: Final = frozenset(
+    {"LogOpening", "LogRotation", "LogClosing", "Sealing", "TransferReceipt", "KeyRelease", "Erasure"}
+)
+"""Whose intents are their members."""
 _WINDOW: Final[Mapping[str, JsonValue]] = {"first_version": 1, "last_version": 0}
 _DEFAULTS: Final[Mapping[str, Mapping[str, JsonValue]]] = {
     "ParticipantApplication": {"custody": "own"},
@@ -57,7 +61,7 @@ def check_prepared(
             expected=str(found),
             found=prepared.get("digest"),
         )
-    asked = {**_DEFAULTS.get(type_name, {}), **intent}
+    asked = {**_defaults(type_name, intent), **intent}
     salt = prepared.get("version_salt")
     case = Case(
         statement,
@@ -73,14 +77,21 @@ def check_prepared(
     return statement
 
 
+def _defaults(type_name: str, intent: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    if type_name == "AccessGrant" and "request" not in intent:
+        return _WINDOW
+    return _DEFAULTS.get(type_name, {})
+
+
 def _check_member(case: Case, name: str, value: JsonValue) -> None:
-    check = COMPARISONS.get(f"{case.statement.type.name}.{name}") or COMPARISONS.get(name)
-    if check is not None:
+    type_name = case.statement.type.name
+    check = COMPARISONS.get(f"{type_name}.{name}") or COMPARISONS.get(name)
+    if check is not None and type_name not in _RAW:
         check(case, value)
     elif name in case.statement.message:
         case.require(name, value, case.statement.to_json()[name])
     elif name != "deadline_s":
-        raise MalformedError(f"an intent of {case.statement.type.name} has no member {name}")
+        raise MalformedError(f"an intent of {type_name} has no member {name}")
 
 
 def _check_deadline(case: Case) -> None:

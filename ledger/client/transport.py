@@ -32,14 +32,15 @@ def _headers(api_key: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
 
-def _check_url(url: str) -> str:
+def _check_url(url: str) -> bool:
+    """Whether the URL asks for TLS: only then are certificates loaded. Raises: MalformedError: it is none."""
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, ValueError) as error:
         raise MalformedError(f"{url!r} is no URL of a service: check CONCORD_URL") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise MalformedError(f"{url!r} is no URL of a service, as http://127.0.0.1:8080 is: check CONCORD_URL")
-    return url
+    return parsed.scheme == "https"
 
 
 def _arguments(request: Request) -> dict[str, object]:
@@ -87,8 +88,10 @@ class Client:
     """
 
     def __init__(self, url: str, api_key: str | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
-        self._url = _check_url(url)
-        self._http = httpx.Client(base_url=url, headers=_headers(api_key), timeout=_TIMEOUT, transport=transport)
+        self._url = url
+        self._http = httpx.Client(
+            base_url=url, headers=_headers(api_key), timeout=_TIMEOUT, transport=transport, verify=_check_url(url)
+        )
 
     def run(self, flow: Flow[Result]) -> Result:
         """Drive a flow to its result.
@@ -153,8 +156,10 @@ class AsyncClient:
     def __init__(
         self, url: str, api_key: str | None = None, *, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        self._url = _check_url(url)
-        self._http = httpx.AsyncClient(base_url=url, headers=_headers(api_key), timeout=_TIMEOUT, transport=transport)
+        self._url = url
+        self._http = httpx.AsyncClient(
+            base_url=url, headers=_headers(api_key), timeout=_TIMEOUT, transport=transport, verify=_check_url(url)
+        )
 
     async def run(self, flow: Flow[Result]) -> Result:
         """Drive a flow to its result. Raises: as ``Client.run``."""
