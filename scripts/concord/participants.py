@@ -56,7 +56,7 @@ def update_profile(
     context: typer.Context,
     profile: Annotated[Path, typer.Argument(help="JSON file with handle, name, endpoint, did, ...", dir_okay=False)],
     key: KeyOption = None,
-    wait: WaitOption = Until.ACCEPTED,
+    wait: WaitOption = Until.FINAL,
 ) -> None:
     """State a new profile."""
     given = context_of(context)
