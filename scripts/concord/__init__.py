@@ -10,9 +10,11 @@ import io
 import json
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import typer
 from typer._completion_classes import completion_init
@@ -52,6 +54,8 @@ _EXIT_CODES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
 )
 _COMPLETE: Final = "_CONCORD_COMPLETE"
 """Set by the shell's completion script."""
+_STOPPED: Final = 130
+"""By Ctrl-C, as shells say it."""
 _NOT_PERMITTED: Final = frozenset(
     {
         "unauthorized", "missing-scope", "not-yours", "no-grant", "grant-revoked", "grant-expired",
@@ -165,27 +169,50 @@ def main() -> None:
     if _COMPLETE in os.environ:
         completion_init()
     arguments = _json_first(sys.argv[1:])
-    as_json = arguments[:1] == ["--json"]
     try:
-        status = app(arguments, standalone_mode=False)
+        status = app(arguments, prog_name="concord", standalone_mode=False)
         sys.stdout.flush()
-    except typer.TyperException as error:
-        _fail(_explain_usage(error), 3, as_json=as_json)
-    except (typer.Abort, KeyboardInterrupt):
-        _fail("stopped", 130, as_json=as_json)
-    except BrokenPipeError:  # the reader went away
+    except (BrokenPipeError, SystemExit) as error:
+        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except LedgerError as error:
-        code = str(getattr(error, "code", "") or "")
-        following = _NEXT.get(code)
-        facts = {"code": code, "facts": getattr(error, "facts", {})} if code else {}
-        message = f"{error}" if following is None else f"{error}\n  next: {following}"
-        _fail(message, exit_code_of(error), as_json=as_json, facts=facts)
-    except OSError as error:
+        sys.exit(0)  # the reader went away; what was asked for is done
+    except (typer.TyperException, typer.Abort, LedgerError, OSError) as error:
+        ending = _ending_of(error)
+    else:
+        if status != _STOPPED:
+            sys.exit(status if isinstance(status, int) else 0)
+        ending = _Ending("stopped", _STOPPED)
+    ending.tell(as_json=arguments[:1] == ["--json"])
+    sys.exit(ending.status)
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """How a command ends that is not done."""
+
+    message: str
+    status: int
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    def tell(self, *, as_json: bool) -> None:
+        """Print it on stderr."""
+        document = {"error": self.message, "exit": self.status, **self.facts}
+        print(json.dumps(document, default=str) if as_json else f"concord: {self.message}", file=sys.stderr)
+
+
+def _ending_of(error: typer.TyperException | typer.Abort | OSError | LedgerError) -> _Ending:
+    if isinstance(error, typer.Abort):
+        return _Ending("stopped", _STOPPED)
+    if isinstance(error, typer.TyperException):
+        return _Ending(_explain_usage(error), 3)
+    if isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""
-        _fail(f"{error.strerror or error}{where}", 3, as_json=as_json)
-    sys.exit(status if isinstance(status, int) else 0)
+        return _Ending(f"{error.strerror or error}{where}", 3)
+    code = str(getattr(error, "code", "") or "")
+    message = f"{error}\n  next: {_NEXT[code]}" if code in _NEXT else str(error)
+    facts = {"code": code, "facts": getattr(error, "facts", {})} if code else {}
+    return _Ending(message, exit_code_of(error), facts)
 
 
 def _explain_usage(error: typer.TyperException) -> str:
@@ -195,11 +222,3 @@ def _explain_usage(error: typer.TyperException) -> str:
         return message
     usage = context.get_usage()
     return f"{message}\n{usage}\n{context.command_path} --help explains it" if usage not in message else message
-
-
-def _fail(message: str, status: int, *, as_json: bool, facts: dict[str, object] | None = None) -> NoReturn:
-    if as_json:
-        print(json.dumps({"error": message, "exit": status, **(facts or {})}, default=str), file=sys.stderr)
-    else:
-        print(f"concord: {message}", file=sys.stderr)
-    sys.exit(status)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -100,14 +102,16 @@ def serve(
     listening = listen(host, port)
     name = f"[{host}]" if ":" in host else host
     url = f"http://{name}:{listening.getsockname()[1]}"
-    run(
-        settings,
-        listening,
-        lambda gateway: given.show(
-            {"url": url, "docs": f"{url}/docs", "block": gateway.health().head},
-            f"serving at {url}  (every route: {url}/docs; Ctrl-C stops it)",
-        ),
-    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the server ends its requests first
+    with contextlib.suppress(KeyboardInterrupt):
+        run(
+            settings,
+            listening,
+            lambda gateway: given.show(
+                {"url": url, "docs": f"{url}/docs", "block": gateway.health().head},
+                f"serving at {url}  (every route: {url}/docs; Ctrl-C stops it)",
+            ),
+        )
     print("stopped", file=sys.stderr)
 
 
