@@ -150,7 +150,7 @@ def test_a_member_changes_its_profile_and_keys_and_leaves(concord: Console, tmp_
     leaver = concord.world.enroll("leaver")
     profile = tmp_path / "profile.json"
     profile.write_text(json.dumps({"handle": "leaver", "name": "Leaver & Sons"}))
-    assert "profile updated" in concord.ok(leaver, "participant", "update-profile", profile)
+    assert "profile updated" in concord.ok(leaver, "participant", "update-profile", profile, "--wait", "final")
     assert concord.answer(leaver, "participant", "show", "leaver")["name"] == "Leaver & Sons"
     control = concord.key_file(leaver.control, "leaver-control")
     added, chief = tmp_path / "added.key", tmp_path / "chief.key"
