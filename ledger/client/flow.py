@@ -62,7 +62,7 @@ class Request:
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     json: JsonValue = None
-    body: bytes | Upload | None = None
+    body: Upload | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     download: Download | None = None
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from ledger.canonical import JsonValue
 from ledger.client.flow import Flow, Request
 from ledger.errors import MalformedError
 from ledger.surface.codec import parse_object
-from ledger.surface.outcomes import Page
 
-__all__ = ["filters", "read_all", "read_items", "read_one", "read_page"]
+__all__ = ["filters", "read_all", "read_items", "read_one", "read_pages"]
 
 T = TypeVar("T")
 
@@ -26,27 +26,28 @@ def read_one(kind: type[T], path: str, query: Mapping[str, str] | None = None) -
     return parse_object(kind, answer.json)
 
 
-def read_page(kind: type[T], path: str, query: Mapping[str, str] | None = None) -> Flow[Page[T]]:
-    """One page of a list."""
-    answer = yield Request("GET", path, query=query or {})
-    if not isinstance(answer.json, dict) or not isinstance(answer.json.get("items"), list):
-        raise MalformedError("the service answered something else than a list: is CONCORD_URL right?")
-    items = tuple(parse_object(kind, item) for item in answer.json["items"])  # type: ignore[union-attr]  # a list
-    following = answer.json.get("next")
-    block = answer.json.get("as_of_block")
-    return Page(items, following if isinstance(following, str) else None, block if isinstance(block, int) else 0)
+def read_pages(path: str, query: Mapping[str, str] | None = None) -> Flow[list[JsonValue]]:
+    """The items of all pages of a list, as they came."""
+    found: list[JsonValue] = []
+    chosen = {"limit": "200", **(query or {})}
+    while True:
+        answer = yield Request("GET", path, query=chosen)
+        page = answer.json
+        if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+            raise MalformedError("the service answered something else than a list: is CONCORD_URL right?")
+        found.extend(cast("list[JsonValue]", page["items"]))
+        following = page.get("next")
+        if following is None:
+            return found
+        if not isinstance(following, str) or following == chosen.get("cursor"):
+            raise MalformedError("the service answers the same page again and again: nothing more can be read")
+        chosen["cursor"] = following
 
 
 def read_all(kind: type[T], path: str, query: Mapping[str, str] | None = None) -> Flow[tuple[T, ...]]:
     """All pages of a list, as one."""
-    found: list[T] = []
-    chosen = {"limit": "200", **(query or {})}
-    while True:
-        page = yield from read_page(kind, path, chosen)
-        found.extend(page.items)
-        if page.next is None:
-            return tuple(found)
-        chosen["cursor"] = page.next
+    items = yield from read_pages(path, query)
+    return tuple(parse_object(kind, item) for item in items)
 
 
 def read_items(kind: type[T], path: str, name: str) -> Flow[tuple[T, ...]]:

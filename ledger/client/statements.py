@@ -10,6 +10,7 @@ from ledger.canonical import JsonValue
 from ledger.client.checking import check_prepared
 from ledger.client.flow import Answer, Flow, Request
 from ledger.client.identity import Identity
+from ledger.client.reads import filters, read_pages
 from ledger.errors import MalformedError
 from ledger.statements import Statement
 from ledger.surface.codec import parse_object
@@ -106,14 +107,8 @@ def fetch(digest: Bytes32) -> Flow[dict[str, JsonValue]]:
 
 def list_all(*, type_name: str | None = None) -> Flow[tuple[dict[str, JsonValue], ...]]:
     """Statements that the asker signed or that name it; all, for scope audit. Members as of ``fetch``."""
-    query, found = {"limit": "200"} | ({} if type_name is None else {"type": type_name}), []
-    while True:
-        page = _object((yield Request("GET", "/v1/statements", query=query)))
-        items = page.get("items")
-        found.extend([item for item in items if isinstance(item, dict)] if isinstance(items, list) else [])
-        if page.get("next") is None:
-            return tuple(found)
-        query = {**query, "cursor": str(page["next"])}
+    items = yield from read_pages("/v1/statements", filters(type=type_name))
+    return tuple(item for item in items if isinstance(item, dict))
 
 
 def receipt(digest: Bytes32) -> Flow[str]:

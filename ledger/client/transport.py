@@ -48,8 +48,6 @@ def _arguments(request: Request) -> dict[str, object]:
     arguments: dict[str, object] = {"params": dict(request.query), "headers": headers}
     if isinstance(request.body, Upload):
         headers["Content-Length"] = str(request.body.size_bytes)
-    elif request.body is not None:
-        arguments["content"] = request.body
     elif request.json is not None:
         arguments["json"] = request.json
     return arguments
@@ -113,7 +111,8 @@ class Client:
             return result
 
     def _send(self, request: Request) -> Answer:
-        for attempt in range(_TRIES):
+        attempt = 0
+        while True:
             try:
                 return self._send_once(request)
             except LedgerError as error:
@@ -121,7 +120,7 @@ class Client:
                 if pause_s is None:
                     raise
                 time.sleep(pause_s)
-        raise AssertionError("the last try returns or raises")
+                attempt += 1
 
     def _send_once(self, request: Request) -> Answer:
         arguments = _arguments(request)
@@ -177,7 +176,8 @@ class AsyncClient:
             return result
 
     async def _send(self, request: Request) -> Answer:
-        for attempt in range(_TRIES):
+        attempt = 0
+        while True:
             try:
                 return await self._send_once(request)
             except LedgerError as error:
@@ -185,7 +185,7 @@ class AsyncClient:
                 if pause_s is None:
                     raise
                 await asyncio.sleep(pause_s)
-        raise AssertionError("the last try returns or raises")
+                attempt += 1
 
     async def _send_once(self, request: Request) -> Answer:
         arguments = _arguments(request)

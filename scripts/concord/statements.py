@@ -37,7 +37,8 @@ def list_statements(
         "index": "INDEX", "type": "TYPE", "state": "STATE", "in_force": "IN FORCE", "accepted_at": "ACCEPTED",
         "digest": "DIGEST",
     }  # fmt: skip
-    given.show_list(found if given.as_json else [SimpleNamespace(**each) for each in found], columns)
+    rows = [SimpleNamespace(**{name: each.get(name) for name in columns}) for each in found]
+    given.show_list(found if given.as_json else rows, columns)
 
 
 @app.command()

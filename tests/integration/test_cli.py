@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,7 +130,7 @@ def test_a_download_resumes_and_overwrites_nothing_by_itself(office: Desk) -> No
 
 def test_serving_what_can_not_be_served_is_told(office: Desk) -> None:
     port = office.settings["CONCORD_URL"].rpartition(":")[2]
-    for arguments, more, code, words in (
+    cases: tuple[tuple[tuple[str, ...], dict[str, str], int, str], ...] = (
         (("--home", "home", "--port", port), {}, 2, "is in use: stop what listens there, or give another --port"),
         (("--home", "home", "--port", "0"), {}, 1, "another process"),
         (("--home", "nothing", "--port", "0"), {}, 4, "run `concord init` first"),
@@ -138,8 +139,10 @@ def test_serving_what_can_not_be_served_is_told(office: Desk) -> None:
         (("--home", "home", "--port", "0"), {"CONCORD_PUBLISH_AFTER_S": "often"}, 3, "CONCORD_PUBLISH_AFTER_S"),
         (("--home", "home", "--port", "0"), {"CONCORD_PASSPHRASE": ""}, 3, "CONCORD_PASSPHRASE is empty"),
         (("--home", "home", "--port", "0"), {"CONCORD_PASSPHRASE": "wrong"}, 4, "check the passphrase"),
-    ):
-        done = office.run("serve", *arguments, **more)
+    )
+    with ThreadPoolExecutor(3) as pool:
+        endings = list(pool.map(lambda case: office.run("serve", *case[0], **case[1]), cases))
+    for done, (_, _, code, words) in zip(endings, cases, strict=True):
         assert (done.returncode, done.stdout) == (code, ""), done.stderr
         assert words in done.stderr
 
