@@ -148,8 +148,12 @@ class FolderLock:
                 "one a folder of its own",
                 code="log-in-use",
             ) from error
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError:
+            self.release()  # whoever tries again in this process gets it
+            raise
 
     def release(self) -> None:
         """Let go; a second call does nothing."""

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ledger.errors import UnavailableError
 from ledger.log import Checkpoint, CheckpointStore, FileCalls, NoteSigner, Sequencer, TileReader
+from ledger.log.fsck import Anchor, LogCheck
+from ledger.log.mirror import Mirror
 from ledger.merkle import compute_root, leaf_hash, verify_consistency
 
 ORIGIN = "gateway.example/log"
@@ -45,19 +47,25 @@ class SqliteCheckpointStore:
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.execute("CREATE TABLE IF NOT EXISTS checkpoint (origin TEXT PRIMARY KEY, text TEXT)")
+        self._execute("PRAGMA synchronous = FULL")
+        self._execute("CREATE TABLE IF NOT EXISTS checkpoint (origin TEXT PRIMARY KEY, text TEXT)")
 
     def load(self, origin: str) -> Checkpoint | None:
-        row = self._connection.execute("SELECT text FROM checkpoint WHERE origin = ?", (origin,)).fetchone()
+        row = self._execute("SELECT text FROM checkpoint WHERE origin = ?", (origin,)).fetchone()
         return Checkpoint.parse(row[0]) if row else None
 
     def compare_and_swap(self, expected: Checkpoint | None, new: Checkpoint) -> bool:
         if expected is None:
             statement, values = "INSERT OR IGNORE INTO checkpoint VALUES (?, ?)", (new.origin, new.text)
-            return self._connection.execute(statement, values).rowcount == 1
+            return self._execute(statement, values).rowcount == 1
         statement = "UPDATE checkpoint SET text = ? WHERE origin = ? AND text = ?"
-        return self._connection.execute(statement, (new.text, new.origin, expected.text)).rowcount == 1
+        return self._execute(statement, (new.text, new.origin, expected.text)).rowcount == 1
+
+    def _execute(self, statement: str, values: tuple[str, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            raise unanswered() from error
 
     def close(self) -> None:
         self._connection.close()
@@ -88,6 +96,19 @@ def check_log(folder: Path, entries: Sequence[bytes], sizes: Sequence[int] = ())
         if size:
             proof = reader.prove_consistency(size, len(entries))
             verify_consistency(size, len(entries), proof, root, checkpoint.root)
+
+
+def check_nothing_lost(folder: Path, entries: Sequence[bytes], promised: Sequence[Checkpoint]) -> None:
+    """`check_log`, and `fsck` over what the folder publishes finds nothing against any checkpoint that was promised."""
+    check_log(folder, entries)
+    anchors = [Anchor("the receipt", each.size, each.root) for each in promised]
+    check = LogCheck(
+        Mirror(str(folder)).fetch_tile,
+        len(entries),
+        anchors,
+        lambda first, count: entries[first : first + count],
+    )
+    assert [*check.run()] == []
 
 
 def reference_root(leaf_hashes: Sequence[bytes]) -> bytes:

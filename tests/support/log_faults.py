@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,16 @@ class Fault:
 
     at: int
     when: str  # before, half, after
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Break every call of one kind whose path contains ``where``: before it, after it took effect, or halfway."""
+
+    call: str
+    where: str
+    when: str
     error: BaseException
 
 
@@ -83,6 +94,48 @@ class FaultyCalls(FileCalls):
         error, self.fault = self.fault.error, None
         self.killed = isinstance(error, Killed)
         raise error
+
+
+class BrokenCalls(FileCalls):
+    """Breaks every call that `rule` names, until it is None again: a disk that stays as it is until it is healed."""
+
+    def __init__(self) -> None:
+        self.rule: Rule | None = None
+        self.met = 0
+
+    def mkdir(self, path: Path) -> None:
+        self._around("mkdir", str(path), lambda: super(BrokenCalls, self).mkdir(path))
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        if self._meets("write", "half", _path_of(descriptor)):
+            super().write(descriptor, data[: len(data) // 2])
+            self._raise()
+        self._around("write", str(_path_of(descriptor)), lambda: super(BrokenCalls, self).write(descriptor, data))
+
+    def fsync(self, descriptor: int) -> None:
+        self._around("fsync", f"{_path_of(descriptor)}/", lambda: super(BrokenCalls, self).fsync(descriptor))
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._around("rename", str(target), lambda: super(BrokenCalls, self).rename(source, target))
+
+    def unlink(self, path: Path) -> None:
+        self._around("unlink", str(path), lambda: super(BrokenCalls, self).unlink(path))
+
+    def _around(self, call: str, path: str, act: Callable[[], None]) -> None:
+        if self._meets(call, "before", path):
+            self._raise()
+        act()
+        if self._meets(call, "after", path):
+            self._raise()
+
+    def _meets(self, call: str, when: str, path: str | Path) -> bool:
+        rule = self.rule
+        return rule is not None and (rule.call, rule.when) == (call, when) and rule.where in str(path)
+
+    def _raise(self) -> None:
+        assert self.rule is not None
+        self.met += 1
+        raise self.rule.error
 
 
 @dataclass
