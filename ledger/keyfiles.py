@@ -17,7 +17,10 @@ __all__ = [
     "DEFAULT_KDF_COST",
     "WrongPassphraseError",
     "ensure_key_file",
+    "kdf_cost_of",
     "read_key_file",
+    "rename_durably",
+    "replace_private_file",
     "write_key_file",
     "write_private_file",
 ]
@@ -80,6 +83,12 @@ def _check_form(document: Any) -> dict[str, Any]:
     return document
 
 
+def kdf_cost_of(path: Path) -> int:
+    """How dear each guess of a key file's passphrase is (scrypt's N); the usual cost where it says none."""
+    parameters = json.loads(path.read_bytes())["crypto"].get("kdfparams", {})
+    return int(parameters.get("n", DEFAULT_KDF_COST))
+
+
 def ensure_key_file(path: Path, passphrase: str, *, kdf_cost: int = DEFAULT_KDF_COST) -> bytes:
     """The key in a key file; one is drawn and written if there is none. Raises: as ``read_key_file``."""
     if path.exists():
@@ -94,6 +103,11 @@ def write_private_file(path: Path, data: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.exists():
         raise _there_already(path)
+    replace_private_file(path, data)
+
+
+def replace_private_file(path: Path, data: bytes) -> None:
+    """As `write_private_file`, in the place of a file that may be there: it is the old one or the new one, whole."""
     staged = path.with_name(path.name + ".new")
     staged.unlink(missing_ok=True)
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -101,8 +115,13 @@ def write_private_file(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    staged.rename(path)
-    _sync_folder(path.parent)
+    rename_durably(staged, path)
+
+
+def rename_durably(source: Path, target: Path) -> None:
+    """Rename within a folder, in the place of what is there; durable when this returns."""
+    source.rename(target)
+    _sync_folder(target.parent)
 
 
 def _there_already(path: Path) -> ConflictError:

@@ -35,6 +35,7 @@ from ledger.chain.reads import (
     PartyRecord,
 )
 from ledger.chain.refusals import Refusal, RefusalKind, classify_refusal
+from ledger.chain.remote_signer import RemoteKey, RemoteSigner, parse_public_key
 from ledger.chain.settings import ChainSettings, Profile
 from ledger.chain.transactions import LocalSigner, SignedTransaction, Signer
 
@@ -68,6 +69,8 @@ __all__ = [
     "Receipt",
     "Refusal",
     "RefusalKind",
+    "RemoteKey",
+    "RemoteSigner",
     "RpcError",
     "SignedStatement",
     "SignedTransaction",
@@ -84,6 +87,7 @@ __all__ = [
     "encode_register_batch",
     "encode_register_from_log",
     "encode_statement",
+    "parse_public_key",
     "predict_addresses",
     "predict_domains",
 ]

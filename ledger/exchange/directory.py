@@ -105,8 +105,8 @@ class Directory:
         return None if row is None else row.control_key
 
     def signing_keys_of(self, participant: Bytes32) -> tuple[Address, ...]:
-        """Its signing keys that are active now."""
-        return tuple(row.key for row in self._store.participants.active_signing_keys(participant))
+        """Its signing keys that are active now, the newest first: while one is rotated, both are."""
+        return tuple(row.key for row in reversed(self._store.participants.active_signing_keys(participant)))
 
     def profile_version(self, participant: Bytes32) -> int:
         """Number of its present profile."""

@@ -1,16 +1,21 @@
 """The gateway's keystore: encrypted key files, opened with a passphrase that is passed in and never written.
 
     keys/relay.json                               sends transactions (v3 key file)
+    keys/relay.next.json                          follows it, while the relay account is being rotated
     keys/deployer.json                            deployed the contracts, and does nothing else (v3 key file)
     keys/log.pem                                  signs checkpoints (Ed25519, PKCS #8, encrypted)
+    keys/log.next.pem                             follows it, while the log's key is being rotated
     keys/participants/<participant>/<key>.json    signs in a participant's name (custodial, v3 key file)
     keys/pending/<drawer>/<key>.json              waits until what was prepared with it is submitted (v3 key file)
 
-The v3 key file is the one that every Ethereum client reads.
+The v3 key file is the one that every Ethereum client reads. In the place of any of them a file may stand that names a
+key of a remote signer (`ledger.chain.RemoteKey`).
 """
 
 from __future__ import annotations
 
+import hmac
+import json
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -24,9 +29,18 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ledger.chain import LocalSigner, Signer
+from ledger.chain import LocalSigner, RemoteKey, RemoteSigner, Signer
 from ledger.errors import MalformedError, NotFoundError, VerificationError
-from ledger.keyfiles import DEFAULT_KDF_COST, ensure_key_file, read_key_file, write_key_file, write_private_file
+from ledger.exchange.passphrase_change import change_passphrase, finish_change
+from ledger.keyfiles import (
+    DEFAULT_KDF_COST,
+    WrongPassphraseError,
+    read_key_file,
+    rename_durably,
+    replace_private_file,
+    write_key_file,
+    write_private_file,
+)
 from ledger.log import NoteSigner
 from ledger.statements import generate_private_key
 from ledger.types import Address, Bytes32
@@ -42,7 +56,7 @@ class KeyStore:
         self._passphrase = passphrase
         self._kdf_cost = kdf_cost
         self._turn, self._drawing = threading.Lock(), threading.Lock()
-        self._signers: dict[Path, LocalSigner] = {}
+        self._signers: dict[Path, Signer] = {}
 
     @classmethod
     def open(cls, folder: Path, passphrase: str) -> Self:
@@ -52,6 +66,7 @@ class KeyStore:
             NotFoundError: there is none in the folder.
             VerificationError: the passphrase is another.
         """
+        finish_change(folder)
         keystore = cls(folder, passphrase)
         keystore.load_relay()
         return keystore
@@ -63,34 +78,81 @@ class KeyStore:
     def ensure(self, name: str) -> Signer:
         """The signer of the account ``name`` (``relay``, ``deployer``), drawn if there is none yet."""
         path = self._folder / f"{name}.json"
-        with self._turn:
-            self._signers[path] = LocalSigner(ensure_key_file(path, self._passphrase, kdf_cost=self._kdf_cost))
-            return cast("Signer", self._signers[path])
+        if not path.exists():
+            write_key_file(path, generate_private_key(), self._passphrase, kdf_cost=self._kdf_cost)
+        return self._load(path)
 
     def load_relay(self) -> Signer:
         """The relay account's signer. Raises: NotFoundError, MalformedError, VerificationError: as a key file."""
         return self._load(self._relay_file)
 
+    def ensure_next_relay(self, remote: RemoteKey | None = None) -> Signer:
+        """The signer that is to follow the relay account: ``remote``, the one that was drawn before, or a new one."""
+        path = self._next_relay_file
+        if remote is not None and remote.address != self.load_relay().address:
+            with self._turn:
+                replace_private_file(path, json.dumps(remote.to_json(), indent=1).encode() + b"\n")
+                self._signers.pop(path, None)
+        return self.ensure(path.stem)
+
+    def find_next_relay(self) -> Signer | None:
+        """The signer that is to follow the relay account; None: it is not being rotated."""
+        return self._load(self._next_relay_file) if self._next_relay_file.exists() else None
+
+    def adopt_next_relay(self) -> Signer:
+        """Let the next relay account be the relay account; the old one's key is destroyed. Returns its signer."""
+        with self._turn:
+            signer = self._read(self._next_relay_file)
+            rename_durably(self._next_relay_file, self._relay_file)
+            self._signers.pop(self._next_relay_file, None)
+            self._signers[self._relay_file] = signer
+            return signer
+
     def ensure_log_signer(self, origin: str) -> NoteSigner:
         """The log's signer, drawn if there is none yet."""
-        if not self._log_file.exists():
-            pem = Ed25519PrivateKey.generate().private_bytes(
-                Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(self._passphrase.encode())
-            )
-            write_private_file(self._log_file, pem)
-        return self.load_log_signer(origin)
+        return self._ensure_log_key(self._log_file, origin)
 
     def load_log_signer(self, origin: str) -> NoteSigner:
         """The log's signer. Raises: NotFoundError, MalformedError, VerificationError: as a key file."""
-        try:
-            key = load_pem_private_key(self._log_file.read_bytes(), self._passphrase.encode())
-        except FileNotFoundError as error:
-            raise NotFoundError("the keystore has no key for the log (log.pem)") from error
-        except (ValueError, TypeError) as error:
-            raise VerificationError("the log's key file log.pem does not open: check the passphrase") from error
-        if not isinstance(key, Ed25519PrivateKey):
-            raise MalformedError("the log's key file log.pem does not hold an Ed25519 key")
-        return NoteSigner(origin, key.private_bytes_raw())
+        return self._load_log_key(self._log_file, origin)
+
+    def ensure_next_log_signer(self, origin: str) -> NoteSigner:
+        """The signer that is to follow the log's, the one that was drawn before or a new one."""
+        return self._ensure_log_key(self._next_log_file, origin)
+
+    def find_next_log_signer(self, origin: str) -> NoteSigner | None:
+        """The signer that is to follow the log's; None: it is not being rotated."""
+        return self._load_log_key(self._next_log_file, origin) if self._next_log_file.exists() else None
+
+    def adopt_next_log_signer(self) -> None:
+        """Let the next signer be the log's; the old one's key is destroyed."""
+        with self._turn:
+            rename_durably(self._next_log_file, self._log_file)
+
+    def change_passphrase(self, old: str, new: str) -> int:
+        """Encrypt every key with ``new``, all at once, durably; return how many files.
+
+        Raises:
+            WrongPassphraseError: ``old`` is not the keystore's; nothing was changed.
+            MalformedError, VerificationError: a file is damaged; nothing was changed.
+            UnavailableError: the disk does not take it; nothing was changed.
+        """
+        with self._drawing, self._turn:
+            if not hmac.compare_digest(old.encode(), self._passphrase.encode()):
+                raise WrongPassphraseError("the present passphrase is another: nothing was changed")
+            count = change_passphrase(self._folder, old, new)
+            self._passphrase = new
+            return count
+
+    def check(self, origin: str) -> int:
+        """Open every key file and count them. Raises: as a key file, naming it."""
+        paths = sorted(self._folder.rglob("*.json"))
+        for path in paths:
+            self._read(path)
+        logs = [path for path in (self._log_file, self._next_log_file) if path.exists()]
+        for path in logs:
+            self._load_log_key(path, origin)
+        return len(paths) + len(logs)
 
     def draw(self, participant: Bytes32) -> Address:
         """Draw a custodial key for a participant and keep it."""
@@ -154,7 +216,14 @@ class KeyStore:
     def keys_of(self, participant: Bytes32) -> frozenset[Address]:
         """Addresses of the participant's custodial keys, revoked ones too."""
         folder = self._folder / "participants" / participant.hex()
-        return frozenset(Address.parse(f"0x{path.stem}") for path in folder.glob("*.json"))
+        with self._turn:  # while the passphrase is changed, the folder is away for a moment
+            return frozenset(Address.parse(f"0x{path.stem}") for path in folder.glob("*.json"))
+
+    def add_remote(self, participant: Bytes32, remote: RemoteKey) -> Address:
+        """Keep where a custodial key is that a remote signer holds. Raises: ConflictError: it is there already."""
+        path = self._participant_file(participant, remote.address)
+        write_private_file(path, json.dumps(remote.to_json(), indent=1).encode() + b"\n")
+        return remote.address
 
     def find(self, participant: Bytes32, key: Address) -> Signer | None:
         """The signer of a participant's custodial key, None when it is not kept here."""
@@ -166,8 +235,16 @@ class KeyStore:
         return self._folder / "relay.json"
 
     @property
+    def _next_relay_file(self) -> Path:
+        return self._folder / "relay.next.json"
+
+    @property
     def _log_file(self) -> Path:
         return self._folder / "log.pem"
+
+    @property
+    def _next_log_file(self) -> Path:
+        return self._folder / "log.next.pem"
 
     @property
     def _pending_folder(self) -> Path:
@@ -182,5 +259,39 @@ class KeyStore:
     def _load(self, path: Path) -> Signer:
         with self._turn:
             if path not in self._signers:
-                self._signers[path] = LocalSigner(read_key_file(path, self._passphrase))
-            return cast("Signer", self._signers[path])
+                self._signers[path] = self._read(path)
+            return self._signers[path]
+
+    def _read(self, path: Path) -> Signer:
+        remote = _find_remote(path)
+        if remote is not None:
+            return cast("Signer", RemoteSigner(remote))
+        return cast("Signer", LocalSigner(read_key_file(path, self._passphrase)))
+
+    def _ensure_log_key(self, path: Path, origin: str) -> NoteSigner:
+        if not path.exists():
+            pem = Ed25519PrivateKey.generate().private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(self._passphrase.encode())
+            )
+            write_private_file(path, pem)
+        return self._load_log_key(path, origin)
+
+    def _load_log_key(self, path: Path, origin: str) -> NoteSigner:
+        try:
+            key = load_pem_private_key(path.read_bytes(), self._passphrase.encode())
+        except FileNotFoundError as error:
+            raise NotFoundError(f"the keystore has no key for the log ({path.name})") from error
+        except (ValueError, TypeError) as error:
+            raise VerificationError(f"the log's key file {path.name} does not open: check the passphrase") from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise MalformedError(f"the log's key file {path.name} does not hold an Ed25519 key")
+        return NoteSigner(origin, key.private_bytes_raw())
+
+
+def _find_remote(path: Path) -> RemoteKey | None:
+    """The remote key that a file names; None: it is another file, or none."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None  # reading it as a key file says what is wrong
+    return RemoteKey.parse(document) if RemoteKey.is_named_by(document) else None
