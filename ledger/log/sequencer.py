@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,6 +69,7 @@ class Sequencer:
         self._signer = signer
         self._store = store
         self._anchor_by = anchor_by
+        self._signing = threading.Lock()
         self._edge = RightEdge()
         self._row = Checkpoint(signer.name, 0, EMPTY_ROOT)
         self._note = b""
@@ -170,6 +172,19 @@ class Sequencer:
                 self._published = True
         return self._published
 
+    def use_signer(self, signer: NoteSigner) -> None:
+        """Sign with another key of the same name from now on, the last checkpoint too; any thread may call it.
+
+        Raises:
+            ValueError: it is another log's.
+            FatalError: what it signs does not verify.
+        """
+        if signer.name != self._row.origin:
+            raise ValueError(f"the signer is that of {signer.name}")
+        with self._signing:
+            self._signer = signer
+            self._sign(self._row)
+
     def check_anchored(self, size: int, root: bytes) -> None:
         """Check, before the first append, that the log holds the checkpoint that is on chain for it.
 
@@ -265,13 +280,17 @@ class Sequencer:
 
     def _adopt(self, row: Checkpoint, edge: RightEdge) -> None:
         """Step 4. The note is set before the size, so that a reader of both never sees a size without its note."""
+        with self._signing:
+            self._sign(row)
+            self._row, self._edge = row, edge
+
+    def _sign(self, row: Checkpoint) -> None:
         note = self._signer.sign(row.text)
         try:
             verify_sole_signature(note, self._signer.verifier_key)
         except VerificationError as error:
             raise self._stop("the log's own signature does not verify: check memory and CPU of this machine") from error
         self._note, self._published = note.to_bytes(), False
-        self._row, self._edge = row, edge
 
     def _discard_partials(self, tiles: Iterable[Tile]) -> None:
         for tile in tiles:

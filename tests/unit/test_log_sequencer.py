@@ -369,3 +369,19 @@ def test_errors_name_what_to_do_and_show_no_entry(tmp_path: Path, caplog: pytest
     assert "secret" not in str(stop.value) + caplog.text
     with pytest.raises(MalformedError):
         SignedNote.parse(b"")
+
+
+def test_it_signs_with_another_key_from_one_moment_on(tmp_path: Path) -> None:
+    store, second = MemoryCheckpointStore(), NoteSigner(ORIGIN, bytes(32))
+    with open_log(tmp_path, store) as log:
+        before = log.append(ENTRIES[:3])
+        log.use_signer(second)
+        assert verify_sole_checkpoint(before.note, SIGNER.verifier_key) == log.checkpoint
+        assert verify_sole_checkpoint(log.note, second.verifier_key) == log.checkpoint
+        after = log.append(ENTRIES[3:5])
+        assert verify_sole_checkpoint(after.note, second.verifier_key).size == 5
+        assert (tmp_path / "checkpoint").read_bytes() == log.note
+        with pytest.raises(ValueError, match="other"):
+            log.use_signer(NoteSigner("other", bytes(32)))
+    with Sequencer.open(tmp_path, second, store, anchor_by=lambda: ANCHOR_BY) as again:
+        assert again.note == after.note
