@@ -14,6 +14,7 @@ from ledger.surface.codec import dump_value
 
 __all__ = [
     "PagingOf",
+    "answer_file",
     "answer_outcome",
     "answer_page",
     "answer_prepared",
@@ -73,6 +74,12 @@ def answer_outcome(outcome: Outcome) -> Response:
     return JSONResponse(
         outcome_members(outcome), status_code=status, headers={"Location": f"/v1/statements/{outcome.digest}"}
     )
+
+
+def answer_file(raw: bytes, name: str) -> Response:
+    """A file of canonical JSON, byte for byte, to be kept under ``name``."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(raw, media_type="application/json", headers=headers)
 
 
 def answer_prepared(prepared: Prepared) -> Response:

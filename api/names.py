@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Path, Query
 
 from ledger.errors import MalformedError
+from ledger.exchange.evidence import Pin, parse_pins
 from ledger.types import Bytes32
 
-__all__ = ["DatasetPath", "DigestPath", "ParticipantPath", "Since", "parse_digest"]
+__all__ = ["DatasetPath", "DigestPath", "ParticipantPath", "PinsOf", "Since", "parse_digest"]
+
+_MOST_BLOCKS: Final = 2**53
 
 
 def _name(text: str) -> str:
@@ -42,12 +45,31 @@ def _since(
         raise MalformedError("since: lies outside the years 1 to 9999 in UTC") from error
 
 
+def _pins(
+    ranges: Annotated[
+        list[str] | None,
+        Query(
+            alias="range",
+            max_length=256,
+            description="blocks that your policy pins, `0-581`, or `582-` for an open epoch of validators; repeatable, "
+            "or with commas between; each block is shown under the one that holds it",
+        ),
+    ] = None,
+    first: Annotated[int, Query(ge=0, le=_MOST_BLOCKS, description="first block, of one range alone")] = 0,
+    last: Annotated[
+        int | None, Query(ge=0, le=_MOST_BLOCKS, description="last block, of one range alone; without: the head")
+    ] = None,
+) -> tuple[Pin, ...]:
+    return parse_pins(ranges) if ranges else (Pin(first, last),)
+
+
 def parse_digest(text: str | None) -> Bytes32 | None:
     """A digest from a query, or None. Raises: MalformedError."""
     return None if text is None else Bytes32.parse(text)
 
 
 ParticipantPath = Annotated[str, Depends(_participant)]
+PinsOf = Annotated[tuple[Pin, ...], Depends(_pins)]
 DatasetPath = Annotated[str, Depends(_dataset)]
 DigestPath = Annotated[Bytes32, Depends(_digest)]
 Since = Annotated[datetime | None, Depends(_since)]

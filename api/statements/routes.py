@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from api.answers import (
     PagingOf,
+    answer_file,
     answer_prepared,
     answer_stamped,
     documents_members,
@@ -18,7 +19,7 @@ from api.answers import (
 )
 from api.auth import Applicant, GatewayOf, Reader
 from api.bodies import MAX_BODY_BYTES, MAX_MANIFEST_BYTES, IdempotencyKey, read_bounded, schema_of
-from api.names import DigestPath, Since
+from api.names import DigestPath, PinsOf, Since
 from api.writes import WaitFor, finish
 from ledger.canonical import JsonValue, encode_canonical
 from ledger.errors import MalformedError
@@ -180,14 +181,12 @@ def get_evidence(
     gateway: GatewayOf,
     asker: Reader,
     digest: DigestPath,
-    first: Annotated[int, Query(ge=0, description="first block that your policy pins")] = 0,
-    last: Annotated[int | None, Query(ge=0, description="last block that your policy pins; without: the head")] = None,
+    pins: PinsOf,
     chunks: Annotated[bool, Query(description="with the chunk hashes of its files")] = True,
 ) -> Response:
     """409 `not-final` with Retry-After until it is final."""
-    raw = gateway.statements.evidence(asker, digest, first=first, last=last, chunks=chunks)
-    name = f'attachment; filename="{digest.hex()}.json"'
-    return Response(raw, media_type="application/json", headers={"Content-Disposition": name})
+    raw = gateway.statements.evidence(asker, digest, pins=pins, chunks=chunks)
+    return answer_file(raw, f"{digest.hex()}.json")
 
 
 documents = APIRouter(prefix="/v1/documents", tags=["statements"])

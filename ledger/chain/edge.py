@@ -122,6 +122,12 @@ class ChainEdge:
         form = self._node.ask("eth_getBlockByNumber", hex(number), False)
         return None if form is None else Head.parse(form)
 
+    def headers(self, first: int, last: int) -> list[Head]:
+        """Like ``header``, of the blocks ``first`` to ``last`` as far as there are any. Raises: UnavailableError."""
+        numbers = range(first, last + 1)
+        forms = self._results([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
+        return [Head.parse(form) for form in forms if form is not None]
+
     def _head(self, tag: str) -> Head:
         form = self._node.ask("eth_getBlockByNumber", tag, False)
         if form is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar, cast
 
 from ledger.canonical import JsonValue
@@ -10,14 +10,22 @@ from ledger.client.flow import Flow, Request
 from ledger.errors import MalformedError
 from ledger.surface.codec import parse_object
 
-__all__ = ["filters", "read_all", "read_items", "read_one", "read_pages"]
+__all__ = ["BlockRange", "filters", "pin_filters", "read_all", "read_items", "read_one", "read_pages"]
 
 T = TypeVar("T")
+
+BlockRange = tuple[int, int | None]
+"""First and last block of a range that a policy pins; no last block: its open epoch of validators."""
 
 
 def filters(**given: object) -> dict[str, str]:
     """Query members, those that are None left out."""
     return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def pin_filters(pins: Iterable[BlockRange]) -> dict[str, str]:
+    """The query member that names the pinned ranges of a policy."""
+    return {"range": ",".join(f"{first}-{'' if last is None else last}" for first, last in pins)}
 
 
 def read_one(kind: type[T], path: str, query: Mapping[str, str] | None = None) -> Flow[T]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ledger.canonical import JsonValue
 from ledger.client.checking import check_prepared
 from ledger.client.flow import Answer, Flow, Request
 from ledger.client.identity import Identity
-from ledger.client.reads import filters, read_pages
+from ledger.client.reads import BlockRange, filters, pin_filters, read_pages
 from ledger.errors import MalformedError
 from ledger.statements import Statement
 from ledger.surface.codec import parse_object
@@ -116,15 +116,22 @@ def receipt(digest: Bytes32) -> Flow[str]:
     return (yield Request("GET", f"/v1/statements/{digest}/receipt")).content.decode()
 
 
-def evidence(digest: Bytes32, *, first: int = 0, last: int | None = None, chunks: bool = True) -> Flow[bytes]:
-    """Its evidence, under the blocks ``first`` to ``last`` that the auditor's policy pins.
+def evidence(
+    digest: Bytes32,
+    *,
+    first: int = 0,
+    last: int | None = None,
+    pins: Iterable[BlockRange] = (),
+    chunks: bool = True,
+) -> Flow[bytes]:
+    """Its evidence, each block under one of the ranges ``pins`` (first and last block) that the auditor's policy has.
+
+    Without ``pins``: under the blocks ``first`` to ``last``.
 
     Raises:
-        ConflictError: ``not-final``: come back after ``retry_after_s``.
+        ConflictError: ``not-final``: come back after ``retry_after_s``; ``outside-range``: extend the policy.
     """
-    query = {"first": str(first), "chunks": "true" if chunks else "false"}
-    if last is not None:
-        query["last"] = str(last)
+    query = pin_filters(list(pins) or [(first, last)]) | {"chunks": "true" if chunks else "false"}
     return (yield Request("GET", f"/v1/statements/{digest}/evidence", query=query)).content
 
 

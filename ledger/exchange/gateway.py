@@ -15,7 +15,7 @@ from ledger.canonical import JsonValue, parse_canonical
 from ledger.errors import ConflictError, LedgerError, NotFoundError
 from ledger.exchange.asker import Asker
 from ledger.exchange.drafting import Drafting
-from ledger.exchange.evidence_assembly import EvidenceAssembly
+from ledger.exchange.evidence import EventProver
 from ledger.exchange.indexer import Indexer
 from ledger.exchange.intake import Announce, Intake
 from ledger.exchange.log_writer import LogWriter
@@ -62,7 +62,7 @@ class Gateway:
         permission = Permission(parts)
         drafting = Drafting(parts, self._settle)
         self._intake = intake = Intake(parts, self._writer, self._settle, self._on_accepted)
-        self.statements = Statements(parts, drafting, intake, EvidenceAssembly(parts))
+        self.statements = Statements(parts, drafting, intake, EventProver(parts.edge))
         self.participants = Participants(parts)
         self.datasets = Datasets(parts, permission)
         self.access = Access(parts)

@@ -104,9 +104,11 @@ def load_policy(path: Path) -> Policy:
 
 
 def fetch_evidence(context: Context, digest: Bytes32, policy: Policy | None) -> bytes:
-    """Evidence under the policy's latest pinned range, or under the head, once the statement is final."""
+    """Evidence under the policy's pinned ranges, or under the head, once the statement is final."""
     wait_for(context, digest)
-    if policy is None:
-        return context.run(flows.evidence(digest))
-    pinned = policy.epochs[-1]
-    return context.run(flows.evidence(digest, first=pinned.first, last=pinned.last))
+    return context.run(flows.evidence(digest, pins=pins_of(policy)))
+
+
+def pins_of(policy: Policy | None) -> list[tuple[int, int | None]]:
+    """The ranges of blocks that a policy pins; none: the service chooses, as of its head."""
+    return [] if policy is None else [(epoch.first, epoch.last) for epoch in policy.epochs]

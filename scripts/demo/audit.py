@@ -35,14 +35,14 @@ def collect(folder: Path, url: str, auditor: Client, passphrase: str) -> int:
     earlier = ["--extends", str(policy_file)] if policy_file.exists() else []
     arguments = ["policy", "create", "--rpc", f"{url}/rpc", "--consortium", str(folder / "consortium.json")]
     run_concord([*arguments, "--output", str(policy_file), *earlier], passphrase)
-    pinned = parse_policy(policy_file.read_bytes()).epochs[-1]
+    pins = [(epoch.first, epoch.last) for epoch in parse_policy(policy_file.read_bytes()).epochs]
     target = folder / "evidence"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     listed = auditor.run(flows.list_all())
     for statement in listed:
         index, kind, digest = int(str(statement["index"])), statement["type"], Bytes32.parse(str(statement["digest"]))
-        raw = auditor.run(flows.evidence(digest, first=pinned.first, last=pinned.last))
+        raw = auditor.run(flows.evidence(digest, pins=pins))
         (target / f"{index:04d}-{kind}.json").write_bytes(raw)
     return len(listed)
 

@@ -23,7 +23,7 @@ class SealedStory:
     def __init__(self) -> None:
         self.world = world = SealedWorld(keys=validator_keys(1, 2, 3, 4, 5))
         utility = world.admit("utility", 2)
-        early = world.state("utility", "AccessRevocation", grant=salt(9))
+        self.early = early = world.state("utility", "AccessRevocation", grant=salt(9))
         world.round = 1
         world.publish()
         world.round = 0
@@ -32,7 +32,7 @@ class SealedStory:
         self.removed = world.keys[1]
         self.old_keys = world.keys
         world.vote_out(1)
-        late = world.state("utility", "DatasetRetirement", datasetSalt=salt(40))
+        self.late = late = world.state("utility", "DatasetRetirement", datasetSalt=salt(40))
         world.round = 1
         world.publish()
         world.round = 0

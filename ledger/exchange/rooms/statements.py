@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -10,7 +11,7 @@ from ledger.chain import Signer
 from ledger.errors import ConflictError, NotFoundError
 from ledger.exchange.asker import Asker, Scope
 from ledger.exchange.drafting import Drafting, check_custodial, check_may_state
-from ledger.exchange.evidence_assembly import EvidenceAssembly
+from ledger.exchange.evidence import EventProver, EvidenceAssembly, Pin
 from ledger.exchange.intake import Announce, Intake
 from ledger.exchange.intents import Intent
 from ledger.exchange.paging import Paging, present_page
@@ -33,11 +34,12 @@ _ORDER: Final = tuple(StatementState)
 class Statements:
     """`gateway.statements`."""
 
-    def __init__(self, parts: Parts, drafting: Drafting, intake: Intake, evidence: EvidenceAssembly) -> None:
+    def __init__(self, parts: Parts, drafting: Drafting, intake: Intake, prover: EventProver) -> None:
         self._parts = parts
         self._drafting = drafting
         self._intake = intake
-        self._evidence = evidence
+        self._prover = prover
+        self._evidence = EvidenceAssembly(parts, prover)
 
     def prepare(self, asker: Asker, intent: Intent) -> Prepared:
         """Build the statement of ``intent``; keeps its documents for 24 h. Raises: as `Drafting.prepare`."""
@@ -149,11 +151,25 @@ class Statements:
         return describe_outcome(self._parts, self._find_visible(asker, digest)).receipt
 
     def evidence(
-        self, asker: Asker, digest: Bytes32, *, first: int = 0, last: int | None = None, chunks: bool = True
+        self,
+        asker: Asker,
+        digest: Bytes32,
+        *,
+        first: int = 0,
+        last: int | None = None,
+        pins: Sequence[Pin] = (),
+        chunks: bool = True,
     ) -> bytes:
-        """Canonical JSON of its evidence, under the pinned block range. Raises: as `EvidenceAssembly.assemble`."""
+        """Canonical JSON of its evidence, each block under one of ``pins`` (none: the blocks ``first`` to ``last``).
+
+        Raises:
+            NotFoundError: none that the asker may know of.
+            MalformedError: a pin is no range of final blocks.
+            Others as `EvidenceAssembly.assemble`.
+        """
         self._find_visible(asker, digest)
-        return self._evidence.assemble(digest, first=first, last=last, with_chunks=chunks)
+        opened = self._prover.open_pins(pins or (Pin(first, last),))
+        return self._evidence.assemble(digest, opened, with_chunks=chunks).to_bytes()
 
     def document(self, asker: Asker, document_hash: Bytes32) -> Stamped[SaltedDocument]:
         """A document by its salted hash. Raises: NotFoundError: none that the asker may know of."""
