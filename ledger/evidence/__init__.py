@@ -4,36 +4,65 @@ Verifying needs only hashes and signatures: neither web3 nor SQL nor a service. 
 library, where an auditor gives one.
 """
 
-from ledger.evidence.build import build_content, build_evidence, prove_block, prove_event
+from ledger.evidence.breach import Breach, BreachKind, build_forked, build_missed, build_replaced, parse_breach
+from ledger.evidence.build import (
+    build_content,
+    build_evidence,
+    export_tlog_proof,
+    prove_block,
+    prove_event,
+    upgrade_evidence,
+)
+from ledger.evidence.bundle import build_bundle, parse_bundle, read_bundle
+from ledger.evidence.decoding import DecodedEvent, decode_event
 from ledger.evidence.epochs import extend_epochs
+from ledger.evidence.event_evidence import EventEvidence, build_event_evidence, parse_event_evidence
 from ledger.evidence.events import CheckpointPublished, parse_checkpoint_published, parse_history_extended
-from ledger.evidence.evidence import BlockProof, ChainProof, Content, Evidence, LogProof, Metadata, parse_evidence
+from ledger.evidence.evidence import (
+    BlockProof,
+    ChainProof,
+    Content,
+    Evidence,
+    Later,
+    LogProof,
+    Metadata,
+    parse_evidence,
+)
 from ledger.evidence.header import Header, encode_header
 from ledger.evidence.history import HistoryRecord, compute_history_head
 from ledger.evidence.lineage import resolve_lineage, verify_all
 from ledger.evidence.node import Node
+from ledger.evidence.permission import PermissionQuestion, Window, compute_windows, judge_permission
 from ledger.evidence.pinning import compute_block_root, create_policy, diff_policies
 from ledger.evidence.policy import PinnedContract, PinnedLog, PinnedRange, Policy, parse_policy
 from ledger.evidence.qbft import SealedHeader, compute_block_hash, verify_sealed_header
 from ledger.evidence.receipt import EventLog, Receipt, encode_receipt
-from ledger.evidence.report import InForce, Outcome, Report, Step, Verdict, summarize
+from ledger.evidence.report import Attestation, Claim, InForce, Outcome, Report, ShownEvent, Step, Verdict, summarize
 from ledger.evidence.sentence import format_sentence, to_document
 from ledger.evidence.verify import Verifier
 
 __all__ = [
+    "Attestation",
     "BlockProof",
+    "Breach",
+    "BreachKind",
     "ChainProof",
     "CheckpointPublished",
+    "Claim",
     "Content",
+    "DecodedEvent",
+    "EventEvidence",
     "EventLog",
     "Evidence",
     "Header",
     "HistoryRecord",
     "InForce",
+    "Later",
     "LogProof",
     "Metadata",
     "Node",
     "Outcome",
+    "PermissionQuestion",
     "PinnedContract",
     "PinnedLog",
     "PinnedRange",
@@ -41,29 +70,45 @@ __all__ = [
     "Receipt",
     "Report",
     "SealedHeader",
+    "ShownEvent",
     "Step",
     "Verdict",
     "Verifier",
+    "Window",
+    "build_bundle",
     "build_content",
+    "build_event_evidence",
     "build_evidence",
+    "build_forked",
+    "build_missed",
+    "build_replaced",
     "compute_block_hash",
     "compute_block_root",
     "compute_history_head",
+    "compute_windows",
     "create_policy",
+    "decode_event",
     "diff_policies",
     "encode_header",
     "encode_receipt",
+    "export_tlog_proof",
     "extend_epochs",
     "format_sentence",
+    "judge_permission",
+    "parse_breach",
+    "parse_bundle",
     "parse_checkpoint_published",
+    "parse_event_evidence",
     "parse_evidence",
     "parse_history_extended",
     "parse_policy",
     "prove_block",
     "prove_event",
+    "read_bundle",
     "resolve_lineage",
     "summarize",
     "to_document",
+    "upgrade_evidence",
     "verify_all",
     "verify_sealed_header",
 ]

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ledger.canonical import JsonValue, parse_canonical
 from ledger.content import ChunkIndex, Manifest
 from ledger.errors import MalformedError, VerificationError
 from ledger.evidence.documents import Document, expect_object
-from ledger.evidence.evidence import BlockProof, ChainProof, Content, Evidence, LogProof, Metadata
+from ledger.evidence.evidence import BlockProof, ChainProof, Content, Evidence, Later, LogProof, Metadata
 from ledger.evidence.header import Header, encode_header
 from ledger.evidence.history import HistoryRecord
 from ledger.evidence.qbft import normalize_header
 from ledger.evidence.receipt import Receipt, encode_receipt
 from ledger.evidence.rpc_values import read_bytes
 from ledger.evidence.trie import prove_receipt
+from ledger.log.note import SignedNote
+from ledger.log.tlog_proof import TlogProof
 from ledger.merkle import compute_root, leaf_hash, prove_inclusion
 from ledger.statements import Statement
 from ledger.types import Bytes32
 
-__all__ = ["build_content", "build_evidence", "prove_block", "prove_event"]
+__all__ = [
+    "build_content",
+    "build_evidence",
+    "export_tlog_proof",
+    "prove_block",
+    "prove_event",
+    "upgrade_evidence",
+]
 
 _RpcObject = Mapping[str, object]
 
@@ -119,6 +129,28 @@ def build_evidence(
         effect=effect,
         content=content,
     )
+
+
+def upgrade_evidence(
+    evidence: Evidence,
+    *,
+    checkpoint: bytes,
+    proof: Iterable[bytes],
+    anchor: ChainProof,
+    history: Iterable[HistoryRecord],
+) -> Evidence:
+    """Link evidence to a later anchored checkpoint of its log; nothing is verified here.
+
+    ``checkpoint`` is the later note that the log signed, alone, ``proof`` the consistency proof to it from the one in
+    ``evidence``, ``anchor`` proves its event. ``history`` are all records up to that later event. An earlier link is
+    replaced.
+    """
+    return replace(evidence, later=Later(checkpoint, tuple(proof), anchor), history=tuple(history))
+
+
+def export_tlog_proof(evidence: Evidence) -> bytes:
+    """The entry's inclusion proof as c2sp.org/tlog-proof@v1, for any tlog client. Raises: MalformedError."""
+    return TlogProof(evidence.log.index, evidence.log.proof, SignedNote.parse(evidence.log.checkpoint)).to_bytes()
 
 
 def _to_document(raw: bytes) -> Document:

@@ -21,10 +21,14 @@ from ledger.types import Address, Bytes32
 __all__ = [
     "EFFECTS",
     "EVENTS",
+    "STRUCTS",
+    "SUBJECTS",
     "CheckpointPublished",
     "Event",
     "LogKey",
+    "expect_event",
     "find_effect",
+    "find_event",
     "parse_checkpoint_published",
     "parse_history_extended",
     "parse_log_key",
@@ -43,13 +47,15 @@ def _tuple_of(fields: Iterable[Field]) -> str:
 class Event:
     """One event of a contract: the types of its indexed members, then of the others, and where a signer stands.
 
-    ``signer_at`` is the word of the data that holds the key whose signature the contract checked, if it says.
+    ``names`` are the members' in that same order, with spaces between. ``signer_at`` is the word of the data that holds
+    the key whose signature the contract checked, if it says.
     """
 
     contract: Contract
     name: str
     indexed: tuple[str, ...]
     data: tuple[str, ...]
+    names: str
     order: tuple[int, ...] = ()
     signer_at: int | None = None
 
@@ -69,7 +75,10 @@ class Event:
 _B: Final = "bytes32"
 _PARENT: Final = _tuple_of(PARENT)
 _PROPOSAL: Final = _tuple_of(STATEMENT_TYPES["AgreementProposal"].fields)
+STRUCTS: Final = {_PARENT: PARENT, _PROPOSAL: STATEMENT_TYPES["AgreementProposal"].fields}
+"""The structs within events, by their types."""
 _TERMS: Final = ("uint64", "uint64", _B, "uint256", "uint64", "uint64", _B)
+_TERM_NAMES: Final = "firstVersion lastVersion purpose rights validFrom validUntil policyHash"
 _REGISTRY: Final = "ParticipantRegistry"
 _SHARING: Final = "SharingAgreements"
 _LOG: Final = "CheckpointLog"
@@ -78,35 +87,140 @@ _GRANTS: Final = "AccessGrants"
 
 _ALL: Final = (
     # `kind` stands between two indexed members.
-    Event(_REGISTRY, "HistoryExtended", ("uint64", _B), ("uint8", _B, _B), order=(0, 2, 1, 3, 4)),
-    Event(_REGISTRY, "ApplicationFiled", (_B, _B), ("address", "address", "uint8", _B)),
-    Event(_REGISTRY, "KeyAdded", (_B, _B, "address"), ("uint8",)),
-    Event(_REGISTRY, "KeyRevoked", (_B, _B, "address"), ()),
-    Event(_REGISTRY, "ControlKeyRotated", (_B, _B, "address"), ()),
-    Event(_REGISTRY, "ControlKeyClaimed", (_B, _B, "address"), ()),
-    Event(_REGISTRY, "ProfileUpdated", (_B, _B), ("uint64", _B)),
-    Event(_REGISTRY, "ParticipantRetired", (_B, _B), ()),
-    Event(_REGISTRY, "VoteCast", (_B, _B, _B), ("uint8", _B, "uint8", "uint64", "uint64", "uint64", "uint64")),
-    Event(_REGISTRY, "DecisionExecuted", (_B, _B, "uint8"), (_B, "uint64", "uint64")),
-    Event(_REGISTRY, "ProposalRejected", (_B, _B, "uint8"), (_B, "uint64", "uint64")),
-    Event(_DATASETS, "DatasetRegistered", (_B, _B, _B), ("address", "uint64", _B, _B, f"{_PARENT}[]"), signer_at=0),
-    Event(_DATASETS, "RegistrationLifted", (_B, _B), ("uint64",)),
-    Event(_DATASETS, "DatasetRetired", (_B, _B, _B), ("address",), signer_at=0),
-    Event(_GRANTS, "AccessGranted", (_B, _B, _B), ("address", _B, *_TERMS), signer_at=0),
-    Event(_GRANTS, "AccessRevoked", (_B, _B), ("address", _B), signer_at=0),
-    Event(_GRANTS, "GrantAttested", (_B, _B, _B), (_B, *("uint64",) * 5, _B)),
-    Event(_SHARING, "AgreementProposed", (_B, _B, _B), ("address", _PROPOSAL), signer_at=0),
-    Event(_SHARING, "AgreementAccepted", (_B, _B, _B), ("address", _B), signer_at=0),
-    Event(_SHARING, "AgreementActivated", (_B, _B), ("uint64",)),
-    Event(_SHARING, "AgreementRejected", (_B, _B, _B), ("address", _B), signer_at=0),
-    Event(_SHARING, "AgreementTerminated", (_B, _B, _B), ("address",), signer_at=0),
-    Event(_SHARING, "UsageConfirmed", (_B, _B, _B), ("address", "uint64", _B, "uint256"), signer_at=0),
-    Event(_SHARING, "SettlementRecorded", (_B, _B, _B), ("address", "uint64", "uint256", _B), signer_at=0),
-    Event(_LOG, "LogOpened", (_B, _B, _B), ("string", "address", _B)),
-    Event(_LOG, "LogRotated", (_B, _B), ("uint64", "address", _B)),
-    Event(_LOG, "LogClosed", (_B, _B), (_B,)),
-    Event(_LOG, "CheckpointPublished", (_B,), ("uint64", _B, "uint64", "uint64", _B, "uint64", _B)),
-    Event(_LOG, "LogAttested", (_B,), ("uint64", _B, "uint64", _B)),
+    Event(
+        _REGISTRY,
+        "HistoryExtended",
+        ("uint64", _B),
+        ("uint8", _B, _B),
+        "index participant kind detail head",
+        order=(0, 2, 1, 3, 4),
+    ),
+    Event(
+        _REGISTRY,
+        "ApplicationFiled",
+        (_B, _B),
+        ("address", "address", "uint8", _B),
+        "digest participant controlKey signingKey custody profileHash",
+    ),
+    Event(_REGISTRY, "KeyAdded", (_B, _B, "address"), ("uint8",), "digest participant key custody"),
+    Event(_REGISTRY, "KeyRevoked", (_B, _B, "address"), (), "digest participant key"),
+    Event(_REGISTRY, "ControlKeyRotated", (_B, _B, "address"), (), "digest participant newKey"),
+    Event(_REGISTRY, "ControlKeyClaimed", (_B, _B, "address"), (), "digest participant newKey"),
+    Event(_REGISTRY, "ProfileUpdated", (_B, _B), ("uint64", _B), "digest participant version profileHash"),
+    Event(_REGISTRY, "ParticipantRetired", (_B, _B), (), "digest participant"),
+    Event(
+        _REGISTRY,
+        "VoteCast",
+        (_B, _B, _B),
+        ("uint8", _B, "uint8", "uint64", "uint64", "uint64", "uint64"),
+        "digest participant subject decision argument choice epoch counter approvals rejections",
+    ),
+    Event(
+        _REGISTRY,
+        "DecisionExecuted",
+        (_B, _B, "uint8"),
+        (_B, "uint64", "uint64"),
+        "digest subject decision argument epoch counter",
+    ),
+    Event(
+        _REGISTRY,
+        "ProposalRejected",
+        (_B, _B, "uint8"),
+        (_B, "uint64", "uint64"),
+        "digest subject decision argument epoch counter",
+    ),
+    Event(
+        _DATASETS,
+        "DatasetRegistered",
+        (_B, _B, _B),
+        ("address", "uint64", _B, _B, f"{_PARENT}[]"),
+        "digest dataset participant signer version contentHash metadataHash parents",
+        signer_at=0,
+    ),
+    Event(_DATASETS, "RegistrationLifted", (_B, _B), ("uint64",), "digest log index"),
+    Event(_DATASETS, "DatasetRetired", (_B, _B, _B), ("address",), "digest dataset participant signer", signer_at=0),
+    Event(
+        _GRANTS,
+        "AccessGranted",
+        (_B, _B, _B),
+        ("address", _B, *_TERMS),
+        f"digest participant consumer signer dataset {_TERM_NAMES}",
+        signer_at=0,
+    ),
+    Event(_GRANTS, "AccessRevoked", (_B, _B), ("address", _B), "digest participant signer grant", signer_at=0),
+    Event(
+        _GRANTS,
+        "GrantAttested",
+        (_B, _B, _B),
+        (_B, *("uint64",) * 5, _B),
+        "digest participant consumer dataset validFrom validUntil grantedAt revokedAt retiredAt historyHead",
+    ),
+    Event(
+        _SHARING,
+        "AgreementProposed",
+        (_B, _B, _B),
+        ("address", _PROPOSAL),
+        "digest agreement participant signer statement",
+        signer_at=0,
+    ),
+    Event(
+        _SHARING,
+        "AgreementAccepted",
+        (_B, _B, _B),
+        ("address", _B),
+        "digest agreement participant signer proposal",
+        signer_at=0,
+    ),
+    Event(_SHARING, "AgreementActivated", (_B, _B), ("uint64",), "proposal agreement revision"),
+    Event(
+        _SHARING,
+        "AgreementRejected",
+        (_B, _B, _B),
+        ("address", _B),
+        "digest agreement participant signer proposal",
+        signer_at=0,
+    ),
+    Event(
+        _SHARING,
+        "AgreementTerminated",
+        (_B, _B, _B),
+        ("address",),
+        "digest agreement participant signer",
+        signer_at=0,
+    ),
+    Event(
+        _SHARING,
+        "UsageConfirmed",
+        (_B, _B, _B),
+        ("address", "uint64", _B, "uint256"),
+        "digest agreement participant signer sequence report total",
+        signer_at=0,
+    ),
+    Event(
+        _SHARING,
+        "SettlementRecorded",
+        (_B, _B, _B),
+        ("address", "uint64", "uint256", _B),
+        "digest agreement participant signer sequence total invoiceHash",
+        signer_at=0,
+    ),
+    Event(
+        _LOG,
+        "LogOpened",
+        (_B, _B, _B),
+        ("string", "address", _B),
+        "digest log participant origin publisher verifierKey",
+    ),
+    Event(_LOG, "LogRotated", (_B, _B), ("uint64", "address", _B), "digest log counter publisher verifierKey"),
+    Event(_LOG, "LogClosed", (_B, _B), (_B,), "digest log successor"),
+    Event(
+        _LOG,
+        "CheckpointPublished",
+        (_B,),
+        ("uint64", _B, "uint64", "uint64", _B, "uint64", _B),
+        "log size root time previousSize previousRoot previousTime historyHead",
+    ),
+    Event(_LOG, "LogAttested", (_B,), ("uint64", _B, "uint64", _B), "log size root time historyHead"),
 )
 
 EVENTS: Final[dict[str, Event]] = {event.name: event for event in _ALL}
@@ -137,6 +251,13 @@ EFFECTS: Final[dict[str, tuple[str, ...]]] = {
 }
 """By statement type, the events of its contract that show it took effect. Others may carry the digest and show nothing:
 anyone has a grant attested. Types that only logs keep have none."""
+
+SUBJECTS: Final[dict[str, str]] = {
+    **{event: type_name for type_name, names in EFFECTS.items() for event in names},
+    "GrantAttested": "AccessGrant",
+    "RegistrationLifted": "DatasetRegistration",
+}
+"""By event, the type of the statement whose digest is its first member; the others are about no statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +291,7 @@ def parse_checkpoint_published(event: EventLog, contract: Address) -> Checkpoint
         VerificationError: another contract's event, or another event.
         MalformedError: not of the event's layout.
     """
-    _expect_event(event, contract, (EVENTS["CheckpointPublished"],))
+    expect_event(event, contract, (EVENTS["CheckpointPublished"],))
     size, root, time, previous_size, previous_root, previous_time, head = _words(event.data, 7)
     return CheckpointPublished(
         event.topics[1],
@@ -215,7 +336,7 @@ def find_effect(event: EventLog, contract: Address, statement_type: StatementTyp
         VerificationError: another contract's event, one that is no effect of this type, or of another statement.
         MalformedError: not of the event's layout.
     """
-    effect = _expect_event(event, contract, [EVENTS[name] for name in EFFECTS.get(statement_type.name, ())])
+    effect = expect_event(event, contract, [EVENTS[name] for name in EFFECTS.get(statement_type.name, ())])
     if event.topics[1] != digest:
         raise VerificationError(
             f"{effect.name} is the effect of another statement", expected=str(digest), found=str(event.topics[1])
@@ -233,7 +354,21 @@ def parse_signer(event: EventLog, effect: Event) -> Address | None:
     return Address(word[-_ADDRESS_SIZE:])
 
 
-def _expect_event(event: EventLog, contract: Address, expected: Sequence[Event]) -> Event:
+def find_event(event: EventLog) -> Event | None:
+    """Which event of the table this is; None: none of them. Raises: MalformedError: another count of topics."""
+    found = next((each for each in _ALL if event.topics[:1] == (each.topic,)), None)
+    if found is not None:
+        _expect_topics(event, found)
+    return found
+
+
+def expect_event(event: EventLog, contract: Address, expected: Sequence[Event]) -> Event:
+    """Return which of ``expected`` this is, emitted by ``contract``.
+
+    Raises:
+        VerificationError: another contract's event, or another event.
+        MalformedError: another count of topics.
+    """
     if event.address != contract:
         raise VerificationError(
             "the event is of another contract than the policy's", expected=str(contract), found=str(event.address)

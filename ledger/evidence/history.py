@@ -61,6 +61,10 @@ class HistoryRecord:
         if not (0 <= self.kind <= 0xFF and 0 <= self.block <= _MAX_UINT64 and 0 <= self.time <= _MAX_UINT64):
             raise MalformedError("a history record has a number out of range")
 
+    def standing_after(self, standing: Standing) -> Standing:
+        """The standing of its participant, which was ``standing``, after it."""
+        return _STANDINGS.get(self.kind, standing)
+
 
 @dataclass(frozen=True, slots=True)
 class KeySighting:
@@ -117,7 +121,7 @@ class History:
                 continue
             if record.time >= since:
                 acted_since = acted_since or (serves and standing in enough)
-            standing = _STANDINGS.get(record.kind, standing)
+            standing = record.standing_after(standing)
             serves, held = _apply(record, key, role, serves)
             custody = held if held is not None else custody
             ever = ever or serves

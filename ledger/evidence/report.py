@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ledger.canonical import JsonValue
+from ledger.evidence.history import History
 from ledger.statements import Statement
 from ledger.types import Bytes32
 
-__all__ = ["STEP_NAMES", "InForce", "Outcome", "Report", "Step", "Verdict", "summarize"]
+__all__ = [
+    "STEP_NAMES",
+    "Attestation",
+    "Claim",
+    "InForce",
+    "Outcome",
+    "Report",
+    "ShownEvent",
+    "Step",
+    "Verdict",
+    "summarize",
+]
 
 STEP_NAMES = (
     "policy",
@@ -88,13 +100,58 @@ class InForce:
     time: int
 
 
+@dataclass(frozen=True, slots=True)
+class ShownEvent:
+    """A contract's event as it is shown; the time is its block's, UTC seconds."""
+
+    contract: str
+    name: str
+    members: dict[str, JsonValue]
+    block: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """A grant's slot as `GrantAttested` recorded it, and the registry's history up to then; times are UTC seconds.
+
+    ``granted_at``, ``revoked_at`` and ``retired_at`` are zero where that did not happen.
+    """
+
+    grant: Bytes32
+    provider: Bytes32
+    consumer: Bytes32
+    valid_from: int
+    valid_until: int
+    granted_at: int
+    revoked_at: int
+    retired_at: int
+    attested_at: int
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What was asked of evidence besides its steps, and what became of that.
+
+    ``question`` is what was asked, in words; ``sentence`` the answer; ``facts`` the values it rests on.
+    """
+
+    question: str
+    verdict: Verdict
+    sentence: str
+    facts: dict[str, JsonValue] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Report:
     """The steps of one evidence file, and what they established as far as they got.
 
     ``time`` is that of the block that anchored the entry (UTC seconds): it was stated no later. ``rests_on`` names what
     had to be believed, ``signer`` is the key in words, ``dataset`` its provider's handle and ``slug@version`` where the
-    registered metadata say so.
+    registered metadata say so. ``existed`` is the time of a later anchored checkpoint that extends the first one: the
+    entry existed no later, whether the first one's block is known or not. ``shown`` and ``attestation`` belong to the
+    evidence of an event, ``claim`` to what was asked of it, or of a log's breach.
     """
 
     source: str
@@ -106,10 +163,20 @@ class Report:
     in_force: InForce | None = None
     rests_on: tuple[str, ...] = ()
     dataset: tuple[str, str] | None = None
+    existed: int | None = None
+    shown: ShownEvent | None = None
+    attestation: Attestation | None = None
+    claim: Claim | None = None
 
     @property
     def verdict(self) -> Verdict:
-        """Refuted outranks undetermined."""
+        """The steps' and the claim's: refuted outranks undetermined."""
+        verdicts = {self.steps_verdict} if self.claim is None else {self.steps_verdict, self.claim.verdict}
+        return _worst(verdicts)
+
+    @property
+    def steps_verdict(self) -> Verdict:
+        """The verdict of the steps alone: of the evidence, whatever was asked of it."""
         if any(step.outcome is Outcome.FAIL for step in self.steps):
             return Verdict.REFUTED
         if any(step.leaves_open for step in self.steps):
@@ -123,7 +190,10 @@ class Report:
 
 def summarize(reports: tuple[Report, ...]) -> Verdict:
     """The verdict over several evidence files: refuted outranks undetermined outranks verified."""
-    verdicts = {report.verdict for report in reports}
+    return _worst({report.verdict for report in reports})
+
+
+def _worst(verdicts: set[Verdict]) -> Verdict:
     for verdict in (Verdict.REFUTED, Verdict.UNDETERMINED):
         if verdict in verdicts:
             return verdict
