@@ -6,10 +6,10 @@
         power = concord.run(datasets.show("utility/power"))
 
 Each function of ``access``, ``agreements``, ``datasets``, ``operations``, ``participants`` and ``statements`` is a flow
-that ``Client.run`` drives, or ``await AsyncClient.run``.
+that ``Client.run`` drives, or ``await AsyncClient.run``. ``bulk`` sends many signed statements over one connection.
 """
 
-from ledger.client import access, agreements, datasets, operations, participants, statements
+from ledger.client import access, agreements, bulk, datasets, operations, participants, statements
 from ledger.client.flow import Flow
 from ledger.client.identity import Identity, LocalKey, Signer, parse_domains
 from ledger.client.transport import AsyncClient, Client
@@ -23,6 +23,7 @@ __all__ = [
     "Signer",
     "access",
     "agreements",
+    "bulk",
     "datasets",
     "operations",
     "parse_domains",

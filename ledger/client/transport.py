@@ -16,7 +16,7 @@ from ledger.client.flow import Answer, Flow, Request, Result, Upload
 from ledger.client.problems import error_of
 from ledger.errors import LedgerError, MalformedError, UnavailableError
 
-__all__ = ["AsyncClient", "Client"]
+__all__ = ["AsyncClient", "Client", "authorization_of", "check_url"]
 
 _TIMEOUT: Final = httpx.Timeout(30.0, read=120.0)
 _TRIES: Final = 4
@@ -26,13 +26,14 @@ _LONGEST_PAUSE_S: Final = 10.0
 _API_KEY: Final = re.compile(r"[!-~]+\Z")
 
 
-def _headers(api_key: str | None) -> dict[str, str]:
+def authorization_of(api_key: str | None) -> dict[str, str]:
+    """The headers by which an API key is shown. Raises: MalformedError: it is none."""
     if api_key and not _API_KEY.match(api_key):
         raise MalformedError("an API key is ck_ and letters and digits, without spaces: check CONCORD_API_KEY")
     return {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
 
-def _check_url(url: str) -> bool:
+def check_url(url: str) -> bool:
     """Whether the URL asks for TLS: only then are certificates loaded. Raises: MalformedError: it is none."""
     try:
         parsed = httpx.URL(url)
@@ -88,7 +89,11 @@ class Client:
     def __init__(self, url: str, api_key: str | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
         self._url = url
         self._http = httpx.Client(
-            base_url=url, headers=_headers(api_key), timeout=_TIMEOUT, transport=transport, verify=_check_url(url)
+            base_url=url,
+            headers=authorization_of(api_key),
+            timeout=_TIMEOUT,
+            transport=transport,
+            verify=check_url(url),
         )
 
     def run(self, flow: Flow[Result]) -> Result:
@@ -157,7 +162,11 @@ class AsyncClient:
     ) -> None:
         self._url = url
         self._http = httpx.AsyncClient(
-            base_url=url, headers=_headers(api_key), timeout=_TIMEOUT, transport=transport, verify=_check_url(url)
+            base_url=url,
+            headers=authorization_of(api_key),
+            timeout=_TIMEOUT,
+            transport=transport,
+            verify=check_url(url),
         )
 
     async def run(self, flow: Flow[Result]) -> Result:
