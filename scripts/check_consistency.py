@@ -18,7 +18,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -99,7 +99,8 @@ def _compare(options: argparse.Namespace) -> tuple[int, dict[str, object]]:
     first, second = (SignedCheckpoint.verify(note, keys) for note in notes)
     if first.checkpoint.origin != second.checkpoint.origin:
         raise _UsageError(f"two logs: {first.checkpoint.origin} and {second.checkpoint.origin}")
-    reader, own = _open_tiles(options, keys, max(first.checkpoint.size, second.checkpoint.size))
+    sizes = {place: each.checkpoint.size for place, each in zip(options.checkpoints, (first, second), strict=True)}
+    reader, own = _open_tiles(options, keys, sizes)
     fork = compare_checkpoints(first, second, reader, own)
     smaller, larger = sorted((first.checkpoint, second.checkpoint), key=lambda each: each.size)
     if fork is None:
@@ -151,11 +152,14 @@ def _load_keys(options: argparse.Namespace, note: bytes) -> tuple[VerifierKey, .
 
 
 def _open_tiles(
-    options: argparse.Namespace, keys: Sequence[VerifierKey], larger: int
+    options: argparse.Namespace, keys: Sequence[VerifierKey], sizes: Mapping[str, int]
 ) -> tuple[TileReader | None, SignedCheckpoint | None]:
-    """A reader of the tiles as far as they go, and the checkpoint that they publish, if it is the log's."""
-    places = [each for each in options.checkpoints if "://" in each or Path(each).is_dir()]
-    location = options.tiles or next(iter(places), None)
+    """A reader of the tiles as far as they go, and the checkpoint that they publish, if it is the log's.
+
+    Of two places those with the larger checkpoint count: they alone can show whether it extends the other.
+    """
+    places = [each for each in sizes if "://" in each or Path(each).is_dir()]
+    location = options.tiles or max(places, key=lambda each: sizes[each], default=None)
     if location is None:
         return None, None
     mirror = _open_mirror(location)
@@ -164,7 +168,7 @@ def _open_tiles(
     except UnavailableError:
         raise
     except LedgerError:  # tiles alone, or of who knows whom: what they hash to decides
-        return mirror.reader(larger), None
+        return mirror.reader(max(sizes.values())), None
     return mirror.reader(own.checkpoint.size), own
 
 

@@ -92,6 +92,16 @@ def test_consistent_from_everywhere(honest: Path, url: str, capsys: pytest.Captu
         }
 
 
+def test_of_two_places_the_larger_ones_tiles_decide(
+    honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    smaller, forked = build(tmp_path / "smaller", "honest", SIZES[:-1]), build(tmp_path / "forked", "other", (1, 800))
+    for places, expected in (((honest, smaller), 0), ((honest, forked), 1), ((smaller, forked), 1)):
+        for first, second in (places, places[::-1]):
+            code, answer = run(first, second, "--fork", tmp_path / "fork.json", capsys=capsys)
+            assert code == expected, answer
+
+
 def test_a_fork_is_kept_and_checked_again(
     honest: Path, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
