@@ -65,6 +65,8 @@ class FoundingPlan:
     relay_accounts: tuple[Address, ...] = ()
     """outsiders who may send transactions themselves"""
     kdf_cost: int = DEFAULT_KDF_COST
+    database_url: str | None = field(default=None, repr=False)
+    """where the gateway's store is kept (None: SQLite in the home folder)"""
     """how dear each guess of a passphrase is (scrypt's N)"""
 
 
@@ -281,7 +283,12 @@ def _deploy(run: _Run, config: GatewayFile, applications: list[SignedStatement])
 
 def _open_gateway(run: _Run, operator: FounderKeys, applications: list[SignedStatement]) -> list[str]:
     """Put the first entries into the log, open it on chain, draw the first API keys; their tokens."""
-    settings = GatewaySettings(home=run.home.folder, passphrase=run.plan.passphrase, publish_after_s=0.0)
+    settings = GatewaySettings(
+        home=run.home.folder,
+        passphrase=run.plan.passphrase,
+        database_url=run.plan.database_url,
+        publish_after_s=0.0,
+    )
     with Gateway.open(settings, clock=run.clock) as gateway:
         for place, application in enumerate(applications):
             gateway.parts.store.names.claim_handle(application.statement.participant, run.handles[place])

@@ -16,6 +16,7 @@ from ledger.types import Address, Bytes32
 __all__ = [
     "AddressOption",
     "Amount",
+    "DatabaseOption",
     "KeyOption",
     "Time",
     "UntilTime",
@@ -92,6 +93,15 @@ AddressOption = Annotated[
     list[Address] | None,
     typer.Option(
         parser=parse_address, metavar="ADDRESS", help="Account that may send transactions by itself; repeatable."
+    ),
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CONCORD_DATABASE_URL",
+        metavar="URL",
+        help="The database, where it is not SQLite in the folder: postgresql+psycopg://concord@db.example/concord.",
+        show_envvar=True,
     ),
 ]
 KeyOption = Annotated[

@@ -13,7 +13,7 @@ import platformdirs
 import typer
 
 from ledger.errors import MalformedError
-from scripts.concord.arguments import AddressOption
+from scripts.concord.arguments import AddressOption, DatabaseOption
 from scripts.concord.context import context_of, read_passphrase
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def init(
         Path | None, typer.Option(help="Where the governors' own key files are written.", file_okay=False)
     ] = None,
     relay_account: AddressOption = None,
+    database_url: DatabaseOption = None,
 ) -> None:
     """Found a consortium: draws its chain id, deploys the contracts, opens the log; prints each API key once."""
     from ledger.exchange import Founder, FoundingPlan, found  # noqa: PLC0415 - loads the EVM
@@ -55,6 +56,7 @@ def init(
         passphrase=read_passphrase("the gateway's keystore", is_new=True),
         owners_folder=owners,
         relay_accounts=tuple(relay_account or ()),
+        database_url=database_url,
     )
     founded = found(home, plan, on_step=lambda step: typer.echo(f"  {step}", err=True))
     answer = {

@@ -8,6 +8,7 @@ from typing import Annotated
 import platformdirs
 import typer
 
+from scripts.concord.arguments import DatabaseOption
 from scripts.concord.context import context_of, read_passphrase
 
 __all__ = ["app"]
@@ -27,9 +28,7 @@ def recover(
     home: Annotated[
         Path, typer.Option(envvar="CONCORD_HOME", help="The gateway's folder.", file_okay=False, show_default=True)
     ] = _HOME,
-    database_url: Annotated[
-        str | None, typer.Option(envvar="CONCORD_DATABASE_URL", help="The database, where it is not in the folder.")
-    ] = None,
+    database_url: DatabaseOption = None,
     everything: Annotated[
         bool, typer.Option("--everything", help="Fetch all entries and write all tiles again, not the end alone.")
     ] = False,

@@ -23,6 +23,7 @@ from ledger.statements import (
 from ledger.store import Consortium, Store
 from ledger.store.rows import DocumentRow, NewStatement
 from ledger.types import Address, Bytes32
+from tests.support.databases import database_url
 from tests.support.statements import DOMAINS
 
 CONSORTIUM = Consortium(DOMAINS.chain_id, DOMAINS.contracts["ParticipantRegistry"])
@@ -358,5 +359,5 @@ class World:
 @contextmanager
 def open_world(folder: Path, name: str = "store") -> Iterator[World]:
     """An empty world."""
-    with Store.open(f"sqlite:///{folder / name}.sqlite3", CONSORTIUM) as store:
+    with Store.open(database_url(folder, name), CONSORTIUM) as store:
         yield World(store, Chain(store))

@@ -23,6 +23,7 @@ from ledger.keyfiles import read_key_file
 from ledger.statements import Domains, generate_private_key
 from ledger.surface.outcomes import Outcome
 from ledger.types import Address, Bytes32
+from tests.support.databases import database_url, is_postgresql
 
 __all__ = ["Member", "World", "serving"]
 
@@ -170,13 +171,21 @@ PLAN = FoundingPlan(
 
 def settings_of(home: Path, *, batch_delay_s: float = 0.0) -> GatewaySettings:
     """A gateway that publishes often."""
-    return GatewaySettings(home=home, passphrase=PASSPHRASE, publish_after_s=0.1, batch_delay_s=batch_delay_s)
+    return GatewaySettings(
+        home=home,
+        passphrase=PASSPHRASE,
+        database_url=database_url(home, "ledger") if is_postgresql() else None,
+        publish_after_s=0.1,
+        batch_delay_s=batch_delay_s,
+    )
 
 
 @contextmanager
 def serving(folder: Path, *, relay_accounts: tuple[Address, ...] = (), batch_delay_s: float = 0.0) -> Iterator[World]:
     """Found a consortium in ``folder`` and serve it until the block ends."""
-    founded = found(folder / "home", replace(PLAN, relay_accounts=relay_accounts))
+    home = folder / "home"
+    plan = replace(PLAN, relay_accounts=relay_accounts, database_url=settings_of(home).database_url)
+    founded = found(home, plan)
     gateway = Gateway.open(settings_of(folder / "home", batch_delay_s=batch_delay_s))
     with listening() as (sock, url), running(gateway, sock):
         world = World(folder, founded, gateway, url)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import inspect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -15,10 +16,11 @@ from ledger.store import Store
 from ledger.store.database import Database
 from ledger.store.migrating import load_scripts, upgrade
 from ledger.store.schema import METADATA
+from tests.support.databases import database_url
 
 
 def database(folder: Path) -> Database:
-    return Database.connect(f"sqlite:///{folder / 'store.sqlite3'}")
+    return Database.connect(database_url(folder))
 
 
 def test_models_match_the_migrations(tmp_path: Path) -> None:
@@ -45,13 +47,13 @@ def test_upgrading_twice_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
-    Store.open(f"sqlite:///{tmp_path / 'store.sqlite3'}").close()
+    Store.open(database_url(tmp_path)).close()
     opened = database(tmp_path)
     with opened.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     opened.close()
     with pytest.raises(ConflictError, match="Install that version again") as caught:
-        Store.open(f"sqlite:///{tmp_path / 'store.sqlite3'}")
+        Store.open(database_url(tmp_path))
     assert caught.value.code == "database-newer"
 
 
@@ -66,7 +68,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         fail()
     with opened.read() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar() == 0
+        assert inspect(connection).get_table_names() == []
     opened.close()
 
 
