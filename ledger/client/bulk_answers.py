@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from pydantic_core import from_json
 
 from ledger.canonical import JsonValue
 from ledger.client.bulk_source import Feed
@@ -107,8 +108,7 @@ class BulkAnswers:
 
     def _parse(self, line: bytes) -> Answer:
         try:
-            answer = json.loads(line)
-            return self._read_object(answer)
+            return self._read_object(from_json(line))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise MalformedError(f"the service answered a line that is none: {line[:80]!r}") from error
 

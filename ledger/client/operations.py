@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ledger.canonical import JsonValue
@@ -11,7 +11,18 @@ from ledger.client.reads import read_items
 from ledger.errors import MalformedError
 from ledger.surface.views import ApiKeyView
 
-__all__ = ["api_keys", "consortium", "create_api_key", "readiness", "revoke_api_key", "whoami"]
+__all__ = [
+    "api_keys",
+    "consortium",
+    "create_api_key",
+    "gateway_keys",
+    "readiness",
+    "revoke_api_key",
+    "rotate_log",
+    "rotate_passphrase",
+    "rotate_relay",
+    "whoami",
+]
 
 
 def _read(path: str) -> Flow[dict[str, JsonValue]]:
@@ -63,3 +74,36 @@ def create_api_key(
 def revoke_api_key(key_id: str) -> Flow[None]:
     """End an API key at once."""
     yield Request("DELETE", f"/v1/api-keys/{key_id}")
+
+
+def gateway_keys() -> Flow[dict[str, JsonValue]]:
+    """The gateway's relay account and log key; for scope operate."""
+    return (yield from _read("/v1/gateway-keys"))
+
+
+def rotate_log() -> Flow[dict[str, JsonValue]]:
+    """Let a new key sign the log's checkpoints. Raises: UnavailableError: not final yet, the same call goes on."""
+    return (yield from _post("/v1/gateway-keys/log:rotate", {}))
+
+
+def rotate_relay(remote: Mapping[str, str] | None = None, *, only_prepare: bool = False) -> Flow[dict[str, JsonValue]]:
+    """Let a new account send the transactions, drawn there or held by a remote signer (``url``, ``public_key``, ...).
+
+    Raises:
+        UnavailableError: not done yet, the same call goes on.
+    """
+    return (yield from _post("/v1/gateway-keys/relay:rotate", {**(remote or {}), "only_prepare": only_prepare}))
+
+
+def rotate_passphrase(passphrase: str, new_passphrase: str) -> Flow[int]:
+    """Encrypt the gateway's keystore with a new passphrase; how many files. Use it over TLS or loopback alone."""
+    body: dict[str, JsonValue] = {"passphrase": passphrase, "new_passphrase": new_passphrase}
+    done = yield from _post("/v1/gateway-keys/passphrase:rotate", body)
+    return int(str(done["files"]))
+
+
+def _post(path: str, body: dict[str, JsonValue]) -> Flow[dict[str, JsonValue]]:
+    answer = yield Request("POST", path, json=body)
+    if not isinstance(answer.json, dict):
+        raise MalformedError("the service answered something else than a JSON object: is CONCORD_URL right?")
+    return answer.json

@@ -26,12 +26,14 @@ from scripts.concord import (
     api_keys,
     datasets,
     founding,
+    importing,
     joining,
     keys,
     log,
     participants,
     policies,
     proposals,
+    signing,
     statements,
 )
 from scripts.concord.context import DEFAULT_URL, Context
@@ -131,6 +133,9 @@ for _name, _group in (
     ("log", log.app),
 ):
     app.add_typer(_group, name=_name)
+statements.app.command("import")(importing.import_file)
+statements.app.command("sign")(signing.sign_file)
+app.add_typer(statements.app, name="statements", hidden=True)  # as people say it of many
 app.command("init")(founding.init)
 app.command("serve")(founding.serve)
 app.command("request")(access.request)
