@@ -13,7 +13,7 @@ EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --n
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test test-python test-contracts lint types bench contracts lock clean
+.PHONY: help demo serve test test-python test-contracts test-postgres lint types bench contracts lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -36,6 +36,12 @@ test-contracts: $(DEV_STAMP) $(NODE_STAMP)
 	@$(BIN)/python -m scripts.build_contracts --check
 	@cd contracts && ./forge.js test --silent || ./forge.js test
 	@$(BIN)/python -m scripts.check_contract_coverage
+
+test-postgres: $(DEV_STAMP) ## the store's tests and the service's, kept in a real PostgreSQL server that they start
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --database postgresql \
+		tests/unit/test_store_*.py tests/unit/test_projections.py tests/unit/test_outbox_table.py \
+		tests/unit/test_exchange_gateway.py tests/unit/test_exchange_workers.py \
+		tests/integration/test_every_route.py tests/integration/test_write_answers.py tests/integration/test_gateway_past.py
 
 lint: $(DEV_STAMP) $(NODE_STAMP) ## ruff, import-linter and solhint
 	@$(BIN)/ruff check .
