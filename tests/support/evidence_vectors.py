@@ -1,7 +1,7 @@
 """The vectors below tests/vectors/evidence: run this module to write them anew, which changes nothing.
 
 ``good`` holds evidence that verifies, ``open`` what can not be told, each ``<what-is-wrong>_fail`` has one thing wrong;
-all under one policy. ``sealed`` holds the same for a chain with validators.
+all under one policy. ``sealed`` holds the same for a chain with validators, ``substituted`` true parts in wrong places.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ledger.statements import HistoryKind, address_of, compute_dataset_id
 from ledger.types import Bytes32
 from tests.support.evidence_world import ORIGIN, Published, World, private_key, salt, word
 from tests.support.qbft_vectors import build_sealed_vectors
+from tests.support.substituted_vectors import build_substituted_vectors
 
 __all__ = ["FOLDER", "build_vectors"]
 
@@ -40,7 +41,8 @@ def build_vectors() -> dict[str, bytes]:
         files[f"good/data/{path}"] = raw
     for name, evidence in story.spoilt().items():
         files[f"{name}_fail/evidence.json"] = evidence.to_bytes()
-    return files | {f"sealed/{path}": raw for path, raw in build_sealed_vectors().items()}
+    files |= {f"sealed/{path}": raw for path, raw in build_sealed_vectors().items()}
+    return files | {f"substituted/{path}": raw for path, raw in build_substituted_vectors().items()}
 
 
 class _Story:
