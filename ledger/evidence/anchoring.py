@@ -5,9 +5,10 @@ Each part is read when it is first asked for, so that each of the verifier's ste
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
-from ledger.errors import LedgerError, MalformedError, UnavailableError, VerificationError
+from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.evidence.events import (
     CheckpointPublished,
     Event,
@@ -15,19 +16,19 @@ from ledger.evidence.events import (
     parse_checkpoint_published,
     parse_signer,
 )
-from ledger.evidence.evidence import ChainProof, Evidence
-from ledger.evidence.history import History, compute_history_head
+from ledger.evidence.evidence import ChainProof, Evidence, Later
+from ledger.evidence.history import History, HistoryFold
+from ledger.evidence.log_note import LogNote, check_log
 from ledger.evidence.node import Node
-from ledger.evidence.policy import PinnedLog, Policy
+from ledger.evidence.policy import Policy
 from ledger.evidence.proven_event import ProvenEvent
 from ledger.evidence.report import InForce
 from ledger.log.checkpoint import Checkpoint
-from ledger.log.note import NoteSignature, SignedNote, VerifierKey, verify_sole_signature
-from ledger.merkle import leaf_hash, verify_inclusion
+from ledger.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger.statements import Entry, Statement
-from ledger.types import Address
+from ledger.types import Address, Bytes32
 
-__all__ = ["Anchor", "Effect", "leaf_of"]
+__all__ = ["Anchor", "Effect", "LaterAnchor", "leaf_of"]
 
 
 def leaf_of(entry: Entry) -> bytes:
@@ -35,14 +36,95 @@ def leaf_of(entry: Entry) -> bytes:
     return leaf_hash(entry.to_bytes())
 
 
-class Anchor:
+class Recorded:
+    """A signed checkpoint and the contract event that records it, under a policy."""
+
+    def __init__(self, name: str, policy: Policy, note: bytes, proof: ChainProof) -> None:
+        self._policy = policy
+        self.note = LogNote(policy, note)
+        self.chain = ProvenEvent(name, proof)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint, whoever signed it. Raises: MalformedError."""
+        return self.note.checkpoint
+
+    @cached_property
+    def published(self) -> CheckpointPublished:
+        """The contract's event. Raises: MalformedError, VerificationError: no checkpoint of its contract."""
+        return parse_checkpoint_published(self.chain.event, self._policy.address_of("CheckpointLog"))
+
+    def verify_log_signature(self) -> str:
+        """Check that the log signed the checkpoint; return who signed. Raises: as `LogNote.verify_signature`."""
+        try:
+            log_id = self.published.log
+        except (MalformedError, VerificationError):
+            log_id = None
+        return self.note.verify_signature(log_id)
+
+    def verify_published(self) -> None:
+        """Check that checkpoint and event agree. Raises: MalformedError, VerificationError."""
+        published, checkpoint = self.published, self.checkpoint
+        found = (published.size, published.root)
+        if found != (checkpoint.size, checkpoint.root):
+            raise VerificationError(
+                "the contract recorded another checkpoint than the signed one",
+                expected=f"size {published.size}, root {published.root}",
+                found=f"size {checkpoint.size}, root 0x{checkpoint.root.hex()}",
+            )
+        check_log(self._policy, published.log, checkpoint.origin)
+
+    def verify_time(self) -> None:
+        """Check that the event has its block's time. Raises: MalformedError, VerificationError."""
+        if self.published.time != self.chain.header.timestamp:
+            raise VerificationError(
+                "the event names another time than its block",
+                expected=self.chain.header.timestamp,
+                found=self.published.time,
+            )
+
+
+class LaterAnchor(Recorded):
+    """A later anchored checkpoint of the same log, to which the first one is linked."""
+
+    def __init__(self, policy: Policy, later: Later) -> None:
+        super().__init__("later", policy, later.checkpoint, later.anchor)
+        self._proof = later.proof
+
+    def verify_extends(self, earlier: Checkpoint) -> None:
+        """Check that its tree continues the earlier one. Raises: MalformedError, VerificationError."""
+        checkpoint = self.checkpoint
+        if checkpoint.size <= earlier.size:
+            raise VerificationError(
+                "the later checkpoint is not larger than the first",
+                expected=f"above {earlier.size}",
+                found=checkpoint.size,
+            )
+        verify_consistency(earlier.size, checkpoint.size, self._proof, earlier.root, checkpoint.root)
+
+    def verify_same_log(self, earlier: CheckpointPublished) -> None:
+        """Check that its event is of the same log and later. Raises: MalformedError, VerificationError."""
+        if self.published.log != earlier.log:
+            raise VerificationError(
+                "the later checkpoint is of another log", expected=str(earlier.log), found=str(self.published.log)
+            )
+        if self.published.previous_size < earlier.size or self.published.time < earlier.time:
+            raise VerificationError(
+                "the later checkpoint was recorded before the first",
+                expected=f"after size {earlier.size} of second {earlier.time}",
+                found=f"after size {self.published.previous_size}, second {self.published.time}",
+            )
+
+
+class Anchor(Recorded):
     """The log proof of one evidence file and the contract event that anchors it, under a policy."""
 
-    def __init__(self, policy: Policy, evidence: Evidence) -> None:
-        self._policy = policy
+    def __init__(self, policy: Policy, evidence: Evidence, fold: HistoryFold) -> None:
+        super().__init__("anchor", policy, evidence.log.checkpoint, evidence.anchor)
         self._log_proof = evidence.log
-        self.chain = ProvenEvent("anchor", evidence.anchor)
-        self.history = History(evidence.history)
+        self._records = evidence.history
+        self._fold = fold
+        self.later = None if evidence.later is None else LaterAnchor(policy, evidence.later)
 
     @property
     def index(self) -> int:
@@ -50,18 +132,17 @@ class Anchor:
         return self._log_proof.index
 
     @cached_property
-    def _note(self) -> SignedNote:
-        return SignedNote.parse(self._log_proof.checkpoint)
+    def _heads(self) -> Sequence[Bytes32]:
+        return self._fold.heads(self._records)
 
     @cached_property
-    def checkpoint(self) -> Checkpoint:
-        """The checkpoint, whoever signed it. Raises: MalformedError."""
-        return Checkpoint.parse(self._note.text)
-
-    @cached_property
-    def published(self) -> CheckpointPublished:
-        """The contract's event. Raises: MalformedError, VerificationError: no checkpoint of its contract."""
-        return parse_checkpoint_published(self.chain.event, self._policy.address_of("CheckpointLog"))
+    def history(self) -> History:
+        """The records up to the anchor's event; where they do not lead to its head, all that are there."""
+        try:
+            count = self._heads.index(self.published.history_head)
+        except (MalformedError, VerificationError, ValueError):
+            return History(self._records)
+        return History(self._records[:count])
 
     def verify_inclusion(self, entry: Entry) -> None:
         """Check that the entry is at its index under the checkpoint. Raises: MalformedError, VerificationError."""
@@ -77,110 +158,24 @@ class Anchor:
                 found=self.index,
             )
 
-    def verify_log_signature(self) -> str:
-        """Check that the log signed the checkpoint with a pinned key, alone; return who signed.
+    def verify_history(self) -> None:
+        """Check that the records are all there are up to the event, or to the later one, and lead through the first.
 
         Raises:
-            MalformedError: not a signed checkpoint, or another line than the one signature of the log.
-            VerificationError: the signature is false, or the checkpoint is of another log than the event.
-            UnavailableError: the policy does not know the log, or not this key of it.
+            MalformedError, VerificationError: they do not.
+            UnavailableError: a record of a kind that this version does not know.
         """
-        checkpoint = self.checkpoint
-        log = self._find_log(checkpoint.origin)
-        if len(self._note.signatures) != 1:
-            raise MalformedError(
-                f"surplus signatures: {len(self._note.signatures)} lines, where the log's alone belongs"
-            )
-        line = self._note.signatures[0]
-        if log.origin != checkpoint.origin or line.name != log.origin:
-            raise VerificationError(
-                "the checkpoint is of another log, or signed by another", expected=log.origin, found=checkpoint.origin
-            )
-        key = next((key for key in log.keys if key.key_id == line.key_id), None)
-        if key is None:
-            self._refuse_renamed_key(log, line)
-            raise UnavailableError(
-                f"your policy knows no key {line.key_id.hex()} of the log {log.origin}: extend it with a node of your "
-                "choice"
-            )
-        verify_sole_signature(self._note, key)
-        return f"by {log.origin}+{key.key_id.hex()}, the key of operator {log.operator} that your policy pins"
-
-    def verify_published(self) -> None:
-        """Check that checkpoint and event agree. Raises: MalformedError, VerificationError."""
-        published, checkpoint = self.published, self.checkpoint
-        found = (published.size, published.root)
-        if found != (checkpoint.size, checkpoint.root):
-            raise VerificationError(
-                "the contract recorded another checkpoint than the signed one",
-                expected=f"size {published.size}, root {published.root}",
-                found=f"size {checkpoint.size}, root 0x{checkpoint.root.hex()}",
-            )
-        log = self._policy.find_log(published.log)
-        if log is None:
-            candidates = [each for each in self._policy.logs if each.origin == checkpoint.origin]
-            if candidates:
+        last = self if self.later is None else self.later
+        for event in dict.fromkeys((last, self)):
+            found = self._heads[-1] if event is last else self._heads[len(self.history.records)]
+            if found != event.published.history_head:
                 raise VerificationError(
-                    f"the contract recorded the checkpoint for another log than {checkpoint.origin}",
-                    expected=" or ".join(str(each.id) for each in candidates),
-                    found=str(published.log),
+                    f"the {len(self._records)} records of the history do not fold to the head in the event: one is "
+                    "changed, missing or surplus",
+                    expected=str(event.published.history_head),
+                    found=str(found),
                 )
-
-    def verify_time(self) -> None:
-        """Check that the event has its block's time. Raises: MalformedError, VerificationError."""
-        if self.published.time != self.chain.header.timestamp:
-            raise VerificationError(
-                "the event names another time than its block",
-                expected=self.chain.header.timestamp,
-                found=self.published.time,
-            )
-
-    def verify_history(self) -> None:
-        """Check that the records are all there are up to the event. Raises: MalformedError, VerificationError."""
-        registry = self._policy.address_of("ParticipantRegistry")
-        found = compute_history_head(self._policy.chain_id, registry, self.history.records)
-        if found != self.published.history_head:
-            raise VerificationError(
-                f"the {len(self.history.records)} records of the history do not fold to the head in the event: one is "
-                "changed, missing or surplus",
-                expected=str(self.published.history_head),
-                found=str(found),
-            )
-        self.history.check_known()
-
-    def _find_log(self, origin: str) -> PinnedLog:
-        """The policy's log, by the id in the event, or by origin where the event can not be read."""
-        try:
-            log = self._policy.find_log(self.published.log)
-        except (MalformedError, VerificationError):
-            log = None
-        log = log or next((each for each in self._policy.logs if each.origin == origin), None)
-        if log is None:
-            raise UnavailableError(
-                f"your policy does not know the log {origin!a}: extend it with a node of your choice"
-            )
-        return log
-
-    def _refuse_renamed_key(self, log: PinnedLog, line: NoteSignature) -> None:
-        """Raise MalformedError if the signature is a pinned key's under another key id than its own.
-
-        One base64 character holds the key id's last two bits and the signature's first four: where it was changed, so
-        were both, and each value of the four is tried.
-        """
-        first, rest = line.signature[0], line.signature[1:]
-        likely = [bytes([high << 4 | first & 0x0F]) + rest for high in range(16)]
-        for key in log.keys:
-            lines = [NoteSignature(key.name, key.key_id, signature) for signature in likely]
-            if any(_is_signed(SignedNote(self._note.text, (each,)), key) for each in lines):
-                raise MalformedError(f"the signature of {key.key_id.hex()} stands under the key id {line.key_id.hex()}")
-
-
-def _is_signed(note: SignedNote, key: VerifierKey) -> bool:
-    try:
-        verify_sole_signature(note, key)
-    except VerificationError:
-        return False
-    return True
+        History(self._records).check_known()
 
 
 class Effect:

@@ -10,14 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.canonical import encode_canonical, parse_canonical
+from ledger.canonical import JsonValue, encode_canonical, parse_canonical
 from ledger.errors import UnavailableError, VerificationError
 from ledger.evidence.documents import check_format, each_of, expect_members, expect_text
 from ledger.log import Checkpoint, SignedNote, TileReader, VerifierKey, verify_checkpoint
 from ledger.log.text import format_base64, parse_base64
 from ledger.merkle import HASH_SIZE_BYTES, verify_consistency
 
-__all__ = ["FORK_FORMAT", "Fork", "SignedCheckpoint", "compare_checkpoints", "parse_fork", "verify_fork"]
+__all__ = [
+    "FORK_FORMAT",
+    "Fork",
+    "SignedCheckpoint",
+    "compare_checkpoints",
+    "parse_fork",
+    "read_fork",
+    "verify_contradiction",
+    "verify_fork",
+]
 
 FORK_FORMAT: Final = "concord-fork/1"
 _MAX_SIZE_BYTES: Final = 1 << 22
@@ -38,12 +47,15 @@ class SignedCheckpoint:
             MalformedError: no note, or no checkpoint in it.
             VerificationError: none of the keys signed it, or it is another log's.
         """
-        lines = {(line.name, line.key_id) for line in SignedNote.parse(note).signatures}
+        signed = SignedNote.parse(note)
+        lines = {(line.name, line.key_id): line for line in signed.signatures}
         key = next((each for each in keys if (each.name, each.key_id) in lines), None)
         if key is None:
             found = ", ".join(sorted(f"{name}+{key_id.hex()}" for name, key_id in lines))
             raise VerificationError(f"none of the log's keys signed the checkpoint, only {found}")
-        return cls(verify_checkpoint(note, key), note)
+        # Other lines, such as witnesses', are left out: in evidence nothing would bind them.
+        own = SignedNote(signed.text, (lines[key.name, key.key_id],)).to_bytes()
+        return cls(verify_checkpoint(note, key), own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +82,11 @@ class Fork:
 
 def parse_fork(raw: bytes) -> Fork:
     """Read the evidence of a fork, strictly; it counts after `verify_fork`. Raises: MalformedError."""
-    value = parse_canonical(raw, max_size_bytes=_MAX_SIZE_BYTES)
+    return read_fork(parse_canonical(raw, max_size_bytes=_MAX_SIZE_BYTES))
+
+
+def read_fork(value: JsonValue) -> Fork:
+    """Read the evidence of a fork from its canonical document. Raises: MalformedError."""
     check_format(value, FORK_FORMAT)
     document = expect_members(value, "a fork", ("format", "smaller", "larger", "root", "proof"))
     return Fork(
@@ -90,13 +106,23 @@ def verify_fork(fork: Fork, keys: Sequence[VerifierKey]) -> tuple[Checkpoint, Ch
     """
     smaller = SignedCheckpoint.verify(fork.smaller, keys).checkpoint
     larger = SignedCheckpoint.verify(fork.larger, keys).checkpoint
+    verify_contradiction(fork, smaller, larger)
+    return smaller, larger
+
+
+def verify_contradiction(fork: Fork, smaller: Checkpoint, larger: Checkpoint) -> None:
+    """Check that the fork's checkpoints, whoever signed them, contradict each other.
+
+    Raises:
+        MalformedError: the proof has another form.
+        VerificationError: they do not, or are of two logs.
+    """
     _expect_one_log(smaller, larger)
     if not 0 < smaller.size <= larger.size:
         raise VerificationError("no fork: its first checkpoint is not the smaller one, or is empty")
     verify_consistency(smaller.size, larger.size, fork.proof, fork.root, larger.root)
     if fork.root == smaller.root:
         raise VerificationError("no fork: the larger checkpoint extends the smaller one")
-    return smaller, larger
 
 
 def compare_checkpoints(

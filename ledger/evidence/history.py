@@ -16,7 +16,7 @@ from ledger.keccak import keccak256
 from ledger.statements import Custody, HistoryKind
 from ledger.types import Address, Bytes32
 
-__all__ = ["History", "HistoryRecord", "KeySighting", "Role", "Standing", "compute_history_head"]
+__all__ = ["History", "HistoryFold", "HistoryRecord", "KeySighting", "Role", "Standing", "compute_history_head"]
 
 _ADDRESS_BITS: Final = 160
 _MAX_UINT64: Final = 2**64 - 1
@@ -84,12 +84,34 @@ class KeySighting:
 
 def compute_history_head(chain_id: int, registry: Address, records: Iterable[HistoryRecord]) -> Bytes32:
     """Fold the records, all from the first, to the head that the registry has after them."""
-    head = keccak256(_word(chain_id) + bytes(12) + registry)
-    for index, record in enumerate(records, start=1):
-        numbers = _word(index) + _word(record.kind)
-        times = _word(record.block) + _word(record.time)
-        head = keccak256(head + numbers + record.participant + record.detail + times)
-    return Bytes32(head)
+    return HistoryFold(chain_id, registry).heads(tuple(records))[-1]
+
+
+class HistoryFold:
+    """Folds the histories of one registry; what it folded last is not folded again where the next begins alike."""
+
+    def __init__(self, chain_id: int, registry: Address) -> None:
+        self._records: tuple[HistoryRecord, ...] = ()
+        self._heads = [Bytes32(keccak256(_word(chain_id) + bytes(12) + registry))]
+
+    def heads(self, records: Sequence[HistoryRecord]) -> Sequence[Bytes32]:
+        """The registry's head before the first of the records, which are all from the first, and after each."""
+        count = min(len(records), len(self._records))
+        given = tuple(records)
+        if given[:count] != self._records[:count]:
+            count = 0
+        if len(given) <= count:
+            return self._heads[: len(given) + 1]
+        self._records, self._heads = given, self._heads[: count + 1]
+        for index in range(count, len(given)):
+            self._heads.append(_fold(self._heads[-1], index + 1, given[index]))
+        return list(self._heads)
+
+
+def _fold(head: Bytes32, index: int, record: HistoryRecord) -> Bytes32:
+    numbers = _word(index) + _word(record.kind)
+    times = _word(record.block) + _word(record.time)
+    return Bytes32(keccak256(head + numbers + record.participant + record.detail + times))
 
 
 @dataclass(frozen=True, slots=True)

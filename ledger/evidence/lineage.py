@@ -9,7 +9,8 @@ from typing import cast
 from ledger.canonical import encode_canonical
 from ledger.errors import LedgerError
 from ledger.evidence.content import describe_dataset
-from ledger.evidence.evidence import Evidence, parse_evidence
+from ledger.evidence.evidence import Evidence
+from ledger.evidence.opening import Opened, open_files
 from ledger.evidence.report import Outcome, Report, Step, Verdict, summarize
 from ledger.evidence.verify import Verifier
 from ledger.statements import Statement, compute_dataset_id
@@ -22,15 +23,15 @@ _Parent = Mapping[str, object]
 
 
 def verify_all(verifier: Verifier, files: Sequence[tuple[str, bytes]], data: Path | None = None) -> tuple[Report, ...]:
-    """Verify evidence files, given as (source, bytes), and their lineage among one another.
+    """Verify evidence files, given as (source, bytes), bundles among them, and their lineage among one another.
 
     ``data``: with one registration among them, the folder with its files, or one that holds it as ``slug@version`` or
     ``provider/slug@version``; with several, the folder that holds each as ``provider/slug@version``. Where the evidence
     has no metadata to say so, ``dataset id@version``.
     """
-    folders = _locate(files, data) if data is not None else {}
-    reports = [verifier.verify(raw, source=source, data=folders.get(at)) for at, (source, raw) in enumerate(files)]
-    return resolve_lineage(reports)
+    opened = open_files(files)
+    folders = _locate(opened, data) if data is not None else {}
+    return resolve_lineage([verifier.judge(each, data=folders.get(at)) for at, each in enumerate(opened)])
 
 
 def resolve_lineage(reports: Sequence[Report]) -> tuple[Report, ...]:
@@ -41,7 +42,7 @@ def resolve_lineage(reports: Sequence[Report]) -> tuple[Report, ...]:
     """
     positions: dict[Bytes32, list[int]] = {}
     for at, report in enumerate(reports):
-        if report.digest is not None:
+        if report.digest is not None and report.statement is not None:
             positions.setdefault(report.digest, []).append(at)
     done: dict[int, Report] = {}
     pending = list(range(len(reports)))
@@ -74,10 +75,9 @@ def _judge(report: Report, known: Mapping[Bytes32, tuple[Report, ...]]) -> Repor
 def _judge_parent(parent: _Parent, reports: tuple[Report, ...]) -> tuple[Verdict | None, str]:
     """What is known of one parent, None where its evidence is not given; and in words."""
     name = f"version {parent['version']} of dataset {parent['dataset']}"
-    statement = reports[0].statement if reports else None
-    if statement is None:
+    if not reports:
         return None, f"the evidence of {name} (registration {parent['registration']}) was not given"
-    if not _is_registration_of(statement, parent):
+    if not _is_registration_of(cast(Statement, reports[0].statement), parent):
         return Verdict.REFUTED, f"the statement {parent['registration']} is no registration of {name}"
     verdict = summarize(reports)
     return verdict, f"{name} is {verdict} ({', '.join(report.source for report in reports)})"
@@ -103,9 +103,9 @@ def _digests(parents: Iterable[_Parent]) -> list[Bytes32]:
     return [cast(Bytes32, parent["registration"]) for parent in parents]
 
 
-def _locate(files: Sequence[tuple[str, bytes]], data: Path) -> dict[int, Path]:
+def _locate(files: Sequence[Opened], data: Path) -> dict[int, Path]:
     """Where the data of each registration among the files should lie, by its position."""
-    registrations = {at: found for at, (_, raw) in enumerate(files) if (found := _read_registration(raw))}
+    registrations = {at: found for at, each in enumerate(files) if (found := _read_registration(each))}
     is_single = len({encode_canonical(evidence.message) for _, evidence in registrations.values()}) == 1
     located: dict[int, Path] = {}
     for at, (statement, evidence) in registrations.items():
@@ -124,9 +124,11 @@ def _is_there(path: Path) -> bool:
         return True
 
 
-def _read_registration(raw: bytes) -> tuple[Statement, Evidence] | None:
+def _read_registration(opened: Opened) -> tuple[Statement, Evidence] | None:
+    evidence = opened.content
+    if not isinstance(evidence, Evidence):
+        return None
     try:
-        evidence = parse_evidence(raw)
         statement = Statement.parse(evidence.type_name, evidence.message)
     except LedgerError:
         return None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
-from ledger.canonical import JsonValue
-from ledger.evidence.report import Outcome, Report, Step, Verdict
+from ledger.canonical import JsonValue, encode_canonical
+from ledger.evidence.report import Claim, Outcome, Report, ShownEvent, Step, Verdict
 from ledger.evidence.signing import format_time
 
 __all__ = ["format_sentence", "to_document"]
@@ -32,13 +32,16 @@ _ENDING: Final = {
 
 def format_sentence(report: Report) -> str:
     """Say in a sentence or three what the verdict means."""
-    if report.verdict is Verdict.VERIFIED:
-        return _format_verified(report)
-    is_decisive = _fails if report.verdict is Verdict.REFUTED else _leaves_open
+    if report.steps_verdict is Verdict.VERIFIED:
+        return _format_claim(report) if report.claim is not None else _format_verified(report)
+    is_decisive = _fails if report.steps_verdict is Verdict.REFUTED else _leaves_open
     reasons = [_format_step(step) for step in report.steps if is_decisive(step)]
-    if report.verdict is Verdict.REFUTED:
+    if report.steps_verdict is Verdict.REFUTED:
         return f"Refuted: {'; '.join(reasons)}."
-    return f"Undetermined, because this is missing: {'; '.join(reasons)}."
+    words = f"Undetermined, because this is missing: {'; '.join(reasons)}."
+    if report.existed is not None:
+        words += f" Without it, this is shown: the entry existed no later than {format_time(report.existed)}."
+    return words
 
 
 def to_document(report: Report) -> dict[str, JsonValue]:
@@ -54,9 +57,17 @@ def to_document(report: Report) -> dict[str, JsonValue]:
     if report.statement is not None:
         document["statement"] = {"type": report.statement.type.name, "participant": str(report.statement.participant)}
         document["digest"] = str(report.digest)
-    if report.time is not None:
+    elif report.digest is not None:
+        document["digest"] = str(report.digest)
+    if report.shown is not None:
+        document["shown"] = _dump_event(report.shown)
+    elif report.time is not None:
         document["stated_no_later_than"] = format_time(report.time)
         document["in_force"] = None
+    if report.existed is not None:
+        document["existed_no_later_than"] = format_time(report.existed)
+    if report.claim is not None:
+        document["claim"] = _dump_claim(report.claim)
     if report.in_force is not None:
         document["in_force"] = {
             "event": report.in_force.event,
@@ -66,7 +77,63 @@ def to_document(report: Report) -> dict[str, JsonValue]:
     return document
 
 
+def _dump_event(shown: ShownEvent) -> dict[str, JsonValue]:
+    return {
+        "contract": shown.contract,
+        "event": shown.name,
+        "members": shown.members,
+        "block": str(shown.block),
+        "time": format_time(shown.time),
+    }
+
+
+def _dump_claim(claim: Claim) -> dict[str, JsonValue]:
+    return {
+        "question": claim.question,
+        "verdict": claim.verdict.value,
+        "sentence": claim.sentence,
+        "facts": claim.facts,
+    }
+
+
+def _format_claim(report: Report) -> str:
+    claim = cast("Claim", report.claim)
+    if report.shown is not None or report.time is not None:
+        return f"{claim.sentence}. {_format_verified(report)}"
+    return ". ".join([claim.sentence, *_format_basis(report)]) + "."
+
+
+def _format_basis(report: Report) -> list[str]:
+    sentences = [f"This rests on {' and '.join(report.rests_on)}"] if report.rests_on else []
+    open_points = _not_checked(report)
+    return [*sentences, f"Not checked: {'; '.join(open_points)}"] if open_points else sentences
+
+
+def _format_shown(report: Report) -> str:
+    shown = cast("ShownEvent", report.shown)
+    members = ", ".join(f"{name} {_format_member(value)}" for name, value in shown.members.items())
+    moment = f"in block {shown.block} of {format_time(shown.time)}"
+    words = f"The contract {shown.contract} recorded {shown.name} {moment}: {members}"
+    if report.statement is None:
+        return words
+    name, participant = report.statement.type.name, report.statement.participant
+    return f"{words}. It is about the {name} of participant {participant}, digest {report.digest}"
+
+
+def _format_member(value: JsonValue) -> str:
+    return value if isinstance(value, str) else encode_canonical(value).decode()
+
+
+def _format_event(report: Report) -> str:
+    sentences = [_format_shown(report)]
+    if report.in_force is not None:
+        sentences.append(_format_force(report))
+    return ". ".join([*sentences, *_format_basis(report)]) + "."
+
+
 def _format_verified(report: Report) -> str:
+    if report.shown is not None:
+        return _format_event(report)
     statement, time = report.statement, report.time
     if statement is None or time is None:
         raise ValueError("a verified report has a statement and a time")
@@ -79,15 +146,12 @@ def _format_verified(report: Report) -> str:
             f"Somebody who holds {report.signer} claims with it the control key of participant "
             f"{statement.participant}, who need not know of it, and stated {what}"
         )
-    sentences = [
-        stated,
-        _format_force(report),
-        f"This rests on {' and '.join(report.rests_on)}",
-    ]
-    open_points = _not_checked(report)
-    if open_points:
-        sentences.append(f"Not checked: {'; '.join(open_points)}")
-    return ". ".join(sentences) + "."
+    later = (
+        []
+        if report.existed is None
+        else [f"Its log goes on from there to a checkpoint of {format_time(report.existed)}"]
+    )
+    return ". ".join([stated, _format_force(report), *later, *_format_basis(report)]) + "."
 
 
 def _format_force(report: Report) -> str:

@@ -1,0 +1,116 @@
+"""A log's signed checkpoint under a policy: whose log it is, and whether one of its pinned keys signed it, alone."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from ledger.errors import MalformedError, UnavailableError, VerificationError
+from ledger.evidence.policy import PinnedLog, Policy
+from ledger.log.checkpoint import Checkpoint
+from ledger.log.note import NoteSignature, SignedNote, VerifierKey, verify_sole_signature
+from ledger.types import Bytes32
+
+__all__ = ["LogNote", "check_log"]
+
+
+class LogNote:
+    """A signed note, opened part by part."""
+
+    def __init__(self, policy: Policy, raw: bytes) -> None:
+        self._policy = policy
+        self._raw = raw
+
+    @cached_property
+    def _note(self) -> SignedNote:
+        return SignedNote.parse(self._raw)
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint, whoever signed it. Raises: MalformedError."""
+        return Checkpoint.parse(self._note.text)
+
+    @property
+    def key_ids(self) -> frozenset[bytes]:
+        """The ids of the keys that signed, as the note says. Raises: MalformedError."""
+        return frozenset(line.key_id for line in self._note.signatures)
+
+    def verify_signature(self, log_id: Bytes32 | None) -> str:
+        """Check that the log signed the checkpoint with a pinned key, alone; return who signed.
+
+        ``log_id`` is the log in the contract's event, None where that can not be read.
+
+        Raises:
+            MalformedError: not a signed checkpoint, or another line than the one signature of the log.
+            VerificationError: the signature is false, or the checkpoint is of another log than the event.
+            UnavailableError: the policy does not know the log, or not this key of it.
+        """
+        checkpoint = self.checkpoint
+        log = self._find_log(log_id)
+        if len(self._note.signatures) != 1:
+            raise MalformedError(
+                f"surplus signatures: {len(self._note.signatures)} lines, where the log's alone belongs"
+            )
+        line = self._note.signatures[0]
+        if log.origin != checkpoint.origin or line.name != log.origin:
+            raise VerificationError(
+                "the checkpoint is of another log, or signed by another", expected=log.origin, found=checkpoint.origin
+            )
+        key = next((key for key in log.keys if key.key_id == line.key_id), None)
+        if key is None:
+            self._refuse_renamed_key(log, line)
+            raise UnavailableError(
+                f"your policy knows no key {line.key_id.hex()} of the log {log.origin}: extend it with a node of your "
+                "choice"
+            )
+        verify_sole_signature(self._note, key)
+        return f"by {log.origin}+{key.key_id.hex()}, the key of operator {log.operator} that your policy pins"
+
+    def _find_log(self, log_id: Bytes32 | None) -> PinnedLog:
+        """The policy's log, by its id, or by origin where there is none or it is not known."""
+        origin = self.checkpoint.origin
+        log = None if log_id is None else self._policy.find_log(log_id)
+        log = log or next((each for each in self._policy.logs if each.origin == origin), None)
+        if log is None:
+            raise UnavailableError(
+                f"your policy does not know the log {origin!a}: extend it with a node of your choice"
+            )
+        return log
+
+    def _refuse_renamed_key(self, log: PinnedLog, line: NoteSignature) -> None:
+        """Raise MalformedError if the signature is a pinned key's under another key id than its own.
+
+        One base64 character holds the key id's last two bits and the signature's first four: where it was changed, so
+        were both, and each value of the four is tried.
+        """
+        first, rest = line.signature[0], line.signature[1:]
+        likely = [bytes([high << 4 | first & 0x0F]) + rest for high in range(16)]
+        for key in log.keys:
+            lines = [NoteSignature(key.name, key.key_id, signature) for signature in likely]
+            if any(_is_signed(SignedNote(self._note.text, (each,)), key) for each in lines):
+                raise MalformedError(f"the signature of {key.key_id.hex()} stands under the key id {line.key_id.hex()}")
+
+
+def check_log(policy: Policy, log_id: Bytes32, origin: str) -> None:
+    """Check that the contract's event is of the log that the checkpoint names.
+
+    A log that the policy does not know at all is left to the check of the signature.
+
+    Raises:
+        VerificationError: the policy knows the checkpoint's log, under another id.
+    """
+    if policy.find_log(log_id) is None:
+        candidates = [each for each in policy.logs if each.origin == origin]
+        if candidates:
+            raise VerificationError(
+                f"the contract recorded the checkpoint for another log than {origin}",
+                expected=" or ".join(str(each.id) for each in candidates),
+                found=str(log_id),
+            )
+
+
+def _is_signed(note: SignedNote, key: VerifierKey) -> bool:
+    try:
+        verify_sole_signature(note, key)
+    except VerificationError:
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""Files of evidence, opened: each by its format, a bundle as its members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from ledger.canonical import JsonValue, parse_canonical
+from ledger.errors import MalformedError
+from ledger.evidence.breach import BREACH_FORMAT, Breach, read_breach
+from ledger.evidence.bundle import BUNDLE_FORMAT, read_bundle
+from ledger.evidence.documents import expect_object
+from ledger.evidence.event_evidence import EVENT_FORMAT, EventEvidence, read_event_evidence
+from ledger.evidence.evidence import EVIDENCE_FORMAT, Evidence, read_evidence
+from ledger.evidence.fork import FORK_FORMAT, Fork, read_fork
+
+__all__ = ["Opened", "open_file", "open_files"]
+
+_MAX_SIZE_BYTES: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One piece of evidence, and where it came from; what is malformed is kept as the error that says how."""
+
+    source: str
+    content: Evidence | EventEvidence | Breach | Fork | MalformedError
+
+
+_Reader = Callable[[JsonValue], Evidence | EventEvidence | Breach | Fork]
+_READERS: Final[dict[str, _Reader]] = {
+    EVIDENCE_FORMAT: read_evidence,
+    EVENT_FORMAT: read_event_evidence,
+    BREACH_FORMAT: read_breach,
+    FORK_FORMAT: read_fork,
+}
+
+
+def open_files(files: Iterable[tuple[str, bytes]]) -> tuple[Opened, ...]:
+    """Open evidence files, given as (source, bytes); a bundle's members are ``source#1`` and so on."""
+    return tuple(opened for source, raw in files for opened in open_file(source, raw))
+
+
+def open_file(source: str, raw: bytes) -> tuple[Opened, ...]:
+    """Open one file; raises nothing, whatever stands in it."""
+    try:
+        value = parse_canonical(raw, max_size_bytes=_MAX_SIZE_BYTES)
+        form = expect_object(value, "the evidence").get("format")
+        if form == BUNDLE_FORMAT:
+            members = enumerate(read_bundle(raw), start=1)
+            return tuple(Opened(f"{source}#{number}", member) for number, member in members)
+        return (Opened(source, _find_reader(form)(value)),)
+    except MalformedError as error:
+        return (Opened(source, error),)
+
+
+def _find_reader(form: JsonValue) -> _Reader:
+    reader = _READERS.get(form) if isinstance(form, str) else None
+    if reader is None:
+        known = ", ".join([*_READERS, BUNDLE_FORMAT])
+        raise MalformedError(f"the format is {ascii(form)[:64]}, not one of {known}")
+    return reader
