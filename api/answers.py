@@ -19,6 +19,7 @@ __all__ = [
     "answer_page",
     "answer_prepared",
     "answer_stamped",
+    "disposition",
     "documents_members",
     "file_headers",
     "members_of",
@@ -78,8 +79,13 @@ def answer_outcome(outcome: Outcome) -> Response:
 
 def answer_file(raw: bytes, name: str) -> Response:
     """A file of canonical JSON, byte for byte, to be kept under ``name``."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(raw, media_type="application/json", headers=headers)
+    return Response(raw, media_type="application/json", headers=disposition(name))
+
+
+def disposition(name: str) -> dict[str, str]:
+    """The header by which a client keeps an answer under ``name``, as far as that is plain ASCII."""
+    plain = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in name)
+    return {"Content-Disposition": f'attachment; filename="{plain}"'}
 
 
 def answer_prepared(prepared: Prepared) -> Response:

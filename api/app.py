@@ -16,6 +16,7 @@ from api.agreements.routes import router as agreements
 from api.api_keys.routes import router as api_keys
 from api.datasets.files import router as files
 from api.datasets.routes import router as datasets
+from api.evidence.routes import router as evidence
 from api.log.routes import router as log
 from api.operations.routes import router as operations
 from api.participants.routes import router as participants
@@ -31,7 +32,8 @@ _THREADS: Final = 200
 """Requests that wait (``Prefer: wait``, downloads) hold a thread each."""
 
 _ROUTERS: Final[tuple[APIRouter, ...]] = (
-    participants, datasets, files, access, agreements, statements, documents, log, verification, api_keys, operations,
+    participants, datasets, files, access, agreements, statements, documents, evidence, log, verification, api_keys,
+    operations,
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from ledger.errors import MalformedError
 from ledger.exchange.evidence import Pin, parse_pins
 from ledger.types import Bytes32
 
-__all__ = ["DatasetPath", "DigestPath", "ParticipantPath", "PinsOf", "Since", "parse_digest"]
+__all__ = ["DatasetPath", "DigestPath", "ParticipantPath", "PinsOf", "Since", "parse_digest", "to_utc"]
 
 _MOST_BLOCKS: Final = 2**53
 
@@ -35,14 +35,19 @@ def _digest(digest: Annotated[str, Path(description="digest, 0x-hex")]) -> Bytes
 def _since(
     since: Annotated[datetime | None, Query(description="RFC 3339 with its zone: what came at or after it")] = None,
 ) -> datetime | None:
-    if since is None:
+    return to_utc("since", since)
+
+
+def to_utc(name: str, moment: datetime | None) -> datetime | None:
+    """A moment of a query in UTC. Raises: MalformedError: it has no zone, or no year from 1 to 9999 in UTC."""
+    if moment is None:
         return None
-    if since.tzinfo is None:
-        raise MalformedError("since: needs its time zone, for instance 2026-01-31T09:00:00Z")
+    if moment.tzinfo is None:
+        raise MalformedError(f"{name}: needs its time zone, for instance 2026-01-31T09:00:00Z")
     try:
-        return since.astimezone(UTC)
+        return moment.astimezone(UTC)
     except OverflowError as error:
-        raise MalformedError("since: lies outside the years 1 to 9999 in UTC") from error
+        raise MalformedError(f"{name}: lies outside the years 1 to 9999 in UTC") from error
 
 
 def _pins(

@@ -160,12 +160,13 @@ def get_statement(
     gateway: GatewayOf,
     asker: Reader,
     digest: DigestPath,
-    wait: Annotated[int, Query(ge=0, le=60, description="hold the answer up to N seconds until it is final")] = 0,
+    wait: Annotated[int, Query(ge=0, le=60, description="hold the answer up to N seconds until it is so far")] = 0,
+    until: Annotated[State, Query(alias="for", description="how far `wait` waits")] = State.FINAL,
 ) -> Response:
     """Readable by its signer, the parties it names and auditors."""
     view = gateway.statements.get(asker, digest)
-    if wait and view.outcome.state is not State.FINAL:
-        gateway.statements.wait(digest, State.FINAL, float(wait))
+    if wait:
+        gateway.statements.wait(digest, until, float(wait))
         view = gateway.statements.get(asker, digest)
     return JSONResponse(_view_members(view))
 
@@ -183,9 +184,12 @@ def get_evidence(
     digest: DigestPath,
     pins: PinsOf,
     chunks: Annotated[bool, Query(description="with the chunk hashes of its files")] = True,
+    upgrade: Annotated[
+        bool, Query(description="with a link to the newest checkpoint anchored within the pins")
+    ] = False,
 ) -> Response:
     """409 `not-final` with Retry-After until it is final."""
-    raw = gateway.statements.evidence(asker, digest, pins=pins, chunks=chunks)
+    raw = gateway.statements.evidence(asker, digest, pins=pins, chunks=chunks, upgrade=upgrade)
     return answer_file(raw, f"{digest.hex()}.json")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 from ledger.errors import MalformedError, UnavailableError
 from ledger.types import Address, Bytes32
 
-__all__ = ["Block", "Head", "Log", "Reading", "Receipt"]
+__all__ = ["Block", "EventRef", "Head", "Log", "Reading", "Receipt"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,29 @@ class Log:
     data: bytes
     index_in_block: int
     index_in_receipt: int
+
+
+@dataclass(frozen=True)
+class EventRef:
+    """An event and where it stands: block, transaction, and position among the block's events."""
+
+    block: int
+    transaction: Bytes32
+    position: int
+    topics: tuple[Bytes32, ...]
+    data: bytes
+
+    @classmethod
+    def parse(cls, form: Any) -> Self:
+        """Read a JSON-RPC log. Raises: UnavailableError: the node answered something else."""
+        with Reading("event"):
+            return cls(
+                block=_number(form["blockNumber"]),
+                transaction=_hash(form["transactionHash"]),
+                position=_number(form["logIndex"]),
+                topics=tuple(_hash(topic) for topic in form["topics"]),
+                data=bytes.fromhex(form["data"][2:]),
+            )
 
 
 @dataclass(frozen=True)

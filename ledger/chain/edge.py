@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final, Self
 
-from ledger.chain.blocks import Block, Head, Reading, Receipt
+from ledger.chain.blocks import Block, EventRef, Head, Reading, Receipt
 from ledger.chain.calls import Call
 from ledger.chain.contracts import decode_refusal
 from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
@@ -26,6 +26,7 @@ from ledger.types import Address, Bytes32
 
 __all__ = ["ChainEdge"]
 
+_LOG_SPAN: Final = 5_000
 _METHOD_NOT_FOUND: Final = -32601
 _REVERT_CODE: Final = 3
 _STOPPED: Final = re.compile(r"out of gas|invalid (?:opcode|jump|instruction)|stack (?:under|over)flow", re.IGNORECASE)
@@ -184,6 +185,20 @@ class ChainEdge:
         """Like ``receipt``, of several, in batches. Raises: UnavailableError."""
         forms = self._results([("eth_getTransactionReceipt", [str(each)]) for each in transaction_hashes])
         return [None if form is None else Receipt.parse(form) for form in forms]
+
+    def find_events(
+        self, address: Address, topics: Sequence[Sequence[Bytes32]], first: int, last: int
+    ) -> list[EventRef]:
+        """The events of a contract in a range of blocks, whose topics are, place by place, among ``topics``.
+
+        Raises:
+            UnavailableError: the node does not answer, or refuses the range.
+        """
+        wanted = {"address": str(address), "topics": [[str(topic) for topic in each] for each in topics]}
+        spans = [(start, min(start + _LOG_SPAN - 1, last)) for start in range(first, last + 1, _LOG_SPAN)]
+        requests = [("eth_getLogs", [wanted | {"fromBlock": hex(start), "toBlock": hex(end)}]) for start, end in spans]
+        with Reading("list of events"):
+            return [EventRef.parse(form) for answer in self._results(requests) for form in answer]
 
     def is_transaction_known(self, transaction_hash: Bytes32) -> bool:
         """Whether the node has it, pooled or in a block. Raises: UnavailableError."""

@@ -38,6 +38,12 @@ _ROUTES: Final[Mapping[str, str]] = {
 }
 """Where a gateway signs with a participant's custodial key."""
 
+_AT_LEAST: Final[Mapping[State, frozenset[State]]] = {
+    State.ACCEPTED: frozenset(State),
+    State.ANCHORED: frozenset({State.ANCHORED, State.FINAL}),
+    State.FINAL: frozenset({State.FINAL}),
+}
+
 _HELD_S: Final = 30
 """How long one request asks the service to hold its answer."""
 
@@ -85,17 +91,17 @@ def submit(
     return _outcome((yield Request("POST", "/v1/statements", json=body, headers=headers)))
 
 
-def outcome(digest: Bytes32, *, wait_s: int = 0) -> Flow[Outcome]:
-    """What became of a statement; the service holds its answer up to ``wait_s`` seconds until it is final."""
-    query = {"wait": str(wait_s)} if wait_s else {}
+def outcome(digest: Bytes32, *, wait_s: int = 0, until: State = State.FINAL) -> Flow[Outcome]:
+    """What became of a statement; the service holds its answer up to ``wait_s`` seconds until it is so far."""
+    query = {"wait": str(wait_s), "for": until.value} if wait_s else {}
     return _outcome((yield Request("GET", f"/v1/statements/{digest}", query=query)))
 
 
 def wait(digest: Bytes32, until: State = State.FINAL, *, timeout_s: int = 300) -> Flow[Outcome]:
     """The outcome once ``until`` is reached, or refused, or after about ``timeout_s`` as it then is."""
     for held_s in (*[_HELD_S] * (timeout_s // _HELD_S), timeout_s % _HELD_S):
-        reached = yield from outcome(digest, wait_s=held_s)
-        if reached.in_force is InForce.REFUSED or reached.state in (until, State.FINAL):
+        reached = yield from outcome(digest, wait_s=held_s, until=until)
+        if reached.in_force is InForce.REFUSED or reached.state in _AT_LEAST[until]:
             break
     return reached
 
@@ -123,15 +129,18 @@ def evidence(
     last: int | None = None,
     pins: Iterable[BlockRange] = (),
     chunks: bool = True,
+    upgrade: bool = False,
 ) -> Flow[bytes]:
     """Its evidence, each block under one of the ranges ``pins`` (first and last block) that the auditor's policy has.
 
-    Without ``pins``: under the blocks ``first`` to ``last``.
+    Without ``pins``: under the blocks ``first`` to ``last``. ``upgrade`` adds a link to the newest checkpoint that is
+    anchored within the pins.
 
     Raises:
         ConflictError: ``not-final``: come back after ``retry_after_s``; ``outside-range``: extend the policy.
     """
     query = pin_filters(list(pins) or [(first, last)]) | {"chunks": "true" if chunks else "false"}
+    query |= {"upgrade": "true"} if upgrade else {}
     return (yield Request("GET", f"/v1/statements/{digest}/evidence", query=query)).content
 
 

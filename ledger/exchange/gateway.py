@@ -15,7 +15,7 @@ from ledger.canonical import JsonValue, parse_canonical
 from ledger.errors import ConflictError, LedgerError, NotFoundError
 from ledger.exchange.asker import Asker
 from ledger.exchange.drafting import Drafting
-from ledger.exchange.evidence import EventProver
+from ledger.exchange.evidence import Attestations, EventProver
 from ledger.exchange.indexer import Indexer
 from ledger.exchange.intake import Announce, Intake
 from ledger.exchange.log_writer import LogWriter
@@ -24,7 +24,16 @@ from ledger.exchange.parts import Parts
 from ledger.exchange.permission import Permission
 from ledger.exchange.publisher import Publisher
 from ledger.exchange.reporting import find_outcome
-from ledger.exchange.rooms import Access, Agreements, ApiKeys, Datasets, Participants, PublicLog, Statements
+from ledger.exchange.rooms import (
+    Access,
+    Agreements,
+    ApiKeys,
+    Datasets,
+    EvidenceRoom,
+    Participants,
+    PublicLog,
+    Statements,
+)
 from ledger.exchange.settings import GatewaySettings
 from ledger.exchange.submitter import Submitter
 from ledger.exchange.worker import Worker
@@ -62,7 +71,10 @@ class Gateway:
         permission = Permission(parts)
         drafting = Drafting(parts, self._settle)
         self._intake = intake = Intake(parts, self._writer, self._settle, self._on_accepted)
-        self.statements = Statements(parts, drafting, intake, EventProver(parts.edge))
+        prover = EventProver(parts.edge)
+        self.statements = Statements(parts, drafting, intake, prover)
+        attestations = Attestations(parts, self._submitter, self._submitting.wake)
+        self.evidence = EvidenceRoom(parts, prover, attestations)
         self.participants = Participants(parts)
         self.datasets = Datasets(parts, permission)
         self.access = Access(parts)

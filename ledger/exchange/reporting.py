@@ -14,7 +14,7 @@ from ledger.store.rows import StatementRow
 from ledger.surface.outcomes import InForce, Outcome, Refusal, State
 from ledger.types import Bytes32
 
-__all__ = ["describe_outcome", "find_outcome", "ids_of", "refusal_json"]
+__all__ = ["describe_outcome", "find_outcome", "ids_of", "parse_refusal", "refusal_json"]
 
 
 def find_outcome(parts: Parts, digest: Bytes32) -> Outcome | None:
@@ -34,7 +34,7 @@ def describe_outcome(parts: Parts, row: StatementRow) -> Outcome:
         participant=row.participant,
         state=State(row.state.value),
         in_force=InForce(row.in_force.value),
-        refusal=None if row.refusal is None else _parse_refusal(row.refusal),
+        refusal=None if row.refusal is None else parse_refusal(row.refusal),
         index=row.log_index,
         receipt=_build_receipt(parts, row.log_index, row.checkpoint_size),
         transaction=row.effect.transaction if row.effect else outbox.hash if outbox else None,
@@ -75,7 +75,8 @@ def _fact(value: object) -> JsonValue:
     return str(value)
 
 
-def _parse_refusal(refusal: Mapping[str, JsonValue]) -> Refusal:
+def parse_refusal(refusal: Mapping[str, JsonValue]) -> Refusal:
+    """A refusal that the store kept."""
     facts = refusal.get("facts")
     return Refusal(str(refusal.get("code")), str(refusal.get("detail")), facts if isinstance(facts, dict) else {})
 

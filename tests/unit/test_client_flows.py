@@ -101,7 +101,8 @@ def test_waiting_ends_when_it_is_that_far_or_when_time_is_over(
     with answering(answer) as url:
         reached = run(url, statements.wait(ID, until, timeout_s=100))
     assert reached.state is answers[asked - 1]
-    assert [path.partition("?")[2] for path in paths] == ["wait=30", "wait=30", "wait=30", "wait=10"][:asked]
+    held = (30, 30, 30, 10)
+    assert [path.partition("?")[2] for path in paths] == [f"wait={each}&for={until.value}" for each in held][:asked]
 
 
 def test_a_refused_statement_is_not_waited_for() -> None:

@@ -8,10 +8,10 @@ from typing import Final, cast
 from ledger.canonical import JsonValue
 from ledger.content import parse_chunks, parse_manifest
 from ledger.errors import ConflictError, NotFoundError
-from ledger.evidence import Content, Evidence, HistoryRecord, LogProof, build_content
+from ledger.evidence import Content, Evidence, HistoryRecord, LogProof, build_content, upgrade_evidence
 from ledger.exchange.evidence.proving import EventProver, Pins
 from ledger.exchange.parts import Parts
-from ledger.log import Checkpoint
+from ledger.log import Checkpoint, SignedNote
 from ledger.store.rows import CheckpointRow, StatementRow, StatementState
 from ledger.types import Bytes32
 
@@ -58,6 +58,27 @@ class EvidenceAssembly:
             history=records_until(self._parts, anchor.history_head),
             effect=None if row.effect is None else self._prover.prove(row.effect, pins),
             content=self._content(row, with_chunks=with_chunks) if is_registration else None,
+        )
+
+    def link_later(self, evidence: Evidence, pins: Pins) -> Evidence:
+        """The evidence with a link to the newest checkpoint within the pins; as it is where none is newer than its own.
+
+        Which checkpoint first covered the entry stays as shown.
+
+        Raises:
+            UnavailableError: the chain does not answer.
+        """
+        size = Checkpoint.parse(SignedNote.parse(evidence.log.checkpoint).text).size
+        until = max(pins.final if pin.last is None else pin.last for pin in pins.ranges)
+        last = self._parts.store.chain.last_checkpoint(self._parts.log, until)
+        if last is None or last.size <= size:
+            return evidence
+        return upgrade_evidence(
+            evidence,
+            checkpoint=sign_checkpoint(self._parts, last),
+            proof=self._parts.sequencer.reader.prove_consistency(size, last.size),
+            anchor=self._prover.prove(last, pins),
+            history=records_until(self._parts, last.history_head),
         )
 
     def _prove_entry(self, index: int, anchor: CheckpointRow) -> LogProof:

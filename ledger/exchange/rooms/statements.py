@@ -159,8 +159,11 @@ class Statements:
         last: int | None = None,
         pins: Sequence[Pin] = (),
         chunks: bool = True,
+        upgrade: bool = False,
     ) -> bytes:
         """Canonical JSON of its evidence, each block under one of ``pins`` (none: the blocks ``first`` to ``last``).
+
+        ``upgrade`` links its checkpoint to the newest one that is anchored within the pins.
 
         Raises:
             NotFoundError: none that the asker may know of.
@@ -169,7 +172,8 @@ class Statements:
         """
         self._find_visible(asker, digest)
         opened = self._prover.open_pins(pins or (Pin(first, last),))
-        return self._evidence.assemble(digest, opened, with_chunks=chunks).to_bytes()
+        evidence = self._evidence.assemble(digest, opened, with_chunks=chunks)
+        return (self._evidence.link_later(evidence, opened) if upgrade else evidence).to_bytes()
 
     def document(self, asker: Asker, document_hash: Bytes32) -> Stamped[SaltedDocument]:
         """A document by its salted hash. Raises: NotFoundError: none that the asker may know of."""

@@ -71,10 +71,10 @@ class Chain:
         """All logs, the oldest first."""
         return self._logs(LOGS.c.log.is_not(None))
 
-    def last_checkpoint(self, log: Bytes32) -> CheckpointRow | None:
-        """The log's last recorded checkpoint."""
+    def last_checkpoint(self, log: Bytes32, until: int | None = None) -> CheckpointRow | None:
+        """The log's last recorded checkpoint (up to block ``until``)."""
         query = select(CHECKPOINTS).where(CHECKPOINTS.c.log == log).order_by(CHECKPOINTS.c.size.desc())
-        return self._checkpoint(query)
+        return self._checkpoint(query if until is None else query.where(CHECKPOINTS.c.block <= until))
 
     def find_checkpoint(self, log: Bytes32, size: int) -> CheckpointRow | None:
         """The recorded checkpoint of exactly this size."""

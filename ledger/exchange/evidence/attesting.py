@@ -1,0 +1,173 @@
+"""Attestations: the gateway's relay account has the chain say what it keeps of a grant, or of the gateway's log.
+
+Anyone may send these transactions; they change nothing and may be repeated. Each goes through the outbox, so that what
+was asked for comes, whatever dies in between, and the asker finds it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from ledger.chain import Call, Commitment, decode_receipt_events, encode_attest_grant, encode_attest_log
+from ledger.errors import MalformedError, NotFoundError, RefusedError, UnavailableError
+from ledger.exchange.parts import Parts
+from ledger.exchange.reporting import parse_refusal
+from ledger.exchange.turns import Turns
+from ledger.merkle import EMPTY_ROOT
+from ledger.statements import Statement
+from ledger.store.rows import OutboxRow, OutboxState
+from ledger.surface.attestations import AttestationState, AttestationView
+from ledger.types import Bytes32
+
+__all__ = ["AttestedPlace", "Attestations", "Sends"]
+
+_RETRY_AFTER_S: Final = 1.0
+_MOST_IN_FLIGHT: Final = 64
+_EVENTS: Final = {"grant": "GrantAttested", "log": "LogAttested"}
+
+
+class Sends(Protocol):
+    """What gives a call its nonce and stores it signed: `ledger.exchange.submitter.Submitter`."""
+
+    def enqueue(self, subject: str, call: Call) -> OutboxRow | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AttestedPlace:
+    """Where the event of a final attestation stands."""
+
+    block: int
+    transaction: Bytes32
+    position: int
+
+
+class Attestations:
+    """Asks for attestations and finds them again. Thread-safe."""
+
+    def __init__(self, parts: Parts, sender: Sends, on_enqueued: Callable[[], None]) -> None:
+        self._parts = parts
+        self._sender = sender
+        self._on_enqueued = on_enqueued
+        self._turns = Turns()
+
+    def ask_grant(self, grant: Statement, digest: Bytes32, *, after: datetime | None = None) -> AttestationView:
+        """Have a grant attested; the newest attestation answers where it is later than ``after``, or on its way.
+
+        Raises:
+            MalformedError: ``after`` lies in the future.
+            UnavailableError: the chain does not answer, or too much is on its way to it.
+        """
+        return self._ask("grant", digest, lambda: encode_attest_grant(self._parts.deployment.contracts, grant), after)
+
+    def ask_log(self, *, after: datetime | None = None) -> AttestationView:
+        """Have this gateway's log attested. Raises: as `ask_grant`; NotFoundError: it is not open on chain."""
+        return self._ask("log", self._parts.log, self._encode_log, after)
+
+    def newest(self, kind: str, subject: Bytes32) -> AttestationView:
+        """The newest attestation that went through here. Raises: NotFoundError: none did."""
+        row = self._newest_row(kind, subject)
+        if row is None:
+            raise NotFoundError(f"no attestation of this {kind} was asked for here: POST asks for one")
+        return self._present(kind, subject, row)
+
+    def place(self, kind: str, subject: Bytes32) -> AttestedPlace:
+        """Where the newest final attestation's event stands.
+
+        Raises:
+            NotFoundError: none was asked for here, or the newest is not final.
+            UnavailableError: the chain does not answer, or does not show it any more.
+        """
+        row = self._newest_row(kind, subject, OutboxState.DONE)
+        if row is None:
+            raise NotFoundError(f"no attestation of this {kind} is final here: POST asks for one")
+        receipt = self._parts.edge.receipt(row.hash)
+        events = () if receipt is None else decode_receipt_events(receipt, 0, self._parts.deployment.contracts)
+        event = next((each for each in events if each.name == _EVENTS[kind]), None)
+        if event is None:
+            raise UnavailableError("the chain no longer shows the attestation: ask again", retry_after_s=_RETRY_AFTER_S)
+        return AttestedPlace(event.block_number, event.tx_hash, event.log_index_in_block)
+
+    def _ask(self, kind: str, subject: Bytes32, encode: Callable[[], Call], after: datetime | None) -> AttestationView:
+        if after is not None and after > self._parts.now():
+            raise MalformedError("after lies in the future: nobody can attest what will be; ask when it has passed")
+        with self._turns.of((kind, subject)):
+            newest = self._newest_row(kind, subject)
+            if newest is not None:
+                known = self._present(kind, subject, newest)
+                if known.state is AttestationState.PENDING or _is_after(known, after):
+                    return known
+            self._send(kind, subject, encode())
+        return self.newest(kind, subject)
+
+    def _send(self, kind: str, subject: Bytes32, call: Call) -> None:
+        parts = self._parts
+        if parts.store.outbox.depth() >= _MOST_IN_FLIGHT:
+            raise UnavailableError("too much is on its way to the chain: come back soon", retry_after_s=_RETRY_AFTER_S)
+        try:
+            parts.edge.simulate(call, parts.relay.address)
+        except RefusedError as error:
+            if error.code == "checkpoint-log-not-current":  # the index is behind the chain
+                raise UnavailableError("a new checkpoint was just published: ask again", retry_after_s=0.5) from error
+            raise
+        self._sender.enqueue(_subject(kind, subject, self._count(kind, subject)), call)
+        self._on_enqueued()
+
+    def _encode_log(self) -> Call:
+        chain, log = self._parts.store.chain, self._parts.log
+        last, opened = chain.last_checkpoint(log), chain.find_log(log)
+        if opened is None:
+            raise NotFoundError("this gateway's log is not open on chain yet")
+        if last is None:
+            current = Commitment(0, Bytes32(EMPTY_ROOT), int(opened.opened_at.timestamp()))
+        else:
+            current = Commitment(last.size, last.root, int(last.time.timestamp()))
+        return encode_attest_log(self._parts.deployment.contracts, log, current)
+
+    def _newest_row(self, kind: str, subject: Bytes32, state: OutboxState | None = None) -> OutboxRow | None:
+        for number in range(self._count(kind, subject) - 1, -1, -1):
+            row = self._parts.store.outbox.find(_subject(kind, subject, number))
+            if row is not None and state in (None, row.state):
+                return row
+        return None
+
+    def _count(self, kind: str, subject: Bytes32) -> int:
+        """How many there are: they are numbered from 0 without gaps, so that a few look-ups tell."""
+        first, end = 0, 1
+        while self._exists(kind, subject, end - 1):
+            first, end = end, end * 2
+        while first < end - 1:
+            middle = (first + end) // 2
+            first, end = (middle, end) if self._exists(kind, subject, middle - 1) else (first, middle)
+        return first
+
+    def _exists(self, kind: str, subject: Bytes32, number: int) -> bool:
+        return self._parts.store.outbox.find(_subject(kind, subject, number)) is not None
+
+    def _present(self, kind: str, subject: Bytes32, row: OutboxRow) -> AttestationView:
+        state = _STATES.get(row.state, AttestationState.PENDING)
+        is_final = state is AttestationState.FINAL
+        header = self._parts.edge.header(row.block) if is_final and row.block is not None else None
+        return AttestationView(
+            kind=kind,
+            subject=subject,
+            state=state,
+            transaction=row.hash,
+            block=row.block,
+            time=None if header is None else datetime.fromtimestamp(header.timestamp, UTC),
+            refusal=None if row.outcome is None else parse_refusal(row.outcome),
+            as_of_block=self._parts.store.chain.as_of_block(),
+        )
+
+
+_STATES: Final = {OutboxState.DONE: AttestationState.FINAL, OutboxState.FAILED: AttestationState.FAILED}
+
+
+def _subject(kind: str, subject: Bytes32, number: int) -> str:
+    return f"attestation:{kind}:{subject}:{number}"
+
+
+def _is_after(known: AttestationView, after: datetime | None) -> bool:
+    return after is not None and known.time is not None and known.time > after

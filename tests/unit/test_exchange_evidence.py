@@ -1,0 +1,375 @@
+"""Events, attestations, bundles and upgrades of a running gateway: what the verifier says of them, and who may ask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ledger.chain import SignedStatement as ExecutableStatement
+from ledger.chain import encode_statement
+from ledger.errors import ConflictError, MalformedError, NotFoundError, RefusedError, UnavailableError
+from ledger.evidence import (
+    PinnedContract,
+    PinnedLog,
+    PinnedRange,
+    Policy,
+    Verdict,
+    Verifier,
+    compute_block_root,
+    parse_bundle,
+    parse_event_evidence,
+    parse_evidence,
+    verify_all,
+)
+from ledger.evidence.permission import PermissionQuestion, judge_permission
+from ledger.exchange import Asker, Paging, Scope
+from ledger.exchange.evidence import Pin
+from ledger.exchange.intents import (
+    AccessGrantIntent,
+    AccessRevocationIntent,
+    ParentName,
+)
+from ledger.statements import Statement
+from ledger.store.rows import OutboxState
+from ledger.surface.attestations import AttestationState
+from ledger.types import Bytes32
+from tests.support.exchange import Consortium, found_in, open_gateway, registration, soon
+
+AUDITOR = Asker(None, frozenset({Scope.AUDIT}), "auditor")
+STRANGER = Asker(None, frozenset({Scope.READ}), "stranger")
+NONE = Bytes32(bytes(32))
+FILES = {"a.csv": b"plant,mwh\nA,1\n"}
+
+
+@pytest.fixture(scope="module")
+def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
+    home = tmp_path_factory.mktemp("evidence") / "home"
+    founded = found_in(home)
+    with open_gateway(home, founded) as running:
+        running.state("utility", registration("power", FILES))
+        running.state("manufacturer", registration("steel", FILES, ParentName("utility/power", 1)))
+        running.state("manufacturer", registration("wire", FILES, ParentName("manufacturer/steel", 1)))
+        yield running
+
+
+def policy_of(consortium: Consortium) -> Policy:
+    parts = consortium.gateway.parts
+    last = parts.edge.final_head().number
+    hashes = [head.hash for head in parts.edge.headers(0, last)]
+    contracts = parts.deployment.contracts
+    return Policy(
+        chain_id=parts.deployment.chain_id,
+        genesis_hash=hashes[0],
+        contracts={name: PinnedContract(at, parts.edge.code_hash(at)) for name, at in contracts.items()},
+        epochs=(PinnedRange(0, last, compute_block_root(hashes)),),
+        logs=(PinnedLog(parts.config.operator, parts.config.origin, (parts.log_signer.verifier_key,)),),
+    )
+
+
+def pins_of(policy: Policy) -> list[Pin]:
+    return [Pin(each.first, each.last) for each in policy.epochs]
+
+
+def grant(consortium: Consortium, **members: Any) -> Bytes32:
+    terms: dict[str, Any] = {
+        "dataset": "utility/power",
+        "consumer": "manufacturer",
+        "purpose": "ResearchAndDevelopment",
+        "rights": ("read",),
+        "valid_until": soon(days=1),
+    }
+    return consortium.state("utility", AccessGrantIntent(**terms | members)).digest
+
+
+def ask_permitted(consortium: Consortium, digest: Bytes32, at: datetime) -> Any:
+    policy = policy_of(consortium)
+    raw = consortium.gateway.evidence.grant_attestation_evidence(AUDITOR, digest, pins=pins_of(policy))
+    reports = verify_all(Verifier(policy), [("attestation.json", raw)])
+    (report,) = judge_permission(reports, PermissionQuestion(int(at.timestamp())))
+    assert report.claim is not None
+    return report.claim
+
+
+def test_a_grant_was_permitted_until_it_was_revoked(consortium: Consortium) -> None:
+    evidence = consortium.gateway.evidence
+    digest = grant(consortium)
+    view = evidence.attest_grant(consortium.asker("manufacturer"), digest, wait_s=20)
+    assert (view.state, view.kind, view.subject) == (AttestationState.FINAL, "grant", digest)
+    assert view.time is not None
+    parts = consortium.gateway.parts
+    granted = parts.store.access.find_grant(digest, parts.now())
+    assert granted is not None
+    assert granted.granted_at is not None
+    claim = ask_permitted(consortium, digest, granted.granted_at)
+    # In the attestation's own second later transactions could still change it: only what is before is told.
+    expected = Verdict.VERIFIED if view.time > granted.granted_at else Verdict.UNDETERMINED
+    assert claim.verdict is expected, claim
+    consortium.state("utility", AccessRevocationIntent(grant=digest))
+    later = evidence.attest_grant(AUDITOR, digest, wait_s=20)
+    assert later.transaction != view.transaction
+    revoked = parts.store.access.find_grant(digest, parts.now())
+    assert revoked is not None
+    assert revoked.revoked_at is not None
+    assert evidence.grant_attestation(AUDITOR, digest) == later
+    before = ask_permitted(consortium, digest, granted.granted_at - timedelta(seconds=1))
+    assert before.verdict is Verdict.REFUTED, before
+
+
+def test_the_newest_attestation_answers_where_it_is_late_enough(consortium: Consortium) -> None:
+    evidence = consortium.gateway.evidence
+    digest = grant(consortium, last_version=7)
+    first = evidence.attest_grant(AUDITOR, digest, wait_s=20)
+    assert first.time is not None
+    again = evidence.attest_grant(AUDITOR, digest, after=first.time - timedelta(seconds=1), wait_s=20)
+    assert again.transaction == first.transaction
+    newer = evidence.attest_grant(AUDITOR, digest, after=first.time, wait_s=20)
+    assert newer.transaction != first.transaction
+    with pytest.raises(MalformedError, match="future"):
+        evidence.attest_grant(AUDITOR, digest, after=datetime.now(UTC) + timedelta(hours=1))
+
+
+def test_what_is_on_its_way_is_not_asked_for_twice(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = consortium.gateway.evidence
+    digest = grant(consortium, last_version=8)
+    outbox = consortium.gateway.parts.store.outbox
+    monkeypatch.setattr(consortium.gateway._submitter, "step", lambda: False)
+    submitting = consortium.gateway._submitting
+    monkeypatch.setattr(submitting, "_step", lambda: False)
+    first = evidence.attest_grant(AUDITOR, digest)
+    second = evidence.attest_grant(AUDITOR, digest)
+    assert first.state is second.state is AttestationState.PENDING
+    assert first.transaction == second.transaction
+    assert (first.block, first.time) == (None, None)
+    with pytest.raises(NotFoundError, match="is final here"):
+        evidence.grant_attestation_evidence(AUDITOR, digest)
+    monkeypatch.undo()
+    submitting.wake()
+    done = evidence.attest_grant(AUDITOR, digest, after=datetime(2020, 1, 1, tzinfo=UTC), wait_s=20)
+    assert (done.transaction, done.state) == (first.transaction, AttestationState.FINAL)
+    row = outbox.find(f"attestation:grant:{digest}:0")
+    assert row is not None
+    assert row.state is OutboxState.DONE
+
+
+def test_the_log_is_attested_as_it_stands(consortium: Consortium) -> None:
+    evidence = consortium.gateway.evidence
+    parts = consortium.gateway.parts
+    view = evidence.attest_log(AUDITOR, wait_s=20)
+    assert (view.kind, view.subject, view.state) == ("log", parts.log, AttestationState.FINAL)
+    assert evidence.log_attestation() == view
+    policy = policy_of(consortium)
+    raw = evidence.log_attestation_evidence(pins=pins_of(policy))
+    shown = parse_event_evidence(raw)
+    last = parts.store.chain.last_checkpoint(parts.log)
+    assert last is not None
+    assert shown.name == "LogAttested"
+    assert shown.members["size"] == str(last.size)
+    assert shown.history
+    assert Verifier(policy).verify(raw).verdict is Verdict.VERIFIED
+
+
+def test_attestations_are_counted_without_gaps(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    attestations = consortium.gateway.evidence._attestations
+    for count in (*range(20), 63, 64, 65):
+        monkeypatch.setattr(attestations, "_exists", lambda _kind, _subject, number, count=count: number < count)
+        assert attestations._count("grant", NONE) == count
+
+
+def test_only_parties_and_auditors_ask_about_a_grant(consortium: Consortium) -> None:
+    evidence = consortium.gateway.evidence
+    digest = grant(consortium, last_version=9)
+    for asker in (STRANGER, consortium.asker("analyst")):
+        for ask in (evidence.attest_grant, evidence.grant_attestation, evidence.grant_attestation_evidence):
+            with pytest.raises(NotFoundError):
+                ask(asker, digest)
+    with pytest.raises(NotFoundError, match="POST asks for one"):
+        evidence.grant_attestation(consortium.asker("utility"), digest)
+    with pytest.raises(NotFoundError):
+        evidence.attest_grant(AUDITOR, NONE)
+
+
+def relay_past(consortium: Consortium, who: str, intent: Any) -> tuple[Bytes32, Statement]:
+    """A statement that the owner of its key relays itself, as an account of the chain may."""
+    parts = consortium.gateway.parts
+    statement = consortium.gateway.statements.prepare(consortium.asker(who), intent).statement
+    signer = consortium.key_of(who, "signing")
+    digest = statement.digest(parts.domains)
+    call = encode_statement(
+        parts.deployment.contracts, ExecutableStatement(statement, signer.address, _sign(signer, digest, parts))
+    )
+    consortium.gateway._submitter.enqueue(f"past:{digest}", call)
+    consortium.gateway._submitting.wake()
+    end = datetime.now(UTC) + timedelta(seconds=20)
+    while parts.store.chain.find_effect(digest) is None:
+        assert datetime.now(UTC) < end
+    return digest, statement
+
+
+def _sign(signer: Any, digest: Bytes32, parts: Any) -> bytes:
+    from ledger.statements import sign_digest
+
+    return sign_digest(signer._private_key, digest)
+
+
+def test_what_came_past_the_gateway_is_proved_by_its_event(consortium: Consortium) -> None:
+    evidence = consortium.gateway.evidence
+    digest, _ = relay_past(consortium, "analyst", registration("private", FILES))
+    policy = policy_of(consortium)
+    raw = evidence.event(STRANGER, digest, pins=pins_of(policy))
+    shown = parse_event_evidence(raw)
+    assert (shown.name, shown.members["digest"]) == ("DatasetRegistered", str(digest))
+    assert shown.statement is None
+    report = Verifier(policy).verify(raw)
+    assert report.verdict is Verdict.VERIFIED, report
+    with pytest.raises(NotFoundError, match="no contract's event"):
+        evidence.event(AUDITOR, NONE)
+
+
+def test_a_grant_that_came_past_is_attested_by_its_text(consortium: Consortium) -> None:
+    gateway = consortium.gateway
+    consortium.finish(
+        gateway.statements.submit(
+            consortium.asker("analyst"),
+            consortium.sign("analyst", registration("own", FILES), consortium.key_of("analyst", "signing")),
+        )
+    )
+    intent = AccessGrantIntent(
+        dataset="analyst/own",
+        consumer="utility",
+        purpose="ResearchAndDevelopment",
+        rights=("read",),
+        valid_until=soon(days=1),
+    )
+    digest, statement = relay_past(consortium, "analyst", intent)
+    utility = consortium.asker("utility")
+    with pytest.raises(ConflictError) as needed:
+        gateway.evidence.attest_grant(utility, digest)
+    assert needed.value.code == "grant-text-needed"
+    with pytest.raises(MalformedError, match="another grant"):
+        gateway.evidence.attest_grant(utility, NONE, message=statement.to_json())
+    with pytest.raises(NotFoundError):
+        gateway.evidence.attest_grant(consortium.asker("manufacturer"), digest, message=statement.to_json())
+    view = gateway.evidence.attest_grant(utility, digest, message=statement.to_json(), wait_s=20)
+    assert view.state is AttestationState.FINAL
+    shown = parse_event_evidence(gateway.evidence.grant_attestation_evidence(utility, digest))
+    assert (shown.name, shown.statement) == ("GrantAttested", None)
+
+
+def test_a_party_reads_the_statement_beside_the_event(consortium: Consortium) -> None:
+    evidence = consortium.gateway.evidence
+    digest = grant(consortium, last_version=5)
+    policy = policy_of(consortium)
+    for asker, sees in ((AUDITOR, True), (consortium.asker("manufacturer"), True), (STRANGER, False)):
+        raw = evidence.event(asker, digest, pins=pins_of(policy))
+        assert (parse_event_evidence(raw).statement is not None) is sees
+        assert Verifier(policy).verify(raw).verdict is Verdict.VERIFIED
+    with pytest.raises(NotFoundError, match="it emitted AccessGranted"):
+        evidence.event(AUDITOR, digest, name="DecisionExecuted")
+    assert parse_event_evidence(evidence.event(AUDITOR, digest, name="AccessGranted")).name == "AccessGranted"
+
+
+def test_another_event_of_the_transaction_is_proved_by_its_name(consortium: Consortium) -> None:
+    gateway = consortium.gateway
+    votes = gateway.statements.list(AUDITOR, Paging(limit=200), type_name="ParticipantApplication").items
+    digest = votes[0].outcome.digest
+    policy = policy_of(consortium)
+    raw = gateway.evidence.event(AUDITOR, digest, name="HistoryExtended", pins=pins_of(policy))
+    shown = parse_event_evidence(raw)
+    assert (shown.name, shown.statement) == ("HistoryExtended", None)
+    assert shown.history
+    assert Verifier(policy).verify(raw).verdict is Verdict.VERIFIED
+
+
+def test_a_bundle_has_all_ancestors_and_says_by_an_event_what_may_not_be_read(consortium: Consortium) -> None:
+    evidence = consortium.gateway.evidence
+    policy = policy_of(consortium)
+    pins = pins_of(policy)
+    whole = parse_bundle(evidence.bundle(AUDITOR, "manufacturer/wire", 1, pins=pins))
+    assert [json.loads(each)["format"] for each in whole] == ["concord-evidence/1"] * 3
+    reports = verify_all(Verifier(policy), [("wire.json", evidence.bundle(AUDITOR, "manufacturer/wire", 1, pins=pins))])
+    assert {report.verdict for report in reports} == {Verdict.VERIFIED}, reports
+    theirs = parse_bundle(evidence.bundle(consortium.asker("manufacturer"), "manufacturer/wire", 1, pins=pins))
+    formats = sorted(json.loads(each)["format"] for each in theirs)
+    assert formats == ["concord-event/1", "concord-evidence/1", "concord-evidence/1"]
+    stranger = parse_bundle(evidence.bundle(STRANGER, "manufacturer/wire", 1, pins=pins, chunks=False))
+    assert {json.loads(each)["format"] for each in stranger} == {"concord-event/1"}
+    with pytest.raises(NotFoundError, match="no version 9"):
+        evidence.bundle(AUDITOR, "manufacturer/wire", 9)
+
+
+def test_a_bundle_brings_grants_and_their_attestations(consortium: Consortium) -> None:
+    gateway = consortium.gateway
+    digest = grant(consortium, last_version=3)
+    gateway.evidence.attest_grant(AUDITOR, digest, wait_s=20)
+    policy = policy_of(consortium)
+    raw = gateway.evidence.bundle(AUDITOR, "utility/power", 1, pins=pins_of(policy), grants=True)
+    members = [json.loads(each) for each in parse_bundle(raw)]
+    names = [each["event"]["name"] if "event" in each else each["statement"]["type"] for each in members]
+    assert names.count("GrantAttested") >= 1
+    assert names.count("AccessGrant") >= 1
+    assert names.count("DatasetRegistration") == 1
+    reports = verify_all(Verifier(policy), [("power.json", raw)])
+    assert {report.verdict for report in reports} == {Verdict.VERIFIED}
+    without = gateway.evidence.bundle(STRANGER, "utility/power", 1, pins=pins_of(policy), grants=True)
+    assert len(parse_bundle(without)) == 1
+
+
+def test_old_evidence_is_linked_to_a_newer_checkpoint_and_keeps_its_first(consortium: Consortium) -> None:
+    gateway = consortium.gateway
+    items = gateway.statements.list(AUDITOR, Paging(limit=200)).items
+    oldest = min(items, key=lambda each: each.outcome.index).outcome.digest
+    newest = max(items, key=lambda each: each.outcome.index).outcome.digest
+    policy = policy_of(consortium)
+    plain = parse_evidence(gateway.statements.evidence(AUDITOR, oldest, pins=pins_of(policy)))
+    raw = gateway.statements.evidence(AUDITOR, oldest, pins=pins_of(policy), upgrade=True)
+    upgraded = parse_evidence(raw)
+    assert upgraded.later is not None
+    assert replace(upgraded, later=None, history=plain.history) == plain
+    assert Verifier(policy).verify(raw).verdict is Verdict.VERIFIED
+    same = gateway.statements.evidence(AUDITOR, newest, pins=pins_of(policy), upgrade=True)
+    assert parse_evidence(same).later is None
+    assert plain.anchor.block is not None
+    within = [Pin(0, _block_of(gateway, oldest))]
+    assert parse_evidence(gateway.statements.evidence(AUDITOR, oldest, pins=within, upgrade=True)).later is None
+
+
+def _block_of(gateway: Any, digest: Bytes32) -> int:
+    row = gateway.parts.store.statements.find(digest)
+    return int(max(row.anchor.block, row.effect.block))
+
+
+def test_who_asks_too_often_is_told_when_to_come_back(consortium: Consortium) -> None:
+    evidence = consortium.gateway.evidence
+    asker = replace(AUDITOR, api_key="impatient")
+    evidence.attest_log(asker, wait_s=20)
+    early = datetime(2020, 1, 1, tzinfo=UTC)
+    for _ in range(59):
+        evidence.attest_log(asker, after=early)
+    with pytest.raises(UnavailableError, match="within a minute") as refused:
+        evidence.attest_log(asker, after=early)
+    assert refused.value.retry_after_s is not None
+    assert 0 < refused.value.retry_after_s <= 60
+
+
+def test_too_much_on_its_way_asks_to_come_back(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consortium.gateway.parts.store.outbox, "depth", lambda: 64)
+    with pytest.raises(UnavailableError, match="on its way to the chain"):
+        consortium.gateway.evidence.attest_log(AUDITOR)
+
+
+def test_an_index_behind_the_chain_asks_to_come_back(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> bytes:
+        raise RefusedError("not current", code=code)
+
+    code = "checkpoint-log-not-current"
+    monkeypatch.setattr(consortium.gateway.parts.edge, "simulate", refuse)
+    with pytest.raises(UnavailableError, match="just published"):
+        consortium.gateway.evidence.attest_log(AUDITOR)
+    code = "evm-reverted"
+    with pytest.raises(RefusedError):
+        consortium.gateway.evidence.attest_log(AUDITOR)
