@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from ledger.exchange.rooms import PublicLog
+from ledger.log import Checkpoint, TileReader
 from tests.support.log import SIGNER, MemoryCheckpointStore, entries_of, open_log
 from tests.support.world import serving
 
 SOURCE: Final = Path(__file__).parent / "go"
 GO: Final = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-SIZES: Final = (1, 255, 256, 257, 1000, 256 * 256 + 300)
+SIZES: Final = (1, 255, 256, 257, 1000, 256 * 256 + 5000)
 
 pytestmark = pytest.mark.skipif(
     GO is None,
@@ -39,7 +42,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log three levels of tiles high."""
+    """A log three levels of tiles high, each with a partial tile, as a bulk import makes it."""
     folder = tmp_path_factory.mktemp("log") / "log"
     entries = entries_of("entry", SIZES[-1])
     with open_log(folder, MemoryCheckpointStore()) as writer:
@@ -71,6 +74,17 @@ def test_the_service(reader: Path, tmp_path: Path) -> None:
         code, out, err = read(reader, f"{world.url}/v1/log", str(vkey))
     assert (code, err) == (0, "")
     assert out.startswith(f"{size} entries, root ")
+
+
+def test_the_service_of_a_large_log(reader: Path, log: Path, tmp_path: Path) -> None:
+    """The production routes over the large log, in place of the gateway's own."""
+    store = MemoryCheckpointStore()
+    store.row = Checkpoint(SIGNER.name, SIZES[-1], TileReader(log).root(SIZES[-1]))
+    with serving(tmp_path) as world, open_log(log, store) as sequencer:
+        world.gateway.log = PublicLog(replace(world.gateway.parts, sequencer=sequencer))
+        code, out, err = read(reader, f"{world.url}/v1/log", str(SIGNER.verifier_key))
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{SIZES[-1]} entries, root ")
 
 
 @pytest.mark.parametrize("path", ["checkpoint", "tile/entries/000", "tile/0/003.p/232", "tile/1/000.p/3"])
