@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.evidence.events import (
@@ -19,7 +20,6 @@ from ledger.evidence.events import (
 from ledger.evidence.evidence import ChainProof, Evidence, Later
 from ledger.evidence.history import History, HistoryFold
 from ledger.evidence.log_note import LogNote, check_log
-from ledger.evidence.node import Node
 from ledger.evidence.policy import Policy
 from ledger.evidence.proven_event import ProvenEvent
 from ledger.evidence.report import InForce
@@ -27,6 +27,9 @@ from ledger.log.checkpoint import Checkpoint
 from ledger.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger.statements import Entry, Statement
 from ledger.types import Address, Bytes32
+
+if TYPE_CHECKING:  # HTTP is slow to import, and seldom needed
+    from ledger.evidence.node import Node
 
 __all__ = ["Anchor", "Effect", "LaterAnchor", "leaf_of"]
 

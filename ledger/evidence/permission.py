@@ -8,19 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final, cast
 
 from ledger.canonical import JsonValue
+from ledger.errors import MalformedError
 from ledger.evidence.history import Standing
 from ledger.evidence.report import Attestation, Claim, Report, Verdict
 from ledger.evidence.signing import format_time
 from ledger.statements import Right, Statement
 from ledger.types import Bytes32
 
-__all__ = ["Hindrance", "PermissionQuestion", "Window", "compute_windows", "find_hindrance", "judge_permission"]
+__all__ = [
+    "Hindrance",
+    "PermissionQuestion",
+    "Window",
+    "compute_windows",
+    "find_hindrance",
+    "judge_permission",
+    "parse_moment",
+    "parse_rights",
+]
 
 _GRANT: Final = "AccessGrant"
 _FOREVER: Final = 1 << 64
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,28 @@ class Hindrance:
 
     words: str
     is_certain: bool
+
+
+def parse_moment(text: str) -> int:
+    """Read a moment, RFC 3339 with its offset, as UTC seconds; fractions are cut off. Raises: MalformedError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise MalformedError(f"{ascii(text)[:64]} is no moment: write 2026-11-21T10:00:00Z") from error
+    if moment.tzinfo is None or moment < _EPOCH:
+        raise MalformedError(f"{ascii(text)[:64]} has no offset or is before 1970: write 2026-11-21T10:00:00Z")
+    return int(moment.timestamp())
+
+
+def parse_rights(names: Iterable[str]) -> int:
+    """Read the names of rights, ``read``, as the bit mask that a grant has. Raises: MalformedError: no such right."""
+    known = {str(right.name).lower(): right for right in Right}
+    mask = 0
+    for name in names:
+        if name not in known:
+            raise MalformedError(f"no right is named {ascii(name)[:64]}, only {', '.join(known)}")
+        mask |= known[name]
+    return mask
 
 
 def compute_windows(attestation: Attestation) -> tuple[Window, ...]:

@@ -6,17 +6,20 @@ Each part is parsed when it is first asked for, so that each step fails for what
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ledger.errors import MalformedError, UnavailableError, VerificationError
 from ledger.evidence.evidence import BlockProof, ChainProof
 from ledger.evidence.header import Header
-from ledger.evidence.node import Node
 from ledger.evidence.policy import PinnedRange, Policy
 from ledger.evidence.qbft import ExtraData, compute_block_hash, has_seals, verify_sealed_header
 from ledger.evidence.receipt import EventLog, Receipt
 from ledger.evidence.trie import verify_receipt
 from ledger.merkle import compute_root_from_inclusion, leaf_hash
 from ledger.types import Bytes32
+
+if TYPE_CHECKING:  # HTTP is slow to import, and seldom needed
+    from ledger.evidence.node import Node
 
 __all__ = ["ProvenEvent", "verify_block"]
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from ledger.errors import MalformedError, UnavailableError, VerificationError
 from ledger.evidence.history import HistoryFold
-from ledger.evidence.node import Node
 from ledger.evidence.policy import Policy
 from ledger.evidence.proven_event import ProvenEvent
 from ledger.evidence.report import Outcome, Step
 from ledger.statements import Statement, UnknownStatementTypeError
+
+if TYPE_CHECKING:  # HTTP is slow to import, and seldom needed
+    from ledger.evidence.node import Node
 
 __all__ = [
     "Check",

@@ -23,6 +23,7 @@ VerificationError, and leaves open by UnavailableError; what it returns is only 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ledger.errors import MalformedError, UnavailableError
 from ledger.evidence.breach import Breach
@@ -32,12 +33,14 @@ from ledger.evidence.event_run import EventRun
 from ledger.evidence.fork import Fork
 from ledger.evidence.fork_run import ForkRun
 from ledger.evidence.history import HistoryFold
-from ledger.evidence.node import Node, verify_node
 from ledger.evidence.opening import Opened, open_file
 from ledger.evidence.policy import Policy
 from ledger.evidence.report import Outcome, Report, Step
 from ledger.evidence.statement_run import StatementRun
 from ledger.evidence.steps import TrustedWorld
+
+if TYPE_CHECKING:  # HTTP is slow to import, and seldom needed
+    from ledger.evidence.node import Node
 
 __all__ = ["Verifier"]
 
@@ -78,6 +81,8 @@ def _check_policy(policy: Policy, node: Node | None) -> Step:
     detail = f"loaded, SHA-256 {policy.sha256}"
     if node is None:
         return Step(1, Outcome.PASS, detail)
+    from ledger.evidence.node import verify_node  # noqa: PLC0415 - HTTP is slow to import, and seldom needed
+
     try:
         verify_node(node, policy)
     except UnavailableError as error:

@@ -1,0 +1,128 @@
+"""The lineage as a tree: every registration among the reports with its parents below it, and what is about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from ledger.canonical import JsonValue
+from ledger.evidence.report import Report, Verdict, summarize
+from ledger.statements import Statement, compute_dataset_id
+from ledger.types import Bytes32
+
+__all__ = ["TreeLine", "draw_lineage"]
+
+_REGISTRATION: Final = "DatasetRegistration"
+_SHOWN: Final = 18  # characters of an id: 0x and eight bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TreeLine:
+    """One line: how deep it stands, what it is, and what became of it.
+
+    ``verdict`` is None where a parent's evidence was not given, ``is_repeated`` where the same version with all below
+    it stands further up; ``about`` are the other statements about that dataset, in words.
+    """
+
+    depth: int
+    digest: Bytes32
+    name: str
+    verdict: Verdict | None
+    sources: tuple[str, ...]
+    is_repeated: bool = False
+    about: tuple[str, ...] = ()
+
+    def to_text(self) -> str:
+        """The line as it is printed."""
+        verdict = "not given" if self.verdict is None else self.verdict.value
+        where = f" ({', '.join(self.sources)})" if self.sources else ""
+        words = f"{verdict}: {self.name}{where}" + (", see above" if self.is_repeated else "")
+        return "   " * self.depth + ("└─ " if self.depth else "") + "; ".join([words, *self.about])
+
+    def to_document(self) -> dict[str, JsonValue]:
+        """The line as JSON values."""
+        return {
+            "depth": self.depth,
+            "registration": str(self.digest),
+            "name": self.name,
+            "verdict": "not given" if self.verdict is None else self.verdict.value,
+            "sources": list(self.sources),
+            "repeated": self.is_repeated,
+            "about": list(self.about),
+        }
+
+
+def draw_lineage(reports: Sequence[Report]) -> tuple[TreeLine, ...]:
+    """Walk from the registrations that nothing here derives from to their ancestors, each drawn out once."""
+    known: dict[Bytes32, list[Report]] = {}
+    for report in reports:
+        if report.digest is not None and report.statement is not None and report.statement.type.name == _REGISTRATION:
+            known.setdefault(report.digest, []).append(report)
+    derived_from = {digest for found in known.values() for digest, _ in _parents_of(found[0])}
+    about = _collect_about(reports)
+    lines: list[TreeLine] = []
+    drawn: set[Bytes32] = set()
+    pending = [(0, digest, "") for digest in reversed(known) if digest not in derived_from]
+    while pending:
+        depth, digest, name = pending.pop()
+        found = known.get(digest, [])
+        lines.append(_draw(depth, digest, name, found, about, is_repeated=digest in drawn))
+        if digest not in drawn and found:
+            pending += [(depth + 1, *parent) for parent in reversed(_parents_of(found[0]))]
+            drawn.add(digest)
+    return tuple(lines)
+
+
+def _draw(
+    depth: int,
+    digest: Bytes32,
+    name: str,
+    found: Sequence[Report],
+    about: Mapping[Bytes32, list[str]],
+    *,
+    is_repeated: bool,
+) -> TreeLine:
+    if not found:
+        return TreeLine(depth, digest, name, None, ())
+    statement = cast("Statement", found[0].statement)
+    dataset = _dataset_of(statement)
+    named = next((each.dataset for each in found if each.dataset), None)
+    name = "/".join(named) if named else _name(dataset, statement.message["version"])
+    return TreeLine(
+        depth=depth,
+        digest=digest,
+        name=name,
+        verdict=summarize(tuple(found)),
+        sources=tuple(each.source for each in found),
+        is_repeated=is_repeated,
+        about=() if is_repeated else tuple(about.get(dataset, ())),
+    )
+
+
+def _parents_of(report: Report) -> list[tuple[Bytes32, str]]:
+    parents = cast("tuple[Mapping[str, object], ...]", cast("Statement", report.statement).message["parents"])
+    return [
+        (cast("Bytes32", each["registration"]), _name(cast("Bytes32", each["dataset"]), each["version"]))
+        for each in parents
+    ]
+
+
+def _collect_about(reports: Sequence[Report]) -> Mapping[Bytes32, list[str]]:
+    """By dataset, the other statements that name it, each with its verdict."""
+    about: dict[Bytes32, list[str]] = {}
+    for report in reports:
+        statement = report.statement
+        if statement is None or statement.type.name == _REGISTRATION or "datasetSalt" not in statement.message:
+            continue
+        kind = report.shown.name if report.shown else statement.type.name
+        about.setdefault(_dataset_of(statement), []).append(f"{kind} {report.verdict.value} ({report.source})")
+    return about
+
+
+def _dataset_of(statement: Statement) -> Bytes32:
+    return compute_dataset_id(statement.participant, cast("Bytes32", statement.message["datasetSalt"]))
+
+
+def _name(dataset: Bytes32, version: object) -> str:
+    return f"dataset {str(dataset)[:_SHOWN]}… version {version}"
