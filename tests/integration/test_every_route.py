@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 import pytest
 
-from ledger.client import access, agreements, statements
+from ledger.client import access, agreements, evidence, statements
 from ledger.exchange import Scope
 from ledger.types import Bytes32
 from tests.support.world import Member, World, serving
@@ -72,6 +72,7 @@ def _new_key(stage: Stage) -> str:
 
 
 _VERSION = "/v1/datasets/{dataset}/versions/{version}"
+LONG_AGO: Final = "?after=2020-01-01T00:00:00Z"
 NOTHING: Final = Route(STATING, json={})
 
 TABLE: Final[Mapping[tuple[str, str], Route]] = {
@@ -106,6 +107,21 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ("get", "/v1/access-requests/{digest}"): Route(PARTIES, lambda stage: f"/v1/access-requests/{stage.values['ask']}"),
     ("get", "/v1/grants"): Route(MEMBERS),
     ("get", "/v1/grants/{digest}"): Route(PARTIES, lambda stage: f"/v1/grants/{stage.values['grant']}"),
+    ("post", "/v1/grants/{digest}/attestation"): Route(
+        answers(201, apply=403, write=403, operate=404, other=404),
+        lambda stage: f"/v1/grants/{stage.values['grant']}/attestation{LONG_AGO}",
+    ),
+    ("get", "/v1/grants/{digest}/attestation"): Route(
+        PARTIES, lambda stage: f"/v1/grants/{stage.values['grant']}/attestation"
+    ),
+    ("get", "/v1/grants/{digest}/attestation/evidence"): Route(
+        PARTIES, lambda stage: f"/v1/grants/{stage.values['grant']}/attestation/evidence"
+    ),
+    ("post", "/v1/log/attestation"): Route(answers(201, apply=403, write=403), "/v1/log/attestation" + LONG_AGO),
+    ("get", "/v1/log/attestation"): Route(MEMBERS),
+    ("get", "/v1/log/attestation/evidence"): Route(MEMBERS),
+    ("get", "/v1/events/{digest}/evidence"): Route(MEMBERS),
+    ("get", _VERSION + "/evidence"): Route(MEMBERS),
     ("get", "/v1/agreements"): Route(MEMBERS),
     ("get", "/v1/agreements/{digest}"): Route(PARTIES, lambda stage: f"/v1/agreements/{stage.values['agreement']}"),
     ("get", "/v1/usage"): Route(MEMBERS),
@@ -194,6 +210,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             access.request("utility/power", manufacturer.identity, **terms, wait_s=30)  # type: ignore[arg-type]
         )
         granted = utility.client.run(access.grant_request(asked.digest, utility.identity, wait_s=30))
+        utility.client.run(evidence.attest_grant(granted.digest, wait_s=30))
+        utility.client.run(evidence.attest_log(wait_s=30))
         message = utility.client.run(statements.fetch(granted.digest))["message"]
         assert isinstance(message, dict)
         values = {
