@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from api.problems import UnauthorizedError
 from ledger.exchange import Asker, ForbiddenError, Gateway, Scope
 
-__all__ = ["Applicant", "Bearer", "GatewayOf", "Operator", "Reader", "Writer", "gateway_of", "require_scope"]
+__all__ = ["Applicant", "Bearer", "GatewayOf", "Operator", "Reader", "Steward", "Writer", "gateway_of", "require_scope"]
 
 _bearer = HTTPBearer(auto_error=False, description="An API key: `ck_<id>_<secret>`")
 
@@ -51,3 +51,5 @@ Reader = Annotated[Asker, Depends(require_scope(Scope.READ, Scope.AUDIT, Scope.O
 Writer = Annotated[Asker, Depends(require_scope(Scope.WRITE))]
 Applicant = Annotated[Asker, Depends(require_scope(Scope.WRITE, Scope.APPLY))]
 Operator = Annotated[Asker, Depends(require_scope(Scope.WRITE, Scope.OPERATE))]
+Steward = Annotated[Asker, Depends(require_scope(Scope.OPERATE))]
+"""Who runs this gateway: its keys and its state are theirs."""

@@ -89,7 +89,7 @@ class KeyStore:
     def ensure_next_relay(self, remote: RemoteKey | None = None) -> Signer:
         """The signer that is to follow the relay account: ``remote``, the one that was drawn before, or a new one."""
         path = self._next_relay_file
-        if remote is not None and remote.address != self.load_relay().address:
+        if remote is not None:
             with self._turn:
                 replace_private_file(path, json.dumps(remote.to_json(), indent=1).encode() + b"\n")
                 self._signers.pop(path, None)
@@ -97,7 +97,10 @@ class KeyStore:
 
     def find_next_relay(self) -> Signer | None:
         """The signer that is to follow the relay account; None: it is not being rotated."""
-        return self._load(self._next_relay_file) if self._next_relay_file.exists() else None
+        try:
+            return self._load(self._next_relay_file)
+        except NotFoundError:
+            return None
 
     def adopt_next_relay(self) -> Signer:
         """Let the next relay account be the relay account; the old one's key is destroyed. Returns its signer."""
@@ -122,7 +125,10 @@ class KeyStore:
 
     def find_next_log_signer(self, origin: str) -> NoteSigner | None:
         """The signer that is to follow the log's; None: it is not being rotated."""
-        return self._load_log_key(self._next_log_file, origin) if self._next_log_file.exists() else None
+        try:
+            return self._load_log_key(self._next_log_file, origin)
+        except NotFoundError:
+            return None
 
     def adopt_next_log_signer(self) -> None:
         """Let the next signer be the log's; the old one's key is destroyed."""

@@ -38,13 +38,16 @@ class Publisher:
         due_in_s = self._due_in_s(checkpoint.size - previous.size)
         if due_in_s > 0:
             return due_in_s
-        subject = f"checkpoint:{self._parts.log}:{checkpoint.size}"
+        relay = self._parts.relay.address
+        subject = f"checkpoint:{self._parts.log}:{checkpoint.size}:{relay}"
         call = self._encode(previous, checkpoint)
         try:
-            self._parts.edge.simulate(call, self._parts.relay.address)
+            self._parts.edge.simulate(call, relay)
         except RefusedError as error:
             if error.code == "checkpoint-log-not-current":
                 return False  # the index is behind the chain
+            if error.code == "checkpoint-log-not-publisher" and self._parts.keystore.find_next_relay() is not None:
+                return False  # the next relay account is about to take over
             raise
         self._submitter.enqueue(subject, call)
         self._on_enqueued()

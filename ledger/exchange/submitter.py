@@ -9,13 +9,14 @@ when its transaction reverted in a final block.
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
 from ledger.canonical import JsonValue
-from ledger.chain import Call, Receipt, Refusal, RefusalKind, encode_statement
+from ledger.chain import Call, Receipt, Refusal, RefusalKind, Signer, encode_statement
 from ledger.chain import SignedStatement as ExecutableStatement
 from ledger.chain import SignedTransaction as ChainTransaction
 from ledger.errors import FatalError, RefusedError, UnavailableError
@@ -39,12 +40,38 @@ class Submitter:
     def __init__(self, parts: Parts, on_sent: Callable[[], None]) -> None:
         self._parts = parts
         self._on_sent = on_sent
+        self._turn = threading.Lock()
+        self._successor: Signer | None = None
+        self._handed_over = threading.Event()
 
     def step(self) -> bool:
         """Follow what is in flight, submit what is new, send; whether anything moved."""
         moved = self._follow()
-        moved = self._enqueue_new() or moved
+        # What the relay account sent gets its outcome before its successor sends anything.
+        moved = (self._enqueue_new() if self._successor is None else self._change_over()) or moved
         return self._send() or moved
+
+    def hand_over(self, successor: Signer, timeout_s: float) -> bool:
+        """Let the keystore's next relay account follow once nothing of the present one is on its way; whether it did.
+
+        Statements are accepted meanwhile and wait.
+        """
+        with self._turn:
+            self._handed_over.clear()
+            self._successor = successor
+        self._on_sent()
+        return self._handed_over.wait(timeout_s)
+
+    def _change_over(self) -> bool:
+        parts = self._parts
+        with self._turn:
+            if parts.store.outbox.in_flight(parts.relay.address):
+                return False
+            parts.relay = parts.keystore.adopt_next_relay()
+            self._successor = None
+            self._handed_over.set()
+        _logger.info("transactions are sent from the account %s from now on", parts.relay.address)
+        return True
 
     def settle(self, timeout_s: float = 5.0) -> bool:
         """Wait until nothing is on its way and all is indexed; False when there was nothing to wait for."""
@@ -70,16 +97,27 @@ class Submitter:
 
     def _store_signed(self, calls: Sequence[tuple[str, Call]]) -> tuple[OutboxRow, ...]:
         parts = self._parts
-        items = [(subject, self._signing(call)) for subject, call in calls]
-        chain_nonce = parts.edge.nonce(parts.relay.address)
-        return parts.store.outbox.enqueue(parts.relay.address, chain_nonce, items, parts.now())
+        with self._turn:
+            relay = parts.relay.address
+            chain_nonce = parts.edge.nonce(relay)
+            ahead = self._sign_ahead(calls, parts.store.outbox.next_nonce(relay, chain_nonce))
+            items = [(subject, self._signing(subject, call, ahead)) for subject, call in calls]
+            return parts.store.outbox.enqueue(relay, chain_nonce, items, parts.now())
 
-    def _signing(self, call: Call) -> Callable[[int], SignedTransaction]:
-        def sign(nonce: int) -> SignedTransaction:
-            signed = self._parts.edge.sign_transaction(self._parts.relay, call, nonce)
-            return SignedTransaction(signed.raw, signed.hash)
+    def _sign_ahead(self, calls: Sequence[tuple[str, Call]], nonce: int) -> dict[tuple[str, int], SignedTransaction]:
+        """Sign with the nonces that the outbox will most likely give: a remote signer must not hold the database."""
+        return {
+            (subject, nonce + place): self._sign(call, nonce + place) for place, (subject, call) in enumerate(calls)
+        }
 
-        return sign
+    def _signing(
+        self, subject: str, call: Call, ahead: Mapping[tuple[str, int], SignedTransaction]
+    ) -> Callable[[int], SignedTransaction]:
+        return lambda nonce: ahead.get((subject, nonce)) or self._sign(call, nonce)
+
+    def _sign(self, call: Call, nonce: int) -> SignedTransaction:
+        signed = self._parts.edge.sign_transaction(self._parts.relay, call, nonce)
+        return SignedTransaction(signed.raw, signed.hash)
 
     # New statements
 

@@ -13,10 +13,15 @@ from ledger.errors import ConflictError, MalformedError
 from ledger.statements import address_of, generate_private_key
 from scripts.concord.context import context_of, load_key, read_passphrase
 from scripts.concord.files import check_place
+from scripts.concord.rotating import app as rotating
 
 _SHELLS: Final = ("bash", "zsh", "fish")
 
-app = typer.Typer(help="Encrypted key files on this machine (Ethereum's version 3 format).", no_args_is_help=True)
+app = typer.Typer(
+    help="Encrypted key files on this machine (Ethereum's version 3 format); keys replaced (rotate).",
+    no_args_is_help=True,
+)
+app.add_typer(rotating, name="rotate")
 
 
 @app.command()

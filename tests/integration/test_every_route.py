@@ -74,12 +74,20 @@ def _new_key(stage: Stage) -> str:
 _VERSION = "/v1/datasets/{dataset}/versions/{version}"
 LONG_AGO: Final = "?after=2020-01-01T00:00:00Z"
 NOTHING: Final = Route(STATING, json={})
+OPERATING: Final = answers(403, operate=200)
+"""What is the gateway's operator's alone."""
 
 TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ("get", "/v1/health"): Route(PUBLIC),
     ("get", "/v1/ready"): Route(PUBLIC),
     ("get", "/v1/consortium"): Route(PUBLIC),
     ("post", "/rpc"): Route(PUBLIC, json={"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}),
+    ("get", "/v1/gateway-keys"): Route(OPERATING),
+    ("post", "/v1/gateway-keys/log:rotate"): Route(OPERATING, json={}),
+    ("post", "/v1/gateway-keys/relay:rotate"): Route(OPERATING, json={"only_prepare": True}),
+    ("post", "/v1/gateway-keys/passphrase:rotate"): Route(
+        answers(403, operate=422), json={"passphrase": "a guess", "new_passphrase": "another"}
+    ),
     ("get", "/v1/log/checkpoint"): Route(PUBLIC),
     ("get", "/v1/log/tile/{path}"): Route(PUBLIC, "/v1/log/tile/0/000.p/1"),
     ("get", "/v1/log/entries/{index}"): Route(PUBLIC),

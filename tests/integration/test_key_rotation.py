@@ -1,0 +1,330 @@
+"""Keys rotated by `concord key rotate` while statements come in: old evidence verifies, nothing is lost or stops."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ledger.canonical import JsonValue
+from ledger.client import operations, participants, statements
+from ledger.errors import ConflictError, LedgerError, UnavailableError
+from ledger.evidence import Policy, Verdict, Verifier, summarize, verify_all
+from ledger.evidence.node import Node
+from ledger.evidence.pinning import create_policy
+from ledger.exchange import Gateway
+from ledger.exchange.keystore import KeyStore
+from ledger.log import VerifierKey, verify_sole_checkpoint
+from ledger.statements import generate_private_key
+from ledger.surface.outcomes import InForce, Outcome, State
+from ledger.types import Address, Bytes32
+from tests.support.console import Console
+from tests.support.web3signer_stand_in import stand_in_for_web3signer
+from tests.support.world import PASSPHRASE, Member, World, running, serving, settings_of
+from tests.support.world import listening as loopback
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with serving(tmp_path_factory.mktemp("rotation")) as world:
+        world.enroll("mill", custodial=True)
+        yield world
+
+
+@pytest.fixture
+def ending(tmp_path: Path) -> Iterator[World]:
+    """A world whose gateway a test may stop."""
+    with serving(tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def concord(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Console:
+    console = Console(world, tmp_path, monkeypatch, capsys)
+    console.be("chamber")
+    return console
+
+
+def state(member: Member, name: str) -> Outcome:
+    """A custodial statement that is final and in force."""
+    outcome = member.client.run(statements.state("ProfileUpdate", {"profile": {"handle": member.handle, "name": name}}))
+    return finish(member, outcome)
+
+
+def finish(member: Member, outcome: Outcome) -> Outcome:
+    done = member.client.run(statements.wait(outcome.digest))
+    assert (done.state, done.in_force) == (State.FINAL, InForce.YES), done
+    return done
+
+
+def policy_of(world: World, extends: Policy | None = None) -> Policy:
+    return create_policy(Node(world.url + "/rpc"), world.founded.contracts, extends=extends)
+
+
+def evidence_of(member: Member, digest: Bytes32, policy: Policy) -> bytes:
+    last = policy.epochs[-1].last
+    return member.client.run(statements.evidence(digest, first=policy.epochs[-1].first, last=last))
+
+
+def verdict(policy: Policy, evidence: bytes) -> Verdict:
+    return summarize(verify_all(Verifier(policy, None), [("evidence.json", evidence)], None))
+
+
+@dataclass
+class Traffic:
+    """Statements that come in all the while."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    errors: list[LedgerError] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, member: Member) -> None:
+        """State until told to stop."""
+        number = 0
+        while not self.stop.is_set():
+            try:
+                profile: JsonValue = {"handle": member.handle, "name": f"Mill {number}"}
+                self.outcomes.append(member.client.run(statements.state("ProfileUpdate", {"profile": profile})))
+                number += 1
+            except LedgerError as error:
+                self.errors.append(error)
+                return
+
+
+@contextmanager
+def traffic(member: Member) -> Iterator[Traffic]:
+    """Let a member state all through the block; then each of them is final and in force."""
+    coming = Traffic()
+    thread = threading.Thread(target=coming.run, args=(member,))
+    thread.start()
+    try:
+        yield coming
+    finally:
+        coming.stop.set()
+        thread.join()
+    assert coming.errors == []
+    assert coming.outcomes
+    for outcome in coming.outcomes:
+        finish(member, outcome)
+
+
+def test_the_logs_key(world: World, concord: Console) -> None:
+    mill = world.members["mill"]
+    before = state(mill, "Old Mill")
+    old_policy = policy_of(world)
+    old_evidence = evidence_of(mill, before.digest, old_policy)
+    old_key = concord.run("key", "rotate", "log", "--json")
+    assert old_key.code == 0, old_key
+    keys = old_key.json
+    assert keys["next_log_key"] is None
+    with traffic(mill):
+        ran = concord.run("key", "rotate", "log")
+        assert ran.code == 0, ran
+    new_key = str(world.operator.run(operations.gateway_keys())["log_key"])
+    assert new_key != keys["log_key"]
+    assert new_key in ran.out
+    # The log is signed with the new key at once; its file alone is left.
+    assert verify_sole_checkpoint(world.gateway.log.checkpoint(), VerifierKey.parse(new_key))
+    assert [each.name for each in (world.folder / "home/keys").glob("log*")] == ["log.pem"]
+    after = state(mill, "New Mill")
+    new_policy = policy_of(world, extends=old_policy)
+    assert [len(log.keys) for log in new_policy.logs] == [3]
+    new_evidence = evidence_of(mill, after.digest, new_policy)
+    assert verdict(old_policy, old_evidence) is Verdict.VERIFIED
+    assert verdict(new_policy, old_evidence) is Verdict.VERIFIED
+    assert verdict(new_policy, new_evidence) is Verdict.VERIFIED
+    assert verdict(old_policy, new_evidence) is not Verdict.VERIFIED
+
+
+def test_the_relay_account(world: World, concord: Console) -> None:
+    mill = world.members["mill"]
+    parts = world.gateway.parts
+    old = parts.relay.address
+    before = state(mill, "Old Mill")
+    prepared = concord.run("key", "rotate", "relay", "--only-prepare", "--json").json
+    assert prepared["relay"] == str(old)
+    with traffic(mill):
+        ran = concord.run("key", "rotate", "relay", "--json")
+        assert ran.code == 0, ran
+    assert ran.json["relay"] == prepared["next_relay"]
+    assert ran.json["next_relay"] is None
+    new = Address.parse(ran.json["relay"])
+    assert parts.relay.address == new
+    assert parts.store.outbox.in_flight(old) == ()
+    spent = parts.edge.nonce(old)
+    after = state(mill, "New Mill")
+    assert parts.edge.nonce(old) == spent
+    assert parts.edge.nonce(new) > 0
+    policy = policy_of(world)
+    for outcome in (before, after):
+        assert verdict(policy, evidence_of(mill, outcome.digest, policy)) is Verdict.VERIFIED
+    assert [each.name for each in (world.folder / "home/keys").glob("relay*")] == ["relay.json"]
+    assert KeyStore.open(world.folder / "home/keys", PASSPHRASE).load_relay().address == new
+
+
+def test_a_relay_account_that_a_remote_signer_holds(world: World, concord: Console) -> None:
+    mill = world.members["mill"]
+    with stand_in_for_web3signer() as remote:
+        key = remote.hold(generate_private_key())
+        named = ("--remote-url", key.url, "--public-key", "0x" + key.public_key.hex())
+        ran = concord.run("key", "rotate", "relay", *named, "--json")
+        assert ran.code == 0, ran
+        assert (ran.json["relay"], ran.json["remote"]) == (str(key.address), True)
+        assert not any(key_bytes.hex() in ran.out + ran.err for key_bytes in remote.keys.values())
+        state(mill, "Sent by a remote account")
+        assert world.gateway.parts.edge.nonce(key.address) > 0
+        again = concord.run("key", "rotate", "relay", *named)
+        assert (again.code, "already" in again.err) == (1, True)
+        # The signer goes away and comes back: nothing is lost.
+        remote.twist = lambda _: (500, "")
+        waiting = mill.client.run(statements.state("ProfileUpdate", {"profile": {"handle": "mill", "name": "Late"}}))
+        assert mill.client.run(statements.outcome(waiting.digest)).state is State.ACCEPTED
+        remote.twist = None
+        finish(mill, waiting)
+        concord.fail("chamber", 3, "together", "key", "rotate", "relay", "--remote-url", key.url)
+        back = concord.run("key", "rotate", "relay", "--json")
+        assert (back.code, back.json["remote"]) == (0, False)
+
+
+def test_a_remote_signer_that_does_not_answer_is_not_leant_on(world: World, concord: Console) -> None:
+    with stand_in_for_web3signer() as remote:
+        key = remote.hold(generate_private_key())
+    named = ("--remote-url", key.url, "--public-key", "0x" + key.public_key.hex())
+    with pytest.raises(UnavailableError, match="does not answer"):
+        world.gateway.keys.rotate_relay(key)
+    row = world.gateway.parts.store.chain.find_log(world.gateway.parts.log)
+    assert row is not None
+    assert row.publisher == world.gateway.parts.relay.address
+    state(world.members["mill"], "Goes on")
+    assert concord.run("key", "rotate", "relay", *named, "--only-prepare", "--json").json["next_relay"] == str(
+        key.address
+    )
+
+
+@contextmanager
+def running_again(world: World) -> Iterator[Gateway]:
+    """The same home, opened anew."""
+    world.gateway.close()
+    gateway = Gateway.open(settings_of(world.folder / "home"))
+    with loopback() as (sock, _), running(gateway, sock):
+        yield gateway
+
+
+@pytest.mark.parametrize("which", ["log", "relay"])
+def test_what_the_chain_decided_is_finished_at_the_next_start(
+    ending: World, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    keys, parts = ending.gateway.keys, ending.gateway.parts
+
+    class KilledError(BaseException):
+        """Stands for kill -9 between the chain's decision and the change of keys."""
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    monkeypatch.setattr(keys, "_adopt_log_key", killed)
+    monkeypatch.setattr(keys._submitter, "hand_over", killed)
+    with pytest.raises(KilledError):
+        keys.rotate_log() if which == "log" else keys.rotate_relay()
+    row = parts.store.chain.find_log(parts.log)
+    assert row is not None
+    assert row.rotations == 1
+    with running_again(ending) as gateway:
+        if which == "log":
+            assert gateway.parts.log_signer.verifier_key.public_key == row.verifier_keys[-1]
+        else:
+            _eventually_relays(gateway, row.publisher)
+        shown = gateway.keys.show()
+        assert (shown.next_relay, shown.next_log_key) == (None, None)
+
+
+def _eventually_relays(gateway: Gateway, account: Address) -> None:
+    waited = threading.Event()
+    for _ in range(500):
+        if gateway.parts.relay.address == account:
+            return
+        waited.wait(0.02)
+    raise AssertionError("the next relay account did not take over")
+
+
+def test_one_rotation_at_a_time(world: World) -> None:
+    keys = world.gateway.keys
+    with keys._one_at_a_time(), pytest.raises(ConflictError, match="another rotation"):
+        keys.rotate_log()
+
+
+def test_a_custodial_signing_key(world: World, concord: Console) -> None:
+    mill = world.members["mill"]
+    before = state(mill, "Old Mill")
+    concord.patch.setenv("CONCORD_API_KEY", mill.token)
+    control = concord.key_file(mill.control, "mill-control")
+    (held,) = (key for key in mill.client.run(participants.keys("mill")) if key.role == "signing")
+    with traffic(mill):
+        ran = concord.run("key", "rotate", "signing", "--control-key", control, "--json")
+        assert ran.code == 0, ran
+    assert ran.json["old"] == str(held.key)
+    by_key = {str(key.key): key for key in mill.client.run(participants.keys("mill"))}
+    old, new = by_key[ran.json["old"]], by_key[ran.json["new"]]
+    assert old.active_until is not None
+    assert (new.active_until, new.here, new.custody) == (None, True, "custodial")
+    assert new.active_from <= old.active_until
+    after = state(mill, "New Mill")
+    assert mill.client.run(statements.fetch(after.digest))["signer"] == str(new.key)
+    policy = policy_of(world)
+    for outcome in (before, after):
+        assert verdict(policy, evidence_of(mill, outcome.digest, policy)) is Verdict.VERIFIED
+    # A rotation that was stopped after the addition: the next one must be told which key ends.
+    finish(mill, mill.client.run(participants.add_key(mill.control_identity, custody="custodial")))
+    ran = concord.run("key", "rotate", "signing", "--control-key", control)
+    assert (ran.code, "several active keys" in ran.err) == (1, True), ran
+    ran = concord.run("key", "rotate", "signing", "--control-key", control, "--old", new.key, "--json")
+    assert (ran.code, ran.json["old"]) == (0, str(new.key))
+    ran = concord.run("key", "rotate", "signing", "--control-key", control, "--old", new.key)
+    assert (ran.code, "no active key of yours" in ran.err) == (4, True), ran
+
+
+def test_a_member_whose_keys_are_elsewhere_has_none_to_rotate(world: World, concord: Console) -> None:
+    factory = world.enroll("factory")
+    concord.patch.setenv("CONCORD_API_KEY", factory.token)
+    control = concord.key_file(factory.control, "factory-control")
+    ran = concord.run("key", "rotate", "signing", "--control-key", control)
+    assert (ran.code, "nothing to rotate" in ran.err) == (4, True), ran
+
+
+def test_the_keystores_passphrase(world: World, concord: Console, tmp_path: Path) -> None:
+    mill, keys = world.members["mill"], world.folder / "home/keys"
+    (tmp_path / "new").write_text("a new passphrase\n")
+    new_file = ("--new-passphrase-file", tmp_path / "new")
+    with traffic(mill):
+        ran = concord.run("key", "rotate", "passphrase", *new_file)
+        assert ran.code == 0, ran
+    assert "a new passphrase" not in ran.out + ran.err
+    assert KeyStore.open(keys, "a new passphrase")
+    concord.fail("chamber", 4, "nothing was changed", "key", "rotate", "passphrase", *new_file)
+    concord.fail("chamber", 4, "no file", "key", "rotate", "passphrase", "--new-passphrase-file", tmp_path / "none")
+    concord.fail("chamber", 3, "no new passphrase", "key", "rotate", "passphrase")
+    world.enroll("late", custodial=True)  # drawn by the gateway that runs, under the new passphrase
+    assert KeyStore.open(keys, "a new passphrase").check("concord.example/test") > 4
+    world.gateway.keys.change_passphrase("a new passphrase", PASSPHRASE)
+    concord.patch.setenv("CONCORD_URL", "http://gateway.example")
+    concord.fail("chamber", 3, "neither TLS nor this machine", "key", "rotate", "passphrase", *new_file)
+
+
+def test_the_passphrase_of_a_stopped_gateway(
+    ending: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, concord = ending.folder / "home", Console(ending, tmp_path, monkeypatch, capsys)
+    monkeypatch.setenv("CONCORD_NEW_PASSPHRASE", "another one")
+    concord.fail("chamber", 1, "runs: stop it first", "key", "rotate", "passphrase", "--home", home)
+    concord.fail("chamber", 4, "no gateway was founded", "key", "rotate", "passphrase", "--home", home / "log")
+    ending.gateway.close()
+    answer = concord.answer("chamber", "key", "rotate", "passphrase", "--home", home)
+    assert answer["files"] > 3
+    assert KeyStore.open(home / "keys", "another one")
+    assert PASSPHRASE not in str(answer)
