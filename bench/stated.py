@@ -45,7 +45,7 @@ class FoundedParties:
 
     def join(self, url: str) -> tuple[Party, Party, Bytes32]:
         """Add each one's own key; provider, consumer, and a dataset of the provider."""
-        provider = self._add_key(url, _PROVIDER, "DatasetRegistration")
+        provider = self.join_provider(url)
         consumer = self._add_key(url, _CONSUMER, "AccessRequest")
         first = registrations(provider, 1)[0]
         with Client(url, provider.token) as client:
@@ -53,6 +53,10 @@ class FoundedParties:
             client.run(statements.submit(first, identity, wait_s=_WAIT_S))
         salt = first.message["datasetSalt"]
         return provider, consumer, compute_dataset_id(provider.id, Bytes32(salt))  # type: ignore[arg-type]  # bytes32 by its type
+
+    def join_provider(self, url: str) -> Party:
+        """Add the provider's own key."""
+        return self._add_key(url, _PROVIDER, "DatasetRegistration")
 
     def _add_key(self, url: str, handle: str, states: str) -> Party:
         control = LocalKey(read_key_file(Path(self.founded["key_files"][f"{handle}/control"]), self.passphrase))

@@ -32,7 +32,7 @@ from ledger.statements import Statement
 from ledger.types import Bytes32
 from scripts.demo.service import Service, running
 
-__all__ = ["Figures", "format_figures", "main"]
+__all__ = ["Figures", "format_figures", "main", "measure_registrations"]
 
 _FINAL_WITHIN_S: Final = 300.0
 _LOAD_TIMEOUT_S: Final = 300.0
@@ -140,6 +140,16 @@ def _figures(what: str, load: LoadResult, final_s: float, before: Usage | None, 
     if before is None or after is None:
         return Figures(what, load, final_s, None, None)
     return Figures(what, load, final_s, after.cpu_s - before.cpu_s, after.peak_bytes)
+
+
+def measure_registrations(folder: Path, count: int, concurrency: int = 64) -> Figures:
+    """Registrations with a transaction each, on a consortium founded in ``folder``. Raises: LedgerError."""
+    passphrase = secrets.token_urlsafe(24)
+    founded = found_parties(folder, passphrase)
+    with (folder / "service.log").open("w") as log, running(folder / "gateway", passphrase, log) as service:
+        provider = founded.join_provider(service.url)
+        bench = _Bench(folder, service, concurrency)
+        return bench.measure("DatasetRegistration (contract)", provider, registrations(provider, count))
 
 
 def _run(folder: Path, request_count: int, registration_count: int, concurrency: int) -> list[Figures]:
