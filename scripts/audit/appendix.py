@@ -9,7 +9,7 @@ from ledger.evidence import Outcome, Step, format_sentence
 from scripts.audit.audit import Audit
 from scripts.audit.lineage_svg import MARKS, NOT_GIVEN
 from scripts.audit.markup import Markup, element, foreign
-from scripts.audit.pieces import Piece
+from scripts.audit.pieces import Piece, Role, Source
 from scripts.audit.sections import table
 
 __all__ = ["render_files", "render_participants", "render_steps"]
@@ -54,7 +54,7 @@ def render_steps(audit: Audit) -> Iterator[Markup]:
 def _render_piece(piece: Piece) -> Markup:
     report = piece.report
     mark = element("span", f"{MARKS[report.verdict]} ", class_=f"state {report.verdict.value}")
-    summary = element("summary", mark, element("strong", piece.kind), " · ", foreign(piece.source.name))
+    summary = element("summary", mark, element("strong", piece.kind), " · ", foreign(piece.report.source))
     rows = [element("tr", *_render_step(step)) for step in report.steps]
     sentence = element("p", foreign(format_sentence(report), _DETAIL), class_="note")
     return element("details", summary, element("table", element("tbody", *rows)), sentence)
@@ -74,11 +74,11 @@ def _render_step(step: Step) -> tuple[Markup, ...]:
 def render_files(audit: Audit) -> Iterator[Markup]:
     """The files, by SHA-256."""
     yield element("h2", "Files that were read")
+    found: dict[Source, set[Role]] = {}
+    for piece in audit.pieces:
+        found.setdefault(piece.source, set()).add(piece.role)
     rows = [
-        (foreign(each.source.name), each.role.value, element("code", each.source.sha256)) for each in _by_name(audit)
+        (foreign(source.name), ", ".join(role.value for role in Role if role in roles), element("code", source.sha256))
+        for source, roles in sorted(found.items(), key=lambda each: (each[0].name, each[0].sha256))
     ]
-    yield table(("File", "Role", "SHA-256"), rows)
-
-
-def _by_name(audit: Audit) -> list[Piece]:
-    return sorted(audit.pieces, key=lambda each: (each.source.name, each.source.sha256))
+    yield table(("File", "Its evidence is", "SHA-256"), rows)

@@ -202,13 +202,14 @@ def _legend_of_grants(axis: Axis) -> Markup:
     entries = [
         (element("rect", x=0, y=2, width=16, height=9, class_="window"), "valid from, until"),
         (element("rect", x=0, y=2, width=16, height=9, class_="granted"), "in force"),
+        (element("rect", x=0, y=2, width=16, height=9, class_="unknown"), "in force unless something ended it since"),
         (element("rect", x=0, y=2, width=16, height=9, class_="masked"), "a side suspended"),
         (element("path", d="M8 1 l5.5 5.5 l-5.5 5.5 l-5.5 -5.5 z", class_="given"), "granted on chain"),
         (element("path", d="M3 2 l9 9 M12 2 l-9 9", class_="revoked"), "revoked"),
         (element("rect", x=3, y=2, width=9, height=9, class_="retired"), "data set retired"),
     ]
     if axis.known is not None:
-        words = f"the evidence ends ({format_time(axis.known)}); what came later is not known"
+        words = f"the evidence ends, {format_time(axis.known)}"
         entries.append((element("path", d="M8 0 V13", class_="known"), words))
     if axis.period:
         entries.append((element("rect", x=0, y=0, width=16, height=13, class_="period"), "the period of this report"))

@@ -70,7 +70,10 @@ def draw_bar(grant: Grant, axis: Axis) -> Markup:
     parts += [element("path", d=f"M{axis.at(time):.1f} 0 V{_HEIGHT:.1f}", class_="grid") for time, _ in _ticks(axis)]
     parts.append(_rect(axis, (grant.valid_from, grant.valid_until), top, "window"))
     if grant.granted_at is not None and grant.piece.stands and grant.begins < grant.ends:
-        parts.append(_rect(axis, (grant.begins, grant.ends), top, "granted"))
+        known = grant.ends if axis.known is None else min(max(axis.known, grant.begins), grant.ends)
+        parts.append(_rect(axis, (grant.begins, known), top, "granted"))
+        if known < grant.ends:
+            parts.append(_rect(axis, (known, grant.ends), top, "unknown"))
     for first, end in grant.masked if grant.granted_at is not None else ():
         within = max(first, grant.begins), min(end or grant.ends, grant.ends)
         if within[0] < within[1]:
