@@ -13,7 +13,7 @@ EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --n
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test test-python test-contracts test-postgres lint types bench contracts lock clean
+.PHONY: help demo serve system test test-python test-contracts test-postgres lint types bench contracts lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -23,6 +23,11 @@ demo: $(RUN_STAMP) ## the main job, end to end, into var/demo (KEEP=1 continues 
 
 serve: $(RUN_STAMP) ## the service on the demo's state, or on an empty one (PORT=8080)
 	@$(BIN)/python -m scripts.demo.serve --port $(or $(PORT),8080)
+
+system: ## the programs of Debian that some tests drive: strace, PostgreSQL (as root; once)
+	@command -v strace >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
+		echo "Installing strace and postgresql (once) ..." && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends strace postgresql >/dev/null; }
 
 test: test-python test-contracts ## every test there is
 
