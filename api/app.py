@@ -18,10 +18,10 @@ from api.datasets.files import router as files
 from api.datasets.routes import router as datasets
 from api.evidence.routes import router as evidence
 from api.log.routes import router as log
-from api.operations.keys import router as gateway_keys
 from api.operations.routes import router as operations
 from api.participants.routes import router as participants
 from api.problems import register_handlers
+from api.statements.batch import router as batch
 from api.statements.routes import documents
 from api.statements.routes import router as statements
 from api.verification.routes import router as verification
@@ -33,8 +33,8 @@ _THREADS: Final = 200
 """Requests that wait (``Prefer: wait``, downloads) hold a thread each."""
 
 _ROUTERS: Final[tuple[APIRouter, ...]] = (
-    participants, datasets, files, access, agreements, statements, documents, evidence, log, verification, api_keys,
-    operations, gateway_keys,
+    participants, datasets, files, access, agreements, statements, batch, documents, evidence, log, verification,
+    api_keys, operations,
 )  # fmt: skip
 
 

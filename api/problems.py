@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -26,7 +27,7 @@ from ledger.errors import (
 from ledger.exchange import ForbiddenError, NoSuchRangeError
 from ledger.surface.codec import InvalidMembersError
 
-__all__ = ["UnauthorizedError", "problem", "register_handlers"]
+__all__ = ["Problem", "UnauthorizedError", "describe_problem", "problem", "register_handlers"]
 
 _log = logging.getLogger("concord.api")
 
@@ -55,7 +56,17 @@ _CODES: Final[Mapping[type[LedgerError], str]] = {
 }
 _STATUSES: Final[Mapping[str, int]] = {"idempotency-key-reused": 422}
 """Codes whose status is another than their class has."""
+_MEDIA_TYPE: Final = "application/problem+json"
 _HTTP_CODES: Final = {404: "not-found", 405: "method-not-allowed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem document: its status, its members, and when to come back."""
+
+    status: int
+    members: dict[str, object]
+    retry_after_s: int | None
 
 
 class UnauthorizedError(LedgerError):
@@ -66,14 +77,26 @@ def problem(
     status: int, code: str, title: str, detail: str, facts: Mapping[str, object] | None = None, **headers: str
 ) -> JSONResponse:
     """One problem document; header names come with ``_`` for ``-``."""
-    members = {name: _plain(value) for name, value in (facts or {}).items()}
-    body = {"type": f"urn:concord:problem:{code}", "title": title, "status": status, "detail": detail, "code": code}
     return JSONResponse(
-        members | body,
+        _members(status, code, title, detail, facts or {}),
         status_code=status,
-        media_type="application/problem+json",
+        media_type=_MEDIA_TYPE,
         headers={name.replace("_", "-"): value for name, value in headers.items()},
     )
+
+
+def describe_problem(error: LedgerError) -> Problem:
+    """The problem document of an error of the tree."""
+    kind, status, title = next(row for row in _TABLE if isinstance(error, row[0]))
+    code = str(getattr(error, "code", None) or _CODES[kind])
+    status = _STATUSES.get(code, status)
+    return Problem(status, _members(status, code, title, str(error), _facts(error)), _retry_after_s(error))
+
+
+def _members(status: int, code: str, title: str, detail: str, facts: Mapping[str, object]) -> dict[str, object]:
+    told = {name: _plain(value) for name, value in facts.items()}
+    body = {"type": f"urn:concord:problem:{code}", "title": title, "status": status, "detail": detail, "code": code}
+    return told | body
 
 
 def register_handlers(app: FastAPI) -> None:
@@ -104,14 +127,13 @@ def _answer_unauthorized(_request: Request, error: Exception) -> JSONResponse:
 def _answer_ledger_error(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, LedgerError):
         raise error
-    kind, status, title = next(row for row in _TABLE if isinstance(error, row[0]))
-    if status == 500:
+    described = describe_problem(error)
+    if described.status == 500:
         _log.critical("fatal: %s", error)
-    code = str(getattr(error, "code", None) or _CODES[kind])
-    headers = _retry_after(error)
+    headers = {} if described.retry_after_s is None else {"Retry-After": str(described.retry_after_s)}
     if isinstance(error, NoSuchRangeError):
-        headers["Content_Range"] = f"bytes */{error.size_bytes}"
-    return problem(_STATUSES.get(code, status), code, title, str(error), _facts(error), **headers)
+        headers["Content-Range"] = f"bytes */{error.size_bytes}"
+    return JSONResponse(described.members, status_code=described.status, media_type=_MEDIA_TYPE, headers=headers)
 
 
 def _facts(error: LedgerError) -> dict[str, object]:
@@ -122,11 +144,11 @@ def _facts(error: LedgerError) -> dict[str, object]:
     return dict(getattr(error, "facts", {}))
 
 
-def _retry_after(error: LedgerError) -> dict[str, str]:
+def _retry_after_s(error: LedgerError) -> int | None:
     retry_after_s = getattr(error, "retry_after_s", None)
     if retry_after_s is None and isinstance(error, UnavailableError):
         retry_after_s = 1.0
-    return {} if retry_after_s is None else {"Retry_After": str(max(1, round(retry_after_s)))}
+    return None if retry_after_s is None else max(1, round(retry_after_s))
 
 
 def _answer_validation_error(_request: Request, error: Exception) -> JSONResponse:

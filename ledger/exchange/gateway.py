@@ -14,11 +14,13 @@ from typing import Final, Self, cast
 from ledger.canonical import JsonValue, parse_canonical
 from ledger.errors import ConflictError, LedgerError, NotFoundError
 from ledger.exchange.asker import Asker
+from ledger.exchange.bulk import BulkIntake
+from ledger.exchange.bulk.appending import BulkAppender
+from ledger.exchange.bulk.pool import CheckingPool
 from ledger.exchange.drafting import Drafting
 from ledger.exchange.evidence import Attestations, EventProver
 from ledger.exchange.indexer import Indexer
 from ledger.exchange.intake import Announce, Intake
-from ledger.exchange.key_rotation import KeyRotation
 from ledger.exchange.log_writer import LogWriter
 from ledger.exchange.paging import Paging
 from ledger.exchange.parts import Parts
@@ -73,6 +75,10 @@ class Gateway:
         drafting = Drafting(parts, self._settle)
         self._intake = intake = Intake(parts, self._writer, self._settle, self._on_accepted)
         prover = EventProver(parts.edge)
+        appender = BulkAppender(parts, intake.turns, self._on_accepted)
+        self._writer.attach(appender)
+        pool = CheckingPool(parts.domains, parts.settings.bulk_workers)
+        self.bulk = BulkIntake(parts.settings, pool, appender, self._writer.wake)
         self.statements = Statements(parts, drafting, intake, prover)
         attestations = Attestations(parts, self._submitter, self._submitting.wake)
         self.evidence = EvidenceRoom(parts, prover, attestations)
@@ -82,7 +88,6 @@ class Gateway:
         self.agreements = Agreements(parts)
         self.log = PublicLog(parts)
         self.api_keys = ApiKeys(parts)
-        self.keys = KeyRotation(parts, self._submitter, lambda signed: self.take(signed, custodial=True))
 
     @classmethod
     def open(cls, settings: GatewaySettings, *, clock: Callable[[], float] = time.time) -> Self:
@@ -107,13 +112,13 @@ class Gateway:
         asyncio.run(self._parts.content.remove_leftovers())
         self._indexer.catch_up()
         self._publisher.check_log()
-        self.keys.resume()
         self._writer.recover()
         for worker in self._workers:
             worker.start()
 
     def close(self) -> None:
         """Stop the workers, finish what is being written, close everything; a second call does nothing."""
+        self.bulk.close()
         if self._is_started:
             self._is_started = False
             for worker in self._workers:

@@ -19,7 +19,7 @@ from ledger.store.rows import NewStatement
 from ledger.surface.outcomes import Outcome, SignedStatement
 from ledger.types import Bytes32
 
-__all__ = ["Announce", "Intake"]
+__all__ = ["Announce", "Intake", "check_deadline", "claim_names"]
 
 Announce = Callable[[Bytes32], None]
 """Told the digest of a statement that is about to enter the log, before it does."""
@@ -35,7 +35,7 @@ class Intake:
         self._writer = writer
         self._settle = settle
         self._on_accepted = on_accepted
-        self._turns = Turns()
+        self.turns = Turns()
 
     def take(
         self,
@@ -60,9 +60,9 @@ class Intake:
         if known is not None:
             self._check_repeat(signed, digest)
             return known
-        with self._turns.of(contended_by(statement)):
+        with self.turns.of(contended_by(statement)):
             self._check(signed, digest)
-            self._claim_names(statement, digest)
+            claim_names(self._parts, statement, digest)
             if announce is not None:
                 announce(digest)
             self._writer.append(self._describe(signed, digest, custodial=custodial, api_key=api_key))
@@ -101,7 +101,7 @@ class Intake:
     def _check(self, signed: SignedStatement, digest: Bytes32) -> None:
         """Deadline, standing, signatures, then rules. What is on its way may change the rules' answer: ask twice."""
         now_s = int(self._parts.clock())
-        _check_deadline(signed.statement, now_s)
+        check_deadline(signed.statement.deadline, now_s)
         check_standing(self._parts.directory, signed.statement)
         check_signatures(self._parts.directory, self._parts.edge, signed, digest)
         try:
@@ -119,25 +119,27 @@ class Intake:
             call = encode_statement(self._parts.deployment.contracts, executable)
             self._parts.edge.simulate(call, self._parts.relay.address)
 
-    def _claim_names(self, statement: Statement, digest: Bytes32) -> None:
-        """Give a participant its handle and a dataset its slug, when they were prepared here."""
-        draft = self._parts.store.drafts.find(digest)
-        notes = {} if draft is None or draft.notes is None else draft.notes
-        handle, slug = notes.get("handle"), notes.get("slug")
-        if isinstance(handle, str):
-            self._parts.store.names.claim_handle(statement.participant, handle)
-        salt = statement.message.get("datasetSalt")
-        if isinstance(slug, str) and isinstance(salt, Bytes32):
-            dataset = compute_dataset_id(statement.participant, salt)
-            self._parts.store.names.claim_slug(statement.participant, slug, dataset, salt)
+
+def claim_names(parts: Parts, statement: Statement, digest: Bytes32) -> None:
+    """Give a participant its handle and a dataset its slug, when they were prepared here. Raises: ConflictError."""
+    draft = parts.store.drafts.find(digest)
+    notes = {} if draft is None or draft.notes is None else draft.notes
+    handle, slug = notes.get("handle"), notes.get("slug")
+    if isinstance(handle, str):
+        parts.store.names.claim_handle(statement.participant, handle)
+    salt = statement.message.get("datasetSalt")
+    if isinstance(slug, str) and isinstance(salt, Bytes32):
+        dataset = compute_dataset_id(statement.participant, salt)
+        parts.store.names.claim_slug(statement.participant, slug, dataset, salt)
 
 
-def _check_deadline(statement: Statement, now_s: int) -> None:
-    if statement.deadline < now_s:
+def check_deadline(deadline: int, now_s: int) -> None:
+    """Check that a deadline has not passed and is not too far. Raises: RefusedError, MalformedError."""
+    if deadline < now_s:
         raise RefusedError(
             "the statement's deadline has passed: prepare and sign it again",
             code="deadline-passed",
-            facts={"deadline": statement.deadline, "now": now_s},
+            facts={"deadline": deadline, "now": now_s},
         )
-    if statement.deadline > now_s + _MOST_AHEAD_S:
+    if deadline > now_s + _MOST_AHEAD_S:
         raise MalformedError("a deadline lies at most 31 days ahead")

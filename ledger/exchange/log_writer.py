@@ -1,8 +1,8 @@
 """The one writer of the log: groups what is waiting into batches, durable before anybody is told.
 
-A statement is staged in the store before its entry enters the log, and gets its index after. A crash between the two
-leaves an entry whose statement is staged: `LogWriter.recover` joins them again. What never entered the log was never
-acknowledged, and is forgotten.
+Statements and the checkpoint that covers them are stored in one transaction, after their entries are on the disk: a
+crash leaves both or neither, and what it leaves beyond the last checkpoint the log discards. Statements that come one
+by one and those that come in bulk take turns.
 """
 
 from __future__ import annotations
@@ -11,21 +11,53 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol, cast
 
-from ledger.errors import FatalError, LedgerError, UnavailableError
+from ledger.errors import FatalError, LedgerError, RefusedError, UnavailableError
 from ledger.exchange.parts import Parts
-from ledger.statements import Entry
-from ledger.store.rows import NewStatement, StatementRow
+from ledger.log import Batch, Checkpoint
+from ledger.statements import Entry, Statement, compute_dataset_id
+from ledger.store.rows import NewStatement
 from ledger.types import Bytes32
 
-__all__ = ["LogWriter"]
+__all__ = ["BulkWriter", "LogWriter", "append_together"]
 
 _RETRY_AFTER_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 60.0
 _logger = logging.getLogger(__name__)
+
+
+class BulkWriter(Protocol):
+    """What comes in bulk, as the log's writer sees it."""
+
+    def due_in_s(self) -> float | None:
+        """In how many seconds a batch is due; None when nothing waits."""
+        ...
+
+    def write(self) -> None:
+        """Append what waits, at most one batch; whoever waits is told, of an error as well. Raises: LedgerError."""
+        ...
+
+    def fail(self, error: LedgerError) -> None:
+        """Tell whoever waits that nothing is taken any more."""
+        ...
+
+
+def append_together(parts: Parts, entries: Sequence[bytes], store: Callable[[int, int], None]) -> Batch:
+    """Append entries; ``store`` is given their first index and the checkpoint's size, in the transaction that commits.
+
+    Raises:
+        As `Sequencer.append`, and what ``store`` raises: nothing is in the log then.
+    """
+
+    def commit(checkpoint: Checkpoint) -> None:
+        store(checkpoint.size - len(entries), checkpoint.size)
+
+    with parts.store.checkpoints.together(commit):
+        return parts.sequencer.append(entries)
 
 
 @dataclass(frozen=True)
@@ -41,13 +73,24 @@ class LogWriter:
         self._parts = parts
         self._waiting: deque[_Waiting] = deque()
         self._turn = threading.Condition()
-        self._has_gap = False
         self._stopped: str | None = None
+        self._bulk: BulkWriter | None = None
 
     @property
     def depth(self) -> int:
         """How many statements wait."""
         return len(self._waiting)
+
+    def attach(self, bulk: BulkWriter) -> None:
+        """Let ``bulk`` take turns with what comes one by one."""
+        self._bulk = bulk
+
+    def wake(self) -> None:
+        """Say that something waits in bulk."""
+        with self._turn:
+            if self._stopped is not None and self._bulk is not None:
+                self._bulk.fail(FatalError(self._stopped))
+            self._turn.notify()
 
     def append(self, statement: NewStatement) -> None:
         """Bring a checked statement into the log; returns when it is durable and has its index.
@@ -75,7 +118,7 @@ class LogWriter:
             ) from error
 
     def recover(self) -> None:
-        """Join entries that a crash left without their statement's row, and forget what never entered the log."""
+        """Join entries that a crash of version 0.1.0 left without their statement's row; forget what never entered."""
         self._join_gap()
         forgotten = [row.digest for row in self._parts.store.statements.list_staged()]
         if forgotten:
@@ -83,19 +126,27 @@ class LogWriter:
             self._parts.store.statements.discard_staged(forgotten)
 
     def step(self) -> bool:
-        """Append one batch; whether there was any.
+        """Append one batch of each kind; whether there was any.
 
         Raises:
             FatalError: the log stopped: whoever waits, or comes later, is told so at once.
             UnavailableError: disk or database failed; the next batch may succeed.
         """
         batch = self._take()
-        if not batch:
-            return False
+        if batch:
+            self._guard(lambda: self._append(batch), batch)
+            for item in batch:
+                if not item.done.done():
+                    item.done.set_result(None)
+        if self._bulk is None or self._bulk_due_in_s() != 0:
+            return bool(batch)
+        self._guard(self._bulk.write, [])
+        return True
+
+    def _guard(self, act: Callable[[], None], batch: Sequence[_Waiting]) -> None:
         try:
-            self._append(batch)
+            act()
         except LedgerError as error:
-            self._has_gap = True
             for item in batch:
                 item.done.set_exception(error)
             if isinstance(error, FatalError):
@@ -107,56 +158,73 @@ class LogWriter:
                 item.done.set_exception(FatalError(reason))
             self._stop(reason)
             raise
-        for item in batch:
-            item.done.set_result(None)
-        return True
 
     def fail_waiting(self) -> None:
         """Tell everybody who still waits that the gateway closes."""
+        closing = UnavailableError("the gateway is closing: send the statement again", retry_after_s=_RETRY_AFTER_S)
         with self._turn:
             while self._waiting:
-                self._waiting.popleft().done.set_exception(
-                    UnavailableError("the gateway is closing: send the statement again", retry_after_s=_RETRY_AFTER_S)
-                )
+                self._waiting.popleft().done.set_exception(closing)
+        if self._bulk is not None:
+            self._bulk.fail(closing)
 
     def _stop(self, reason: str) -> None:
         with self._turn:
             self._stopped = reason
             while self._waiting:
                 self._waiting.popleft().done.set_exception(FatalError(reason))
+        if self._bulk is not None:
+            self._bulk.fail(FatalError(reason))
 
     def _take(self) -> list[_Waiting]:
         settings = self._parts.settings
         with self._turn:
-            if not self._waiting and not self._turn.wait(settings.poll_s):
+            if not self._waiting:
+                due_in_s = self._bulk_due_in_s()
+                if due_in_s != 0:
+                    self._turn.wait(settings.poll_s if due_in_s is None else due_in_s)
+            if not self._waiting:
                 return []
-        time.sleep(settings.batch_delay_s if len(self._waiting) < settings.batch_size else 0)
+        if len(self._waiting) < settings.batch_size and self._bulk_due_in_s() != 0:
+            time.sleep(settings.batch_delay_s)
         with self._turn:
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), settings.batch_size))]
 
+    def _bulk_due_in_s(self) -> float | None:
+        return None if self._bulk is None else self._bulk.due_in_s()
+
     def _append(self, batch: list[_Waiting]) -> None:
-        store, sequencer = self._parts.store, self._parts.sequencer
+        store, log = self._parts.store, self._parts.log
         statements = {item.statement.digest: item.statement for item in batch}
-        with store.transaction():
-            store.statements.stage(list(statements.values()))
-            for digest in statements:
-                store.drafts.bind(digest)
-        rows = store.statements.find_many(list(statements))
-        fresh = [row for row in rows.values() if row.log_index is None]
+        known = store.bulk.find_places(list(statements))
+        fresh = [each for digest, each in statements.items() if digest not in known]
+        for item in batch if (taken := self._find_taken(fresh)) else ():
+            if item.statement.digest in taken:
+                item.done.set_exception(taken[item.statement.digest])
+        fresh = [each for each in fresh if each.digest not in taken]
         if not fresh:
             return
-        appended = sequencer.append([_entry_of(row).to_bytes() for row in fresh])
-        if self._has_gap:
-            self._join_gap(before=appended.first_index)
-            self._has_gap = False
-        indices = {row.digest: appended.first_index + place for place, row in enumerate(fresh)}
-        store.statements.accept_staged(self._parts.log, indices, appended.checkpoint.size)
 
-    def _join_gap(self, before: int | None = None) -> None:
-        """Give indices to staged statements whose entries stand at the log's end (up to ``before``)."""
+        def commit(first_index: int, size: int) -> None:
+            store.statements.accept(log, fresh, first_index, size)
+            for each in fresh:
+                store.drafts.bind(each.digest)
+
+        append_together(self._parts, [_entry_of(each).to_bytes() for each in fresh], commit)
+
+    def _find_taken(self, statements: Sequence[NewStatement]) -> dict[bytes, LedgerError]:
+        """Registrations whose version this log holds with another root: said in bulk, where no contract sees it."""
+        claims: dict[tuple[bytes, int], NewStatement] = {}
+        for each in statements:
+            if each.statement.type.name == "DatasetRegistration":
+                claims[_version_of(each.statement)] = each
+        said = self._parts.store.bulk.find_versions(claims, alone=True) if claims else {}
+        return {claims[version].digest: _version_taken(version, digest) for version, digest in said.items()}
+
+    def _join_gap(self) -> None:
+        """Give indices to staged statements whose entries stand at the log's end."""
         store, log = self._parts.store, self._parts.log
-        end = self._parts.sequencer.size if before is None else before
-        first = end
+        end = first = self._parts.sequencer.size
         while first > 0 and store.statements.find_by_index(log, first - 1) is None:
             first -= 1
         staged = {row.digest for row in store.statements.list_staged()}
@@ -168,8 +236,23 @@ class LogWriter:
             elif digest not in found:
                 _logger.error("entry %d of the log has no statement here: restore the database", first + place)
         if found:
-            store.statements.accept_staged(log, found, self._parts.sequencer.size)
+            store.statements.accept_staged(log, found, end)
 
 
-def _entry_of(row: StatementRow) -> Entry:
-    return Entry.of(row.digest, row.participant, row.signature)
+def _version_of(statement: Statement) -> tuple[bytes, int]:
+    """Dataset and version of a registration."""
+    salt, version = statement.message["datasetSalt"], statement.message["version"]
+    return compute_dataset_id(statement.participant, cast("Bytes32", salt)), cast("int", version)
+
+
+def _version_taken(version: tuple[bytes, int], digest: bytes) -> RefusedError:
+    dataset, number = version
+    return RefusedError(
+        f"this gateway's log holds version {number} of the dataset with another root: register the next one",
+        code="dataset-registry-version-taken",
+        facts={"dataset": "0x" + dataset.hex(), "version": str(number), "registered": "0x" + digest.hex()},
+    )
+
+
+def _entry_of(statement: NewStatement) -> Entry:
+    return Entry.of(statement.digest, statement.statement.participant, statement.signature)

@@ -71,6 +71,18 @@ class GatewaySettings:
     """how long a batch waits for company"""
     most_in_flight: int = 4096
     """statements waiting for the log; beyond that: come back later"""
+    bulk_streams: int = 8
+    """requests to the bulk endpoint at once; beyond that: come back later"""
+    bulk_workers: int | None = None
+    """processes that check signatures in bulk; None: as many as cores"""
+    bulk_block_bytes: int = 256 << 10
+    """lines that are checked by one process at a time"""
+    bulk_window: int = 64
+    """blocks of one stream on their way; beyond that it is read no further"""
+    bulk_batch_size: int = 16384
+    """lines of all streams that one checkpoint brings, about"""
+    bulk_delay_s: float = 0.25
+    """how long such a batch waits for company"""
     publish_after_s: float = 0.2
     """longest time until what was accepted is published on chain"""
     publish_after_entries: int = 1024

@@ -12,7 +12,7 @@ from ledger.statements.eip712 import compute_struct_hash
 from ledger.surface.outcomes import SignedStatement
 from ledger.types import Address, Bytes32
 
-__all__ = ["check_signatures", "check_standing", "sign_statement"]
+__all__ = ["check_signatures", "check_signing_key", "check_standing", "check_status", "sign_statement"]
 
 _BY_SUSPENDED: Final = frozenset({"AccessRevocation", "KeyRevocation"})
 _BY_STRANGER: Final = frozenset({"ParticipantApplication"})
@@ -27,16 +27,21 @@ def sign_statement(signer: Signer, statement: Statement, domains: Domains) -> by
 
 def check_standing(directory: Directory, statement: Statement) -> None:
     """Check that the participant may act at all. Raises: RefusedError: code ``participant-...``."""
-    kind, status = statement.type.name, directory.status_of(statement.participant)
+    check_status(directory, statement.type.name, statement.participant)
+
+
+def check_status(directory: Directory, kind: str, participant: Bytes32) -> None:
+    """Check that the participant may state a ``kind``. Raises: RefusedError: code ``participant-...``."""
+    status = directory.status_of(participant)
     if kind in _BY_STRANGER or status == "active" or (status == "suspended" and kind in _BY_SUSPENDED):
         return
     if kind == "ControlKeyClaim" and status == "suspended":
         return
     told = {None: "not-admitted", "applied": "not-admitted"}.get(status, status)
     raise RefusedError(
-        f"the participant {statement.participant} is {str(told).replace('-', ' ')}: it can not state a {kind} now",
+        f"the participant {participant} is {str(told).replace('-', ' ')}: it can not state a {kind} now",
         code=f"participant-{told}",
-        facts={"participant": str(statement.participant)},
+        facts={"participant": str(participant)},
     )
 
 
@@ -71,15 +76,20 @@ def _may_be_contract(edge: ChainEdge, signed: SignedStatement) -> bool:
     return bool(edge.code(signed.signer))
 
 
+def check_signing_key(directory: Directory, participant: Bytes32, signer: Address) -> None:
+    """Check that ``signer`` is an active signing key. Raises: RefusedError: code ``key-not-active``."""
+    if signer not in directory.signing_keys_of(participant):
+        raise RefusedError(
+            f"{signer} is not an active signing key of {participant}",
+            code="key-not-active",
+            facts={"participant": str(participant), "signer": str(signer)},
+        )
+
+
 def _check_role(directory: Directory, signed: SignedStatement) -> None:
     statement = signed.statement
     if statement.type.signed_by == "signing":
-        if signed.signer not in directory.signing_keys_of(statement.participant):
-            raise RefusedError(
-                f"{signed.signer} is not an active signing key of {statement.participant}",
-                code="key-not-active",
-                facts={"participant": str(statement.participant), "signer": str(signed.signer)},
-            )
+        check_signing_key(directory, statement.participant, signed.signer)
         return
     claimed = {"ParticipantApplication": "controlKey", "ControlKeyClaim": "newKey"}.get(statement.type.name)
     expected = statement.message[claimed] if claimed else directory.control_key_of(statement.participant)

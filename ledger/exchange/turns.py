@@ -22,14 +22,33 @@ class Turns:
         if key is None:
             yield
             return
-        with self._guard:
-            lock, users = self._locks.get(key, (threading.Lock(), 0))
-            self._locks[key] = (lock, users + 1)
+        lock = self._join(key)
         try:
             with lock:
                 yield
         finally:
-            with self._guard:
-                lock, users = self._locks.pop(key)
-                if users > 1:
-                    self._locks[key] = (lock, users - 1)
+            self._leave(key)
+
+    def hold_if_free(self, key: Hashable) -> bool:
+        """Hold ``key`` until `let_go`, unless somebody else holds it: then say False and wait for nobody."""
+        if self._join(key).acquire(blocking=False):
+            return True
+        self._leave(key)
+        return False
+
+    def let_go(self, key: Hashable) -> None:
+        """End what `hold_if_free` began."""
+        self._leave(key).release()
+
+    def _join(self, key: Hashable) -> threading.Lock:
+        with self._guard:
+            lock, users = self._locks.get(key, (threading.Lock(), 0))
+            self._locks[key] = (lock, users + 1)
+            return lock
+
+    def _leave(self, key: Hashable) -> threading.Lock:
+        with self._guard:
+            lock, users = self._locks.pop(key)
+            if users > 1:
+                self._locks[key] = (lock, users - 1)
+            return lock

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -19,6 +23,19 @@ class Checkpoints:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._here = threading.local()
+
+    @contextmanager
+    def together(self, store: Callable[[Checkpoint], None]) -> Iterator[None]:
+        """Let each checkpoint that this thread swaps in within the block commit with what ``store`` writes, or neither.
+
+        ``store`` is called with the new checkpoint, in its transaction.
+        """
+        self._here.store = store
+        try:
+            yield
+        finally:
+            del self._here.store
 
     def load(self, origin: str) -> Checkpoint | None:
         """Return the log's last checkpoint, None where there is none. Raises: UnavailableError."""
@@ -51,4 +68,7 @@ class Checkpoints:
                     connection.execute(insert(SIGNED_CHECKPOINTS).values(row))
             except IntegrityError:
                 return False
+            store: Callable[[Checkpoint], None] | None = getattr(self._here, "store", None)
+            if store is not None:
+                store(new)
             return True

@@ -89,6 +89,8 @@ class Statements:
     ) -> frozenset[Bytes32]:
         """`stage` and `accept_staged` in one transaction, for statements that stand at consecutive indices.
 
+        In the transaction that commits the log's checkpoint there is no moment at which one is there without the other.
+
         Raises:
             ConflictError: as `accept_staged`.
         """
@@ -97,6 +99,16 @@ class Statements:
             indices = {each.digest: first_index + offset for offset, each in enumerate(statements)}
             self.accept_staged(log, indices, checkpoint_size)
             return new
+
+    def accept_at(self, log: Bytes32, placed: Sequence[tuple[int, NewStatement]], checkpoint_size: int) -> None:
+        """Like `accept`, for statements that are not stored yet, each with its own index.
+
+        Raises:
+            ConflictError: a digest or an index is taken.
+        """
+        with self._database.write():
+            self.stage([new for _, new in placed])
+            self.accept_staged(log, {new.digest: index for index, new in placed}, checkpoint_size)
 
     def list_staged(self) -> tuple[StatementRow, ...]:
         """Statements that have no log index yet, in order of arrival."""

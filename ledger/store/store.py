@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from ledger.errors import ConflictError
 from ledger.store.api_keys import ApiKeys
+from ledger.store.bulk import BulkStatements
 from ledger.store.checkpoints import Checkpoints
 from ledger.store.contents import Contents
 from ledger.store.cursors import Cursors
@@ -49,6 +50,7 @@ class Store:
         self._database = database
         cursors = Cursors(cursor_key)
         self.statements = Statements(database, cursors)
+        self.bulk = BulkStatements(database)
         self.outbox = Outbox(database)
         self.checkpoints = Checkpoints(database)
         self.documents = Documents(database)

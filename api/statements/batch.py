@@ -1,0 +1,133 @@
+"""Statements in bulk: NDJSON in, NDJSON out, both streamed (docs/spec/bulk.md)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from json import dumps
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
+
+from api.auth import GatewayOf, Writer
+from api.problems import describe_problem
+from ledger.errors import LedgerError
+from ledger.exchange.bulk import Answers, BulkStream, LineAnswer, Taken, Totals
+
+router = APIRouter(prefix="/v1/statements", tags=["statements"])
+
+_MEDIA_TYPE: Final = "application/x-ndjson"
+_DESCRIPTION: Final = {
+    "requestBody": {
+        "required": True,
+        "description": "one signed statement a line, as `POST /v1/statements` takes it, at most 64 KiB each",
+        "content": {_MEDIA_TYPE: {"schema": {"type": "string"}}},
+    },
+    "responses": {
+        "200": {
+            "description": "one answer a line, the checkpoints that cover them, then the totals",
+            "content": {_MEDIA_TYPE: {"schema": {"type": "string"}}},
+        }
+    },
+}
+
+
+@router.post(":batch", summary="Submit signed statements in bulk", response_class=Response, openapi_extra=_DESCRIPTION)
+def submit_batch(gateway: GatewayOf, asker: Writer, request: Request) -> Response:
+    """Lines are answered while the body is still being sent: read while you write. Send the whole file again after a
+    cut: what is in the log is not taken twice. Registrations stay in the log alone until they are lifted.
+    """
+    _check_media_type(request)
+    return _BatchResponse(gateway.bulk.open(asker))
+
+
+def _check_media_type(request: Request) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != _MEDIA_TYPE:
+        raise HTTPException(415, f"send Content-Type: {_MEDIA_TYPE}, one signed statement a line")
+
+
+class _BatchResponse(Response):
+    """Answers while it reads, which no ready-made response does."""
+
+    media_type = _MEDIA_TYPE
+
+    def __init__(self, stream: BulkStream) -> None:
+        super().__init__(status_code=200)
+        del self.headers["content-length"]
+        self._stream = stream
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        async def put(answers: Answers) -> None:
+            await send(_piece(_render(answers)))
+
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            try:
+                last = _render_totals(await self._stream.run(_body(receive), put))
+            except LedgerError as error:
+                last = _render_end(error)
+            except ClientDisconnect:
+                return  # what was acknowledged stays; nobody is there to be told more
+            await send(_piece(last, more=False))
+        finally:
+            self._stream.close()
+
+
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        if data := message.get("body", b""):
+            yield data
+        if not message.get("more_body", False):
+            return
+
+
+def _piece(data: bytes, *, more: bool = True) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def _render(answers: Answers) -> bytes:
+    lines = [_render_line(answer) for answer in answers.lines]
+    lines += [
+        dumps({"checkpoint": each.note, "first_index": each.first_index, "count": each.count}) + "\n"
+        for each in answers.checkpoints
+    ]
+    return "".join(lines).encode()
+
+
+def _render_line(answer: LineAnswer) -> str:
+    if isinstance(answer, Taken):
+        end = ', "repeated": true}\n' if answer.repeated else "}\n"
+        return (
+            f'{{"line": {answer.line}, "digest": "0x{answer.digest.hex()}", "index": {answer.index}, '
+            f'"state": "accepted"{end}'
+        )
+    told: dict[str, object] = {"line": answer.line}
+    if answer.digest is not None:
+        told["digest"] = "0x" + answer.digest.hex()
+    told["problem"] = describe_problem(answer.error).members
+    return dumps(told) + "\n"
+
+
+def _render_totals(totals: Totals) -> bytes:
+    told = {
+        "done": True,
+        "lines": totals.lines,
+        "accepted": totals.accepted,
+        "repeated": totals.repeated,
+        "refused": totals.refused,
+    }
+    return (dumps(told) + "\n").encode()
+
+
+def _render_end(error: LedgerError) -> bytes:
+    described = describe_problem(error)
+    told: dict[str, object] = {"problem": described.members}
+    if described.retry_after_s is not None:
+        told["retry_after_s"] = described.retry_after_s
+    return (dumps(told) + "\n").encode()

@@ -1,0 +1,188 @@
+"""One line of a bulk body: decoded, its digest computed, its signature checked."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any, Final, NoReturn, cast
+
+from coincurve import PublicKey
+
+from ledger.canonical import JsonValue, encode_canonical
+from ledger.checking.codec import BULK_TYPES, REGISTRATION, Codec, Decoded, UnusualLineError
+from ledger.checking.records import Checked, Record, Registered, Rejected
+from ledger.errors import LedgerError, MalformedError, RefusedError, VerificationError
+from ledger.keccak import keccak256
+from ledger.statements import Domains, Entry, Statement, compute_dataset_id, verify_signature
+from ledger.types import Address, Bytes32, parse_hex
+
+__all__ = ["MAX_LINE_BYTES", "LineChecker"]
+
+MAX_LINE_BYTES: Final = 64 << 10
+_MEMBERS: Final = ("type", "message", "signature", "signer")
+_VERSION: Final = b"\x01"
+_HALF_ORDER: Final = bytes.fromhex("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0")
+
+
+class LineChecker:
+    """Checks lines of one consortium's statements; one thread uses it."""
+
+    def __init__(self, domains: Domains) -> None:
+        self._domains = domains
+        self._codec = Codec(domains)
+
+    def check_block(self, block: bytes) -> list[Record]:
+        """What becomes of each line of a block: as many records as the block has lines."""
+        lines = block.split(b"\n")
+        if not lines[-1]:
+            lines.pop()  # what follows the last newline is no line
+        return [self.check(line) for line in lines]
+
+    def check(self, line: bytes) -> Record:
+        """Check one line, which nothing in it can break."""
+        try:
+            return self._check_quickly(line)
+        except UnusualLineError:
+            return self._check_slowly(line)
+
+    def _check_quickly(self, line: bytes) -> Checked:
+        if len(line) > MAX_LINE_BYTES:
+            raise UnusualLineError
+        decoded = self._codec.decode(line)
+        digest, signature = decoded.digest, decoded.signature
+        signer = _recover(digest, signature)
+        if signer is None or decoded.signer != "0x" + signer.hex():
+            raise UnusualLineError
+        return Checked(
+            _VERSION + digest + decoded.participant + sha256(signature).digest(),
+            signer,
+            signature,
+            decoded.deadline,
+            decoded.type,
+            self._codec.encode_message(decoded.message),
+            _registered(decoded) if decoded.type == REGISTRATION else None,
+        )
+
+    def _check_slowly(self, line: bytes) -> Record:
+        """As the path of single statements does it, with its sentences."""
+        if len(line) <= MAX_LINE_BYTES and not line.strip():
+            return None
+        digest: Bytes32 | None = None
+        try:
+            type_name, message, signature, signer = _read(line)
+            statement = Statement.parse(type_name, message)
+            digest = statement.digest(self._domains)
+            if statement.type.name not in BULK_TYPES:
+                raise RefusedError(
+                    f"a contract executes a {statement.type.name}: send it alone, POST /v1/statements",
+                    code="not-in-bulk",
+                    facts={"statement_type": statement.type.name},
+                )
+            verify_signature(digest, signature, signer)
+        except LedgerError as error:
+            return _reject(error, digest)
+        return Checked(
+            Entry.of(digest, statement.participant, signature).to_bytes(),
+            bytes(signer),
+            signature,
+            statement.deadline,
+            statement.type.name,
+            encode_canonical(statement.to_json()).decode(),
+            _registered_of(statement) if statement.type.name == REGISTRATION else None,
+        )
+
+
+def _recover(digest: bytes, signature: bytes) -> bytes:
+    """As ``recover_signer``. Raises: UnusualLineError: where that raises, which tells why."""
+    if len(signature) != 65 or signature[64] not in (27, 28) or signature[32:64] > _HALF_ORDER:
+        raise UnusualLineError
+    try:
+        key = PublicKey.from_signature_and_message(signature[:64] + bytes((signature[64] - 27,)), digest, hasher=None)
+    except Exception as error:  # coincurve raises a bare Exception where libsecp256k1 recovers no point
+        raise UnusualLineError from error
+    return keccak256(key.format(compressed=False)[1:])[12:]
+
+
+def _read(line: bytes) -> tuple[str, JsonValue, bytes, Address]:
+    """The members of a signed statement. Raises: MalformedError."""
+    if len(line) > MAX_LINE_BYTES:
+        raise MalformedError(f"a line has at most {MAX_LINE_BYTES} bytes")
+    value = _parse(line)
+    if not isinstance(value, dict):
+        raise MalformedError("a line is one JSON object: type, message, signature, signer")
+    missing = [name for name in _MEMBERS if name not in value]
+    unknown = sorted(set(value) - {*_MEMBERS, "cosignature"})
+    if missing or unknown:
+        told = [f"missing: {', '.join(missing)}"] if missing else []
+        told += [f"unknown: {', '.join(name[:80] for name in unknown[:20])}"] if unknown else []
+        raise MalformedError("; ".join(told))
+    if value.get("cosignature") is not None and value["type"] in BULK_TYPES:
+        raise MalformedError(f"a {value['type']} takes no co-signature")
+    type_name, message = value["type"], value["message"]
+    return cast("str", type_name), message, _hex(value, "signature"), Address(_hex(value, "signer"))
+
+
+def _hex(value: dict[str, JsonValue], name: str) -> bytes:
+    try:
+        return parse_hex(cast("str", value[name]))
+    except MalformedError as error:
+        raise MalformedError(f"{name}: {error}") from error
+
+
+def _parse(line: bytes) -> JsonValue:
+    try:
+        value: JsonValue = json.loads(line.decode(), object_pairs_hook=_members, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise MalformedError("the line is nested too deeply") from error
+    except ValueError as error:
+        raise MalformedError(f"not JSON: {error}"[:200]) from error
+    return value
+
+
+def _members(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise MalformedError("a member name stands twice in one JSON object")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedError(f"{name} is not JSON")
+
+
+def _reject(error: LedgerError, digest: Bytes32 | None) -> Rejected:
+    facts: dict[str, object] = dict(error.facts) if isinstance(error, RefusedError) else {}
+    if isinstance(error, VerificationError):
+        facts = {"expected": error.expected, "found": error.found}
+    code = error.code if isinstance(error, RefusedError) else None
+    told = {name: str(value) for name, value in facts.items() if value is not None}
+    return Rejected(type(error).__name__, str(error), digest, code, told)
+
+
+def _registered(decoded: Decoded) -> Registered:
+    message: Any = decoded.message
+    salt = bytes.fromhex(message.datasetSalt[2:])
+    return Registered(
+        keccak256(decoded.participant + salt),
+        salt,
+        int(message.version),
+        bytes.fromhex(message.contentHash[2:]),
+        bytes.fromhex(message.metadataHash[2:]),
+        tuple(
+            (bytes.fromhex(each.dataset[2:]), int(each.version), bytes.fromhex(each.registration[2:]))
+            for each in message.parents
+        ),
+    )
+
+
+def _registered_of(statement: Statement) -> Registered:
+    message: Any = statement.message
+    salt = message["datasetSalt"]
+    return Registered(
+        compute_dataset_id(statement.participant, salt),
+        salt,
+        message["version"],
+        message["contentHash"],
+        message["metadataHash"],
+        tuple((each["dataset"], each["version"], each["registration"]) for each in message["parents"]),
+    )

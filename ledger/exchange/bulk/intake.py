@@ -1,0 +1,204 @@
+"""Streams of lines: read as they come, no faster than they are taken, answered in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+from ledger.checking import Record
+from ledger.errors import UnavailableError
+from ledger.exchange.asker import Asker
+from ledger.exchange.bulk.answers import Answers, Taken, Totals
+from ledger.exchange.bulk.appending import BulkAppender
+from ledger.exchange.bulk.batch import Block
+from ledger.exchange.bulk.lines import LineCutter
+from ledger.exchange.bulk.pool import CheckingPool
+from ledger.exchange.errors import ForbiddenError
+from ledger.exchange.settings import GatewaySettings
+
+__all__ = ["BulkIntake", "BulkStream"]
+
+_RETRY_AFTER_S: Final = 5.0
+_FLUSH_S: Final = 0.05
+"""How long whole lines wait for more before they are checked."""
+
+Send = Callable[[Answers], Awaitable[None]]
+_Checking = tuple[int, "asyncio.Future[list[Record]]"]
+
+
+class BulkIntake:
+    """Opens streams, a few at a time. ``wake`` tells the log's writer that something waits."""
+
+    def __init__(
+        self, settings: GatewaySettings, pool: CheckingPool, appender: BulkAppender, wake: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._appender = appender
+        self._wake = wake
+        self._turn = threading.Lock()
+        self._streams: set[BulkStream] = set()
+        self._is_closing = False
+
+    def open(self, asker: Asker) -> BulkStream:
+        """A stream of the asker's statements; `BulkStream.close` it.
+
+        Raises:
+            ForbiddenError: the asker's key is bound to no participant.
+            UnavailableError: as many streams are open as are taken, or the gateway closes.
+        """
+        if asker.participant is None:
+            raise ForbiddenError("this key is bound to no participant: it states nothing", code="not-yours")
+        with self._turn:
+            if self._is_closing:
+                raise UnavailableError("the gateway is closing: come back soon", retry_after_s=_RETRY_AFTER_S)
+            if len(self._streams) >= self._settings.bulk_streams:
+                raise UnavailableError(
+                    f"{len(self._streams)} bulk streams are open, the most that are taken at once: come back soon",
+                    retry_after_s=_RETRY_AFTER_S,
+                )
+            stream = BulkStream(self._settings, asker, self._pool, self._appender, self._wake, self._forget)
+            self._streams.add(stream)
+            return stream
+
+    def _forget(self, stream: BulkStream) -> None:
+        with self._turn:
+            self._streams.discard(stream)
+
+    def drain(self) -> None:
+        """Take no stream any more; those that are open answer what they have read, and end. Thread-safe."""
+        with self._turn:
+            self._is_closing = True
+            streams = list(self._streams)
+        for stream in streams:
+            stream.stop()
+
+    def close(self) -> None:
+        """End the streams and the checking processes."""
+        self.drain()
+        self._pool.close()
+
+
+class BulkStream:
+    """One request: `run` it once, in an event loop."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        asker: Asker,
+        pool: CheckingPool,
+        appender: BulkAppender,
+        wake: Callable[[], None],
+        on_close: Callable[[BulkStream], None],
+    ) -> None:
+        """Use `BulkIntake.open`."""
+        self._settings = settings
+        self._asker = asker
+        self._pool = pool
+        self._appender = appender
+        self._wake = wake
+        self._on_close = on_close
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+        self._room = asyncio.Semaphore(settings.bulk_window)
+        self._checking: asyncio.Queue[_Checking | None] = asyncio.Queue()
+        self._appending: asyncio.Queue[Block | None] = asyncio.Queue()
+        self._totals = Totals()
+
+    def stop(self) -> None:
+        """Read no more; `run` ends with UnavailableError once all that was read is answered. Thread-safe."""
+        if self._loop is None:
+            self._stopping.set()
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def close(self) -> None:
+        """Make room for another stream; a second call does nothing."""
+        self._on_close(self)
+
+    async def run(self, body: AsyncIterator[bytes], send: Send) -> Totals:
+        """Take all lines of ``body``; ``send`` is given the answers, block by block.
+
+        Raises:
+            UnavailableError, FatalError: the log or the gateway stopped: what was not answered is not acknowledged.
+            Others as ``body`` and ``send``.
+        """
+        self._loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(body))
+                tasks.create_task(self._append())
+                tasks.create_task(self._answer(send))
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
+        if self._stopping.is_set():
+            raise UnavailableError(
+                "the gateway is closing: send the whole file again, what is in the log is not taken twice",
+                retry_after_s=_RETRY_AFTER_S,
+            )
+        return self._totals
+
+    async def _read(self, body: AsyncIterator[bytes]) -> None:
+        """Cut what comes into blocks and have them checked, as many at a time as there is room for."""
+        cutter = LineCutter(self._settings.bulk_block_bytes)
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        incoming: asyncio.Future[bytes | None] | None = None
+        try:
+            while not stopping.done():
+                incoming = incoming or asyncio.ensure_future(_next(body))
+                patience_s = _FLUSH_S if cutter.has_lines else None
+                awaited: set[asyncio.Future[Any]] = {incoming, stopping}
+                done, _ = await asyncio.wait(awaited, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    await self._check(cutter.flush())
+                elif incoming in done:
+                    data, incoming = incoming.result(), None
+                    if data is None:
+                        await self._check(cutter.finish())
+                        break
+                    await self._check(cutter.feed(data))
+        finally:
+            stopping.cancel()
+            if incoming is not None:
+                incoming.cancel()
+        self._checking.put_nowait(None)
+
+    async def _check(self, block: bytes) -> None:
+        if not block:
+            return
+        await self._room.acquire()
+        first_line = self._totals.lines + 1
+        self._totals.lines += block.count(b"\n")
+        self._checking.put_nowait((first_line, asyncio.wrap_future(self._pool.check(block))))
+
+    async def _append(self) -> None:
+        """Bring checked blocks to the log's writer, in their order."""
+        while (item := await self._checking.get()) is not None:
+            first_line, records = item
+            block = Block(self, self._asker, first_line, await records)
+            self._appender.put(block)
+            self._wake()
+            self._appending.put_nowait(block)
+        self._appender.hurry()
+        self._wake()
+        self._appending.put_nowait(None)
+
+    async def _answer(self, send: Send) -> None:
+        while (block := await self._appending.get()) is not None:
+            answers = await asyncio.wrap_future(block.done)
+            self._count(answers)
+            await send(answers)
+            self._room.release()
+
+    def _count(self, answers: Answers) -> None:
+        taken = [answer for answer in answers.lines if isinstance(answer, Taken)]
+        repeated = sum(answer.repeated for answer in taken)
+        self._totals.accepted += len(taken) - repeated
+        self._totals.repeated += repeated
+        self._totals.refused += len(answers.lines) - len(taken)
+
+
+async def _next(body: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(body, None)
