@@ -5,6 +5,7 @@ import {ICheckpointLog} from "../src/interfaces/ICheckpointLog.sol";
 import {Rfc6962} from "../src/libraries/Rfc6962.sol";
 import {Decision} from "../src/types/Enumerations.sol";
 import {Gateway} from "./support/Gateway.sol";
+import {LoggedOnce} from "./support/LoggedOnce.sol";
 import {UniformTree} from "./support/UniformTree.sol";
 
 // The contract as a C2SP witness.
@@ -167,6 +168,21 @@ contract CheckpointLogPublishTest is Gateway {
         for (uint64 i = 0; i < 7; ++i) {
             logs.verifyInclusion(log, older, UniformTree.LEAF, i, UniformTree.inclusionProof(i, 7));
         }
+    }
+
+    function test_verifyInclusionServesAnotherContract() external {
+        _publish(7);
+        LoggedOnce other = new LoggedOnce(logs, log);
+        ICheckpointLog.Commitment memory older = current;
+        bytes32[] memory proof = UniformTree.inclusionProof(3, 7);
+        _publish(9);
+        other.take(older, UniformTree.LEAF, 3, proof);
+        vm.assertTrue(other.isTaken(UniformTree.LEAF), "taken");
+        bytes memory untrue = abi.encodeCall(other.take, (older, keccak256("not logged"), 3, proof));
+        (bool success, bytes memory refusal) = address(other).call(untrue);
+        vm.assertFalse(success, "what is not in the log");
+        vm.assertTrue(bytes4(refusal) == Rfc6962.Rfc6962RootMismatch.selector, "the facts reach the caller");
+        vm.assertFalse(other.isTaken(keccak256("not logged")), "taken");
     }
 
     function test_verifyInclusionRefusesWhatIsFalse() external {

@@ -40,8 +40,8 @@ def test_kept_tree_is_the_tree() -> None:
             tree.root(size)
 
 
-def test_a_cost_is_judged_by_its_mean() -> None:
-    within, above = Cost("within", [90, 110], 100), Cost("above", [101], 100)
+def test_a_cost_is_judged_by_its_dearest() -> None:
+    within, above = Cost("within", [90, 100], 100), Cost("above", [90, 101], 100)
     assert (exceeds(within), exceeds(above), exceeds(Cost("free", [10**9]))) == (False, True, False)
     lines = format_costs([within, above]).splitlines()
     assert "1.000" in lines[2]

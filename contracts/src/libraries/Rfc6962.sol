@@ -51,7 +51,8 @@ library Rfc6962 {
             if (root1 != root2) revert Rfc6962RootMismatch(root1, root2);
             return;
         }
-        (bytes32 found1, bytes32 found2) = _foldConsistency(size1, size2, proof, root1);
+        (bytes32 found1, bytes32 found2, uint256 used) = _foldConsistency(size1, size2, proof, root1);
+        if (used != proof.length) revert Rfc6962ProofLength(used, proof.length);
         if (found1 != root1) revert Rfc6962RootMismatch(root1, found1);
         if (found2 != root2) revert Rfc6962RootMismatch(root2, found2);
     }
@@ -74,79 +75,65 @@ library Rfc6962 {
         if (used != proof.length) revert Rfc6962ProofLength(used, proof.length);
     }
 
-    // Section 2.1.4.2, steps 1 to 6, for 0 < size1 < size2.
+    // Section 2.1.4.2, steps 1 to 6, for 0 < size1 < size2. In assembly, since a checkpoint pays for up to forty hashes.
+    // Two inputs of 0x01 || left || right, one for each root; every answer lands in its own right half, where it is
+    // wanted next. Instead of shifting the two places down, `bit` walks up: it is the number of leaves below a node
+    // of the level. A call of the precompile fails only for want of gas, and what is left then ends the transaction.
     function _foldConsistency(
         uint256 size1,
         uint256 size2,
         bytes32[] calldata proof,
         bytes32 root1
-    ) private view returns (bytes32 fr, bytes32 sr) {
-        // A complete first tree is a node of the second, so its root is not in the proof.
-        (bytes32 seed, uint256 used) = size1 & (size1 - 1) == 0 ? (root1, 0) : (_at(proof, 0), 1);
-        uint256 level = _trailingZeros(size1);
-        (fr, sr, used) = _climb((size1 - 1) >> level, (size2 - 1) >> level, seed, proof, used);
-        if (used != proof.length) revert Rfc6962ProofLength(used, proof.length);
-    }
-
-    // Step 6. In assembly, since a checkpoint pays for up to forty hashes. Two inputs of 0x01 || left || right, one for
-    // each root; every answer lands in its own right half, where it is wanted next.
-    function _climb(
-        uint256 fn,
-        uint256 sn,
-        bytes32 seed,
-        bytes32[] calldata proof,
-        uint256 used
-    ) private view returns (bytes32 fr, bytes32 sr, uint256 end) {
+    ) private view returns (bytes32 fr, bytes32 sr, uint256 used) {
         assembly ("memory-safe") {
             let first := mload(0x40)
             let second := add(first, 0x60)
             let firstRight := add(first, 0x21)
             let secondRight := add(second, 0x21)
+            let end := proof.offset
+            // The last complete subtree of the first tree; if that is all of it, its root is not in the proof.
+            let bit := and(size1, sub(0, size1))
+            sr := root1
+            if xor(bit, size1) {
+                sr := calldataload(end)
+                end := add(end, 0x20)
+            }
             mstore8(first, 0x01)
             mstore8(second, 0x01)
-            mstore(firstRight, seed)
-            mstore(secondRight, seed)
-            end := add(proof.offset, shl(5, used))
-            let hashed := 1
-            for {} xor(fn, sn) {} {
-                switch and(fn, 1)
-                case 0 {
-                    mstore(add(second, 0x01), mload(secondRight))
-                    mstore(secondRight, calldataload(end))
-                }
-                default {
+            mstore(firstRight, sr)
+            mstore(secondRight, sr)
+            let fn := sub(size1, 1)
+            let differing := xor(fn, sub(size2, 1))
+            for {} 1 {} {
+                // The node is a right child: its left sibling is in both trees.
+                for {} and(fn, bit) { bit := shl(1, bit) } {
                     mstore(add(first, 0x01), calldataload(end))
                     mstore(add(second, 0x01), calldataload(end))
-                    hashed := and(hashed, staticcall(gas(), 0x02, first, 0x41, firstRight, 0x20))
+                    pop(staticcall(gas(), 0x02, first, 0x41, firstRight, 0x20))
+                    pop(staticcall(gas(), 0x02, second, 0x41, secondRight, 0x20))
+                    end := add(end, 0x20)
                 }
-                hashed := and(hashed, staticcall(gas(), 0x02, second, 0x41, secondRight, 0x20))
+                if gt(bit, differing) {
+                    break
+                }
+                // The node is a left child: its right sibling is in the second tree alone.
+                mstore(add(second, 0x01), mload(secondRight))
+                mstore(secondRight, calldataload(end))
+                pop(staticcall(gas(), 0x02, second, 0x41, secondRight, 0x20))
                 end := add(end, 0x20)
-                fn := shr(1, fn)
-                sn := shr(1, sn)
+                bit := shl(1, bit)
             }
-            for {} fn { fn := and(fn, sub(fn, 1)) } {
+            // Above, both trees have the same nodes to the left: one for each set bit.
+            for { fn := and(fn, sub(0, bit)) } fn { fn := and(fn, sub(fn, 1)) } {
                 mstore(add(first, 0x01), calldataload(end))
                 mstore(add(second, 0x01), calldataload(end))
-                hashed := and(hashed, staticcall(gas(), 0x02, first, 0x41, firstRight, 0x20))
-                hashed := and(hashed, staticcall(gas(), 0x02, second, 0x41, secondRight, 0x20))
+                pop(staticcall(gas(), 0x02, first, 0x41, firstRight, 0x20))
+                pop(staticcall(gas(), 0x02, second, 0x41, secondRight, 0x20))
                 end := add(end, 0x20)
-            }
-            if iszero(hashed) {
-                revert(0x00, 0x00)
             }
             fr := mload(firstRight)
             sr := mload(secondRight)
-            end := shr(5, sub(end, proof.offset))
-        }
-    }
-
-    // Of a size above 0: how many levels up its last complete subtree is.
-    function _trailingZeros(uint256 size) private pure returns (uint256 level) {
-        while (size & 1 == 0) {
-            size >>= 1;
-            unchecked {
-                ++level;
-            }
+            used := shr(5, sub(end, proof.offset))
         }
     }
 
