@@ -18,8 +18,8 @@ from ledger.types import Address
 from scripts.concord import import_progress, main
 from scripts.concord.context import Context
 from tests.support.bulk_wire import BulkWire, serving_wire
-from tests.support.console import Ran, draw_key_file
-from tests.support.world import PASSPHRASE
+from tests.support.console import Console, Ran, draw_key_file
+from tests.support.world import PASSPHRASE, World, serving
 
 ID: Final = "0x" + "11" * 32
 CONTRACTS: Final = ("ParticipantRegistry", "DatasetRegistry", "AccessGrants", "SharingAgreements", "CheckpointLog")
@@ -247,3 +247,36 @@ def test_signing_needs_a_key_and_a_place(run: Run, tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(sys, "stdin", stdin)
         ran = run("statements", "sign", "-", "-o", tmp_path / "out", "--key", tmp_path / "own.key")
     assert (ran.code, (tmp_path / "out").read_text()) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with serving(tmp_path_factory.mktemp("concord")) as world:
+        world.enroll("utility")
+        yield world
+
+
+def test_the_real_service_takes_what_was_signed(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    concord, utility = Console(world, tmp_path, monkeypatch, capsys), world.members["utility"]
+    unsigned = tmp_path / "all.ndjson"
+    messages = [{"contentHash": "0x" + f"{number:064x}", "metadataHash": ID} for number in range(20)]
+    lines = [json.dumps({"type": "DatasetRegistration", "message": message}) for message in messages]
+    unsigned.write_text("\n".join(lines))
+    signed, policy = tmp_path / "all.signed.ndjson", tmp_path / "policy.json"
+    concord.ok(utility, "statements", "sign", unsigned, "--participant", utility.id)
+    place = tmp_path / "consortium.json"
+    concord.ok(utility, "policy", "create", "--rpc", f"{world.url}/rpc", "--consortium", place, "-o", policy)
+    with signed.open("a") as file:
+        file.write('{"type": "none"}\n')
+    first = concord.run("statements", "import", signed, "--policy", policy, "--answers", tmp_path / "answers", "--json")
+    assert first.code == 1, first
+    counted = ("lines", "accepted", "repeated", "refused")
+    assert [first.json[name] for name in counted] == [21, 20, 0, 1]
+    assert [each["line"] for each in read_lines(Path(f"{signed}.refused.ndjson"))] == [21]
+    again = concord.run("statements", "import", signed, "--json")
+    assert [again.json[name] for name in counted] == [21, 0, 20, 1]
+    digest = read_lines(tmp_path / "answers")[0]["digest"]
+    shown = concord.answer(utility, "statements", "show", digest, "--wait", "final")
+    assert (shown["type"], shown["state"]) == ("DatasetRegistration", "final")
