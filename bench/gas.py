@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
+from bench.gas_eas import EAS_FOLDER, measure_eas
 from bench.gas_operations import measure_checkpoints, measure_exchange, measure_participants, measure_registrations
 from bench.table import format_table
 from ledger.chain import CONTRACT_NAMES, ChainEdge
@@ -69,6 +70,7 @@ def _measure(consortium: Consortium) -> list[Cost]:
         *measure_exchange(consortium),
         *measure_participants(consortium),
         *measure_checkpoints(consortium),
+        *(measure_eas(consortium) if EAS_FOLDER.exists() else ()),
     ]
     return [Cost(each.operation, each.gas, each.limit) for each in measured]
 
@@ -89,6 +91,8 @@ def main() -> int:
         costs = [*_measure(consortium), *_code_sizes(consortium)]
     print("Gas of each operation: embedded chain (Paris rules), relayed by an account that is no participant")
     print(format_costs(costs))
+    if not EAS_FOLDER.exists():
+        print("*** SKIPPED: the Ethereum Attestation Service, its package is not there: make bench installs it ***")
     above = [cost.operation for cost in costs if exceeds(cost)]
     verdict = f"above the limit: {', '.join(above)}" if above else "every limit is met"
     print(f"{verdict} ({time.monotonic() - started:.0f} s)")
