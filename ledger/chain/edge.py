@@ -189,12 +189,12 @@ class ChainEdge:
     def find_events(
         self, address: Address, topics: Sequence[Sequence[Bytes32]], first: int, last: int
     ) -> list[EventRef]:
-        """The events of a contract in a range of blocks, whose topics are, place by place, among ``topics``.
+        """The events of a contract in a range of blocks, whose topics are, in order, among ``topics`` (none: any).
 
         Raises:
             UnavailableError: the node does not answer, or refuses the range.
         """
-        wanted = {"address": str(address), "topics": [[str(topic) for topic in each] for each in topics]}
+        wanted = {"address": str(address), "topics": [[str(topic) for topic in each] or None for each in topics]}
         spans = [(start, min(start + _LOG_SPAN - 1, last)) for start in range(first, last + 1, _LOG_SPAN)]
         requests = [("eth_getLogs", [wanted | {"fromBlock": hex(start), "toBlock": hex(end)}]) for start, end in spans]
         with Reading("list of events"):

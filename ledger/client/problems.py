@@ -17,7 +17,12 @@ from ledger.errors import (
 
 __all__ = ["error_of"]
 
-_CONFLICTS = frozenset({"not-final", "conflict", "version-conflict", "file-changed", "no-custodial-key"})
+_CONFLICTS = frozenset(
+    {
+        "not-final", "conflict", "version-conflict", "file-changed", "no-custodial-key", "outside-range",
+        "grant-text-needed", "lineage-too-long",
+    }
+)  # fmt: skip
 _MEMBERS = frozenset({"type", "title", "status", "detail", "code", "instance"})
 
 

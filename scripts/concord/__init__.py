@@ -25,6 +25,7 @@ from scripts.concord import (
     agreements,
     api_keys,
     datasets,
+    evidence,
     founding,
     importing,
     joining,
@@ -131,6 +132,7 @@ for _name, _group in (
     ("api-key", api_keys.app),
     ("policy", policies.app),
     ("log", log.app),
+    ("evidence", evidence.app),
 ):
     app.add_typer(_group, name=_name)
 statements.app.command("import")(importing.import_file)
@@ -145,7 +147,6 @@ app.command(
     "verify",
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
 )(policies.verify)
-app.command("evidence")(statements.evidence)
 app.command("completion")(keys.completion)
 
 

@@ -1,4 +1,4 @@
-"""`concord log`: the gateway's own log, on its own machine."""
+"""`concord log`: the gateway's own log on its own machine, and what a log promised to others."""
 
 from __future__ import annotations
 
@@ -8,15 +8,25 @@ from typing import Annotated
 import platformdirs
 import typer
 
+from ledger.errors import MalformedError
+from ledger.evidence.policy import PinnedLog, Policy
 from scripts.concord.arguments import DatabaseOption
 from scripts.concord.context import context_of, read_passphrase
+from scripts.concord.files import check_place, write_file
+from scripts.concord.statements import load_policy
 
 __all__ = ["app"]
 
-app = typer.Typer(help="The gateway's own log, while the gateway is stopped.", no_args_is_help=True)
+app = typer.Typer(help="Logs: recover one's own, hold another to its receipts.", no_args_is_help=True)
+
+Sender = Annotated[
+    Path | None,
+    typer.Option(help="Key file of an account that may send transactions on the chain.", dir_okay=False),
+]
 
 _HOME = Path(platformdirs.user_data_dir("concord"))
 _MOST_SHOWN = 20
+_HELD_S = 30
 
 
 @app.command()
@@ -65,3 +75,93 @@ def recover(
         lines += [f"  {each['index']}  {each['digest']}" for each in missing[:_MOST_SHOWN]]
         lines += [f"  and {len(missing) - _MOST_SHOWN} more (--json lists all)"] if len(missing) > _MOST_SHOWN else []
     given.show(answer, "\n".join([*lines, "next: concord serve"]))
+
+
+@app.command()
+def attest(
+    context: typer.Context,
+    rpc: Annotated[str | None, typer.Option(help="A node of your choice; without: the gateway sends.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="With --rpc: your policy.", dir_okay=False)] = None,
+    origin: Annotated[str | None, typer.Option("--log", help="With --rpc: the log's origin, of several.")] = None,
+    sender: Sender = None,
+) -> None:
+    """Have the chain say how large the log is now: shows that something was not anchored by then.
+
+    The gateway sends the transaction, or you do, with a node and an account of your own: anyone may.
+    """
+    given = context_of(context)
+    if rpc is None:
+        from ledger.client import evidence as flows  # noqa: PLC0415 - only here
+
+        given.show(given.run(flows.attest_log(wait_s=_HELD_S)))
+        return
+    if policy is None or sender is None:
+        raise MalformedError("--rpc needs --policy, which names contracts and logs, and --sender, who sends")
+    from ledger.chain import encode_attest_log  # noqa: PLC0415 - loads the EVM
+    from scripts.concord.chain_side import load_sender, open_chain  # noqa: PLC0415 - as above
+
+    pinned = load_policy(policy)
+    log = _choose_log(pinned, origin)
+    contract = pinned.address_of("CheckpointLog")
+    with open_chain(rpc, pinned.chain_id) as chain:
+        current = chain.present(contract, log)
+        sent = chain.send(load_sender(sender), encode_attest_log(pinned.domains.contracts, log.id, current))
+    answer = {
+        "log": str(log.id),
+        "size": current.size,
+        "transaction": str(sent.transaction_hash),
+        "block": sent.block_number,
+    }
+    given.show(answer, f"attested: {log.origin} has {current.size} entries anchored (block {sent.block_number})")
+
+
+@app.command()
+def breach(
+    context: typer.Context,
+    kept: Annotated[
+        Path,
+        typer.Argument(
+            metavar="KEPT", help="What `concord statement keep` wrote, or the statement's evidence.", dir_okay=False
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the evidence goes.", dir_okay=False)],
+    policy: Annotated[Path, typer.Option(help="Your policy.", dir_okay=False)],
+    rpc: Annotated[str, typer.Option(help="A node of your choice; the log's gateway is not asked.")],
+    receipt: Annotated[Path | None, typer.Option(help="The receipt, where it is a file apart.", dir_okay=False)] = None,
+    tiles: Annotated[
+        str | None, typer.Option(metavar="URL|FOLDER", help="A mirror of the log, to see what it holds at your index.")
+    ] = None,
+    sender: Sender = None,
+) -> None:
+    """Did the log keep the promise of your receipt? If not, write the evidence and judge it.
+
+    Found out from the chain and a mirror, without the gateway. Exit 0: the promise was kept; 1: it was broken, and the
+    evidence shows it; 2: not to be told yet.
+    """
+    from scripts.concord.breaching import find_breach, load_promise  # noqa: PLC0415 - loads the EVM
+    from scripts.concord.chain_side import load_sender, open_chain  # noqa: PLC0415 - as above
+    from scripts.verify_provenance import main  # noqa: PLC0415 - its own program
+
+    given = context_of(context)
+    check_place(output)
+    pinned = load_policy(policy)
+    promise = load_promise(kept, pinned, receipt)
+    account = None if sender is None else load_sender(sender)
+    with given.working(f"reading {rpc}"), open_chain(rpc, pinned.chain_id) as chain:
+        found = find_breach(chain, pinned, promise, tiles, account)
+    if found is None:
+        sentence = f"the promise was kept: {promise.log.origin} anchored your entry {promise.index} in time"
+        given.show({"kept": True, "log": str(promise.log.id), "index": promise.index}, sentence)
+        return
+    write_file(output, found.to_bytes())
+    given.note(f"the promise was broken ({found.kind}); the evidence is in {output}")
+    judged = main([str(output), "--policy", str(policy), "--rpc", rpc, *(["--json"] if given.as_json else [])])
+    raise typer.Exit(1 if judged == 0 else 2)
+
+
+def _choose_log(policy: Policy, origin: str | None) -> PinnedLog:
+    found = [log for log in policy.logs if origin in (None, log.origin)]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(log.origin for log in policy.logs)
+    raise MalformedError(f"--log names one of the logs of your policy: {names}")

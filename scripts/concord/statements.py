@@ -1,7 +1,8 @@
-"""`concord statement` and `concord evidence`: what was said, and its proof."""
+"""`concord statement`: what was said, what became of it, and what is kept of it."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Final
@@ -23,6 +24,7 @@ app = typer.Typer(help="Statements and what became of them.", no_args_is_help=Tr
 
 Digest = Annotated[Bytes32, typer.Argument(parser=parse_digest, metavar="DIGEST", help="The statement's digest.")]
 _HIDDEN: Final = ("receipt", "links")
+_KEPT: Final = ("type", "message", "signature", "signer", "digest", "receipt")
 
 
 @app.command("list")
@@ -59,28 +61,22 @@ def receipt(context: typer.Context, digest: Digest) -> None:
     given.show({"receipt": text}, text.rstrip("\n"))
 
 
-def evidence(
+@app.command()
+def keep(
     context: typer.Context,
-    statement: Annotated[
-        str, typer.Argument(metavar="DIGEST", help="The statement's digest, or PROVIDER/SLUG[@N]: its registration.")
-    ],
+    digest: Digest,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.", dir_okay=False)],
-    policy: Annotated[
-        Path | None, typer.Option(help="The policy whose pinned blocks it must stand under.", dir_okay=False)
-    ] = None,
 ) -> None:
-    """Write the evidence of a statement, or of a dataset's version, for the offline verifier."""
+    """Keep a statement with its signature and receipt: what shows later that the gateway took it.
+
+    `concord log breach` makes evidence of it, should the gateway drop the statement or put another in its place.
+    """
     given = context_of(context)
     check_place(output)
-    pinned = None if policy is None else load_policy(policy)
-    digest = parse_digest(statement) if "/" not in statement else _registration(given, statement)
-    raw = fetch_evidence(given, digest, pinned)
-    write_file(output, raw)
-    given.show({"file": str(output), "size_bytes": len(raw)}, f"evidence written to {output}")
-
-
-def _registration(context: Context, name: str) -> Bytes32:
-    return context.run(datasets.version(*split_version(context, name))).registration
+    found = given.run(flows.fetch(digest))
+    kept = {name: found[name] for name in _KEPT}
+    write_file(output, (json.dumps(kept, ensure_ascii=False, indent=1) + "\n").encode())
+    given.show({"file": str(output), "digest": str(digest)}, f"statement and receipt kept in {output}")
 
 
 def split_version(context: Context, name: str) -> tuple[str, int]:

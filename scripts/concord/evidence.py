@@ -1,0 +1,359 @@
+"""`concord evidence`: what settles a question later, offline: statements, events, permission, bundles, upgrades."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+import typer.core
+
+from ledger.client import datasets
+from ledger.client import evidence as flows
+from ledger.client import statements as statement_flows
+from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
+from ledger.evidence import (
+    Evidence,
+    build_bundle,
+    build_event_evidence,
+    export_tlog_proof,
+    parse_bundle,
+    parse_event_evidence,
+    parse_evidence,
+)
+from ledger.evidence.policy import Policy
+from ledger.statements import Statement, compute_dataset_id
+from ledger.surface.views import LineageView
+from ledger.types import Bytes32
+from scripts.concord.arguments import now, parse_digest, parse_time
+from scripts.concord.context import Context, context_of
+from scripts.concord.files import check_place, write_file
+from scripts.concord.printing import count_of
+from scripts.concord.statements import fetch_evidence, load_policy, pins_of, split_version
+
+__all__ = ["app", "message_of"]
+
+_DEFAULT: Final = "statement"
+_MOST_NAMED: Final = 20
+
+
+class _Group(typer.core.TyperGroup):
+    """``concord evidence DIGEST`` is ``concord evidence statement DIGEST``."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        named = args[0] if args else ""
+        known = self.get_command(ctx, named) is not None
+        return super().resolve_command(ctx, args if known or not _is_name(named) else [_DEFAULT, *args])
+
+
+def _is_name(text: str) -> bool:
+    return text.startswith("0x") or "/" in text
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    help="What settles a question later, offline. `concord evidence DIGEST -o FILE` is `evidence statement`.",
+)
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write it.", dir_okay=False)]
+PolicyOption = Annotated[
+    Path | None, typer.Option(help="The policy whose pinned blocks it must stand under.", dir_okay=False)
+]
+Rpc = Annotated[str | None, typer.Option(help="A node of your choice, for blocks that your policy does not pin yet.")]
+Name = Annotated[
+    str, typer.Argument(metavar="PROVIDER/SLUG[@N]", help="The dataset's version; without @N: the latest.")
+]
+EvidenceFile = Annotated[Path, typer.Argument(metavar="EVIDENCE", help="An evidence file of a statement.")]
+
+
+@app.command("statement")
+def statement(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="DIGEST", help="The statement's digest, or PROVIDER/SLUG[@N]: its registration.")
+    ],
+    output: Output,
+    policy: PolicyOption = None,
+) -> None:
+    """Write the evidence of a statement, or of a dataset's version."""
+    given = context_of(context)
+    check_place(output)
+    pinned = _policy_of(policy)
+    digest = parse_digest(name) if "/" not in name else _registration(given, name)
+    _keep(given, output, fetch_evidence(given, digest, pinned))
+
+
+@app.command("event")
+def event(
+    context: typer.Context,
+    digest: Annotated[Bytes32, typer.Argument(parser=parse_digest, metavar="DIGEST", help="The statement's digest.")],
+    output: Output,
+    policy: PolicyOption = None,
+    name: Annotated[
+        str | None, typer.Option("--event", help="Another event of its transaction: AgreementActivated.")
+    ] = None,
+) -> None:
+    """Write the evidence of the contract's event that shows a statement in force, also of one said nowhere here."""
+    given = context_of(context)
+    check_place(output)
+    raw = given.run(flows.event(digest, name=name, pins=pins_of(_policy_of(policy))))
+    _keep(given, output, raw)
+
+
+@app.command("permitted")
+def permitted(
+    context: typer.Context,
+    grant: Annotated[Bytes32, typer.Argument(parser=parse_digest, metavar="GRANT", help="The grant's digest.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A file (a bundle), or a folder that is there.")],
+    policy: Annotated[Path, typer.Option(help="Your policy: what judges.", dir_okay=False)],
+    at: Annotated[
+        datetime | None,
+        typer.Option(parser=parse_time, metavar="TIME", help="The moment asked about; without: every moment."),
+    ] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="For this version of the dataset.")] = None,
+    right: Annotated[list[str] | None, typer.Option(help="To do this: read, derive, ...; repeatable.")] = None,
+    text: Annotated[
+        Path | None, typer.Option(help="The grant's text (JSON), where the gateway never had it.", dir_okay=False)
+    ] = None,
+    rpc: Rpc = None,
+) -> None:
+    """Was it permitted? Brings the grant, an attestation of it that is later than TIME, and the verdict.
+
+    The exit code is the verifier's: 0 it was, 1 it was not, 2 undetermined.
+    """
+    given = context_of(context)
+    moment = now() if at is None else at
+    if moment > now():
+        raise MalformedError(f"{moment:%Y-%m-%d %H:%M:%SZ} lies in the future: nobody can show what will be permitted")
+    pinned = load_policy(policy)
+    pins = [] if rpc is not None else pins_of(pinned)
+    message = None if text is None else message_of(text)
+    with given.working("having the chain attest the grant"):
+        given.run(flows.attestation_after(grant, moment, message=message))
+    files = {"grant.json": _grant(given, grant, pins), "attestation.json": _attestation(given, grant, pins, message)}
+    places = _place(output, files)
+    asked = ["--permitted"] if at is None else ["--permitted-at", f"{at:%Y-%m-%dT%H:%M:%SZ}"]
+    asked += [] if version is None else ["--version", str(version)]
+    asked += [part for each in right or [] for part in ("--right", each)]
+    _judge(given, places, policy, rpc, asked)
+
+
+@app.command("attest")
+def attest(
+    context: typer.Context,
+    text: Annotated[
+        Path,
+        typer.Argument(metavar="GRANT", help="The grant's text: its evidence, or `concord statement keep`'s file."),
+    ],
+    output: Output,
+    policy: Annotated[Path, typer.Option(help="Your policy.", dir_okay=False)],
+    rpc: Annotated[str, typer.Option(help="A node of your choice; no gateway is asked.")],
+    sender: Annotated[Path, typer.Option(help="Key file of an account that may send transactions.", dir_okay=False)],
+) -> None:
+    """Have the chain attest a grant, without a gateway, and write the evidence of it: `permitted` in your own hands.
+
+    Anyone may send the transaction. `concord verify OUT --policy P --permitted-at TIME` judges it.
+    """
+    from ledger.chain import encode_attest_grant  # noqa: PLC0415 - loads the EVM
+    from scripts.concord.chain_side import load_sender, open_chain, place_of  # noqa: PLC0415 - as above
+
+    given = context_of(context)
+    check_place(output)
+    pinned = load_policy(policy)
+    grant = Statement.parse("AccessGrant", message_of(text))
+    account = load_sender(sender)
+    with given.working(f"sending to {rpc}"), open_chain(rpc, pinned.chain_id) as chain:
+        receipt = chain.send(account, encode_attest_grant(pinned.domains.contracts, grant))
+        proof = chain.prove(place_of(receipt), pinned)
+        head = Bytes32.parse(str(build_event_evidence(proof).members["historyHead"]))
+        history = chain.history(pinned.address_of("ParticipantRegistry"), head)
+    _keep(given, output, build_event_evidence(proof, statement=grant, history=history).to_bytes())
+
+
+@app.command("bundle")
+def bundle(
+    context: typer.Context,
+    name: Name,
+    output: Output,
+    policy: PolicyOption = None,
+    grants: Annotated[bool, typer.Option("--grants", help="With the grants that you may know of.")] = False,
+    chunks: Annotated[bool, typer.Option(help="With the hashes of the files' chunks.")] = True,
+) -> None:
+    """Write all evidence about a version and what it is derived from into one file; says what was withheld."""
+    given = context_of(context)
+    check_place(output)
+    pins = pins_of(_policy_of(policy))
+    dataset, number = split_version(given, name)
+    with given.working("collecting evidence"):
+        raw = given.run(flows.bundle(dataset, number, pins=pins, chunks=chunks, grants=grants))
+        withheld = _withheld(given.run(datasets.lineage(dataset, number)), parse_bundle(raw))
+    write_file(output, raw)
+    members = len(parse_bundle(raw))
+    lines = [f"{count_of(members, 'member')} written to {output} ({count_of(len(raw), 'byte')})"]
+    if withheld:
+        lines.append(f"withheld from you, shown by the contract's events alone, or not at all ({len(withheld)}):")
+        lines += [f"  {each['name'] or each['dataset']}@{each['version']}  {each['registration']}"
+                  for each in withheld[:_MOST_NAMED]]  # fmt: skip
+        lines += ["  ... (--json names all)"] if len(withheld) > _MOST_NAMED else []
+    answer = {"file": str(output), "size_bytes": len(raw), "members": members, "withheld": withheld}
+    given.show(answer, "\n".join(lines))
+
+
+@app.command("upgrade")
+def upgrade(
+    context: typer.Context,
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The evidence that you kept.", dir_okay=False)],
+    output: Output,
+    policy: Annotated[Path, typer.Option(help="Your present policy.", dir_okay=False)],
+) -> None:
+    """Link kept evidence to the newest anchored checkpoint, and show its blocks under your present policy.
+
+    What it says stays: which checkpoint first covered the entry, statement, signature and content are those of OLD.
+    """
+    given = context_of(context)
+    check_place(output)
+    pinned = load_policy(policy)
+    kept = _read_evidence(old)
+    digest = Statement.parse(kept.type_name, kept.message).digest(pinned.domains)
+    raw = given.run(statement_flows.evidence(digest, pins=pins_of(pinned), chunks=False, upgrade=True))
+    fresh = parse_evidence(raw)
+    if (fresh.log, fresh.signature, fresh.message) != (kept.log, kept.signature, kept.message):
+        raise VerificationError(
+            "the service shows another entry, signature or first checkpoint than the evidence that you kept: keep both "
+            "and compare the checkpoints with scripts/check_consistency.py"
+        )
+    linked = replace(kept, anchor=fresh.anchor, effect=fresh.effect, later=fresh.later, history=fresh.history)
+    write_file(output, linked.to_bytes())
+    how = "linked to the newest checkpoint" if linked.later else "no newer checkpoint is anchored: pinned anew"
+    given.show({"file": str(output), "linked": linked.later is not None}, f"{how}; written to {output}")
+
+
+@app.command("tlog-proof")
+def tlog_proof(context: typer.Context, file: EvidenceFile, output: Output) -> None:
+    """Write the inclusion proof alone, as C2SP tlog-proof, for other people's programs."""
+    given = context_of(context)
+    check_place(output)
+    write_file(output, export_tlog_proof(_read_evidence(file)))
+    given.show({"file": str(output)}, f"tlog-proof written to {output}")
+
+
+def _keep(context: Context, output: Path, raw: bytes) -> None:
+    write_file(output, raw)
+    context.show({"file": str(output), "size_bytes": len(raw)}, f"evidence written to {output}")
+
+
+def _policy_of(path: Path | None) -> Policy | None:
+    return None if path is None else load_policy(path)
+
+
+def _registration(context: Context, name: str) -> Bytes32:
+    return context.run(datasets.version(*split_version(context, name))).registration
+
+
+def message_of(path: Path) -> dict[str, Any]:
+    """The text of a grant: the message alone, or any file that has it (evidence, `concord statement keep`)."""
+    document = _read_json(path)
+    for holder in (document.get("statement"), document):
+        if isinstance(holder, dict) and isinstance(holder.get("message"), dict):
+            return dict(holder["message"])
+    return document
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise NotFoundError(f"there is no file {path}") from error
+    except ValueError as error:
+        raise MalformedError(f"{path} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise MalformedError(f"{path} is not a JSON object")
+    return document
+
+
+def _read_evidence(path: Path) -> Evidence:
+    try:
+        return parse_evidence(path.read_bytes())
+    except FileNotFoundError as error:
+        raise NotFoundError(f"there is no evidence {path}") from error
+    except MalformedError as error:
+        raise MalformedError(f"{path} is no evidence of a statement: {error}") from error
+
+
+def _grant(context: Context, digest: Bytes32, pins: Sequence[tuple[int, int | None]]) -> bytes:
+    """The grant's own evidence, or, where it came past the gateway, that of the contract's event."""
+    try:
+        return context.run(statement_flows.evidence(digest, pins=pins))
+    except NotFoundError:
+        return context.run(flows.event(digest, pins=pins))
+
+
+def _attestation(
+    context: Context, digest: Bytes32, pins: Sequence[tuple[int, int | None]], message: dict[str, Any] | None
+) -> bytes:
+    try:
+        raw = context.run(flows.grant_attestation_evidence(digest, pins=pins))
+    except ConflictError as error:
+        if error.code != "outside-range":
+            raise
+        raise ConflictError(
+            "the attestation is in a block that your policy does not pin: extend the policy (`concord policy create "
+            "--extends`) and ask again, or give --rpc, a node of your choice",
+            code=error.code,
+            facts=error.facts,
+        ) from error
+    shown = parse_event_evidence(raw)
+    if shown.statement is not None or message is None:
+        return raw
+    grant = Statement.parse("AccessGrant", message)
+    return build_event_evidence(shown.chain, statement=grant, history=shown.history).to_bytes()
+
+
+def _place(output: Path, files: dict[str, bytes]) -> list[Path]:
+    if output.is_dir():
+        for name, raw in files.items():
+            write_file(output / name, raw)
+        return [output / name for name in files]
+    check_place(output)
+    write_file(output, build_bundle(files.values()))
+    return [output]
+
+
+def _judge(context: Context, files: Sequence[Path], policy: Path, rpc: str | None, asked: Sequence[str]) -> None:
+    from scripts.verify_provenance import main  # noqa: PLC0415 - its own program
+
+    options = ["--policy", str(policy), *asked, *([] if rpc is None else ["--rpc", rpc])]
+    raise typer.Exit(main([*map(str, files), *options, *(["--json"] if context.as_json else [])]))
+
+
+def _withheld(lineage: LineageView, members: Sequence[bytes]) -> list[dict[str, Any]]:
+    """The registrations of a lineage whose texts are not among the members."""
+    shown = {each for raw in members if (each := _registered(json.loads(raw))) is not None}
+    return [each for each in _walk(lineage, set()) if (each["dataset"], each["version"]) not in shown]
+
+
+def _registered(document: dict[str, Any]) -> tuple[str, int] | None:
+    stated = document.get("statement", {})
+    if stated.get("type") != "DatasetRegistration":
+        return None
+    message = stated["message"]
+    provider, salt = (Bytes32.parse(message[name]) for name in ("participant", "datasetSalt"))
+    return str(compute_dataset_id(provider, salt)), int(message["version"])
+
+
+def _walk(view: LineageView, seen: set[Bytes32]) -> list[dict[str, Any]]:
+    if view.registration in seen:
+        return []
+    seen.add(view.registration)
+    own = {
+        "name": view.name,
+        "dataset": str(view.dataset),
+        "version": view.version,
+        "registration": str(view.registration),
+    }
+    return [own, *(each for parent in view.parents for each in _walk(parent, seen))]
