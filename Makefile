@@ -13,7 +13,7 @@ EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --n
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve system test test-python test-contracts test-postgres lint types bench contracts lock clean
+.PHONY: help demo serve system test test-python test-contracts test-postgres lint types bench contracts lock auditor-kit clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -72,6 +72,10 @@ lock: ## resolve the locked requirements anew (needs uv)
 	@uv pip compile --quiet --generate-hashes --universal --no-annotate --no-header --python-version 3.11 \
 		--constraint requirements/run.txt \
 		pyproject.toml requirements/build.in --extra service --extra demo --extra dev --output-file requirements/dev.txt
+
+auditor-kit: $(DEV_STAMP) ## the auditor's kit into dist/, tried without a network (KIT="--platform linux-x86_64 --python 3.11")
+	@$(BIN)/python -m scripts.build_auditor_kit $(KIT)
+	@$(BIN)/python scripts/check_auditor_kit.py dist/concord-auditor-kit-*.zip
 
 clean: ## remove what the targets made, the demo's state included
 	@rm -rf $(VENV) contracts/node_modules contracts/out contracts/cache var build dist *.egg-info .coverage .coverage.*

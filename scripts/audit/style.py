@@ -91,7 +91,8 @@ table.grants { table-layout: fixed; } table.grants td { padding-top: .35rem; pad
 table.grants col.who { width: 36%; } table.grants th { padding-bottom: 0; }
 table.grants td:last-child, table.grants th:last-child { vertical-align: middle; }
 svg.bar { width: 100%; height: auto; overflow: visible; }
-.window { fill: var(--wash); stroke: var(--soft); stroke-width: 1; } .granted { fill: var(--c0); } .unknown { fill: var(--c0); opacity: .35; }
+.window { fill: var(--wash); stroke: var(--soft); stroke-width: 1; } .granted { fill: var(--c0); }
+.unknown { fill: var(--c0); opacity: .35; }
 .masked { fill: var(--open); } .period { fill: var(--accent); opacity: .1; } .grid { stroke: var(--line);
   stroke-width: 1; }
 .known { stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 3 3; } .tick { stroke: var(--soft); }
