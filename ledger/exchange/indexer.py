@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Final, Protocol
 
-from ledger.chain import decode_events
+from ledger.chain import ChainEdge, Deployment, decode_events
 from ledger.errors import ConflictError, FatalError
-from ledger.exchange.parts import Parts
+from ledger.store import Store
 from ledger.store.rows import CursorRow
 
-__all__ = ["Indexer"]
+__all__ = ["IndexedParts", "Indexer"]
 
 _BLOCKS_AT_ONCE: Final = 100
 _logger = logging.getLogger(__name__)
 
 
+class IndexedParts(Protocol):
+    """What the indexer needs of a gateway, which need not run."""
+
+    @property
+    def edge(self) -> ChainEdge:
+        """The chain."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+        ...
+
+    @property
+    def deployment(self) -> Deployment:
+        """The contracts."""
+        ...
+
+
 class Indexer:
     """Keeps the projections at the chain's head; `step` is called by one thread at a time."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: IndexedParts) -> None:
         self._parts = parts
 
     def catch_up(self) -> None:

@@ -31,6 +31,7 @@ from scripts.concord import (
     joining,
     keys,
     log,
+    operating,
     participants,
     policies,
     proposals,
@@ -140,6 +141,8 @@ statements.app.command("sign")(signing.sign_file)
 app.add_typer(statements.app, name="statements", hidden=True)  # as people say it of many
 app.command("init")(founding.init)
 app.command("serve")(founding.serve)
+for _command in (operating.backup, operating.restore, operating.upgrade, operating.reindex, operating.doctor):
+    app.command(_command.__name__)(_command)
 app.command("request")(access.request)
 app.command("requests")(access.requests)
 app.command("revoke")(access.revoke)

@@ -1,0 +1,122 @@
+"""`concord restore`: a backup becomes a home folder again, whole or not at all.
+
+A restored gateway catches up from the chain. Where the chain knows a checkpoint that the restored log lacks, the
+gateway refuses to sign and names ``concord log recover``. The embedded chain is part of the backup: restored with it,
+what was stated later is gone, and nothing tells the gateway; give the chain that survived, or a mirror of the log.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.errors import ConflictError, LedgerError, NotFoundError, UnavailableError, VerificationError
+from ledger.exchange.backup import BackupManifest
+from ledger.exchange.gateway_file import GatewayFile
+from ledger.exchange.settings import Home
+from ledger.log import Checkpoint, SignedNote, VerifierKey, verify_note
+from ledger.log.mirror import Mirror
+from ledger.store import Store
+from ledger.store.freezing import copy_sqlite
+
+__all__ = ["Restored", "restore"]
+
+_CHAIN_FILE = "chain.sqlite3"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came back. ``log_size``: the restored log's; ``mirror_size``: what a mirror that was named has."""
+
+    manifest: BackupManifest
+    log_size: int
+    mirror_size: int | None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the mirror knows entries that the restored log lacks: recover it before the gateway signs."""
+        return self.mirror_size is not None and self.mirror_size > self.log_size
+
+
+def restore(
+    backup: Path,
+    home: Home,
+    *,
+    chain: Path | None = None,
+    mirror: Mirror | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Restored:
+    """Check the backup and make ``home`` of it, which is a new folder.
+
+    ``chain`` is an embedded chain's folder that survived, newer than the backup: it takes the place of the backup's.
+    ``mirror`` is compared with the restored log.
+
+    Raises:
+        NotFoundError: no backup there, or no chain in ``chain``.
+        ConflictError: ``home`` is there already.
+        VerificationError: a file of the backup was changed or is missing.
+        MalformedError, UnavailableError: as `BackupManifest.load`, disk and mirror.
+    """
+    manifest = BackupManifest.load(backup)
+    if home.folder.exists() and any(home.folder.iterdir()):
+        raise ConflictError(f"{home.folder} is there already: move it away, or name a new folder", code="home-exists")
+    if chain is not None and not (chain / _CHAIN_FILE).is_file():
+        raise NotFoundError(f"there is no embedded chain in {chain}: name the folder that holds {_CHAIN_FILE}")
+    on_step("checking the backup")
+    manifest.check(backup)
+    staged = Home(home.folder.with_name(home.folder.name + ".restoring"))
+    on_step("writing the home folder")
+    try:
+        shutil.rmtree(staged.folder, ignore_errors=True)
+        staged.folder.mkdir(mode=0o700, parents=True)
+        for path in manifest.files:
+            target = staged.folder / path
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.copy2(backup / path, target)
+        if chain is not None:
+            (staged.chain_folder / _CHAIN_FILE).unlink(missing_ok=True)
+            staged.chain_folder.mkdir(mode=0o700, exist_ok=True)
+            copy_sqlite(chain / _CHAIN_FILE, staged.chain_folder / _CHAIN_FILE)
+        restored = _compare(staged, manifest, mirror)
+        if home.folder.exists():
+            home.folder.rmdir()
+        staged.folder.rename(home.folder)
+    except OSError as error:
+        raise UnavailableError(f"{home.folder} can not be written: {error.strerror}") from error
+    except LedgerError:
+        shutil.rmtree(staged.folder, ignore_errors=True)
+        raise
+    return restored
+
+
+def _compare(home: Home, manifest: BackupManifest, mirror: Mirror | None) -> Restored:
+    """The restored log beside the mirror's, whose checkpoint is kept where it is ahead: no writer signs behind it.
+
+    Raises:
+        VerificationError: the mirror is of another log, or its checkpoint is signed by none of the log's keys.
+    """
+    origin = GatewayFile.load(home.gateway_file).origin
+    log = GatewayFile.load(home.gateway_file).log
+    with Store.open(f"sqlite:///{home.database_file}") as store:
+        row, opened = store.checkpoints.load(origin), store.chain.find_log(log)
+    size = 0 if row is None else row.size
+    if mirror is None:
+        return Restored(manifest, size, None)
+    note = mirror.fetch_checkpoint()
+    keys = [] if opened is None else [VerifierKey(origin, key) for key in opened.verifier_keys]
+    found = _verify_any(SignedNote.parse(note), keys)
+    if found.size > size:
+        (home.log_folder / "checkpoint").write_bytes(note)
+    return Restored(manifest, size, found.size)
+
+
+def _verify_any(note: SignedNote, keys: list[VerifierKey]) -> Checkpoint:
+    for key in keys:
+        try:
+            verify_note(note, key)
+        except VerificationError:
+            continue
+        return Checkpoint.parse(note.text)
+    raise VerificationError("the mirror's checkpoint is signed by none of the log's keys: name a mirror of this log")
