@@ -18,8 +18,8 @@ EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --n
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
-demo: $(RUN_STAMP) ## the main job, end to end, into var/demo (KEEP=1 continues with the state that is there)
-	@$(BIN)/python -m scripts.demo $(if $(KEEP),--keep)
+demo: $(RUN_STAMP) ## the main job, end to end, into var/demo (KEEP=1 continues with the state that is there; RPC=URL: on a node)
+	@$(BIN)/python -m scripts.demo $(if $(KEEP),--keep) $(if $(RPC),--rpc $(RPC))
 
 serve: $(RUN_STAMP) ## the service on the demo's state, or on an empty one (PORT=8080)
 	@$(BIN)/python -m scripts.demo.serve --port $(or $(PORT),8080)

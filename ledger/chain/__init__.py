@@ -23,7 +23,7 @@ from ledger.chain.edge import ChainEdge
 from ledger.chain.embedded import EmbeddedChain, EmbeddedRpc
 from ledger.chain.events import ChainEvent, decode_events, decode_receipt_events
 from ledger.chain.founding import Founding, FoundingFile, check_foundings
-from ledger.chain.node import RpcError
+from ledger.chain.node import RpcError, fetch_chain_id
 from ledger.chain.reads import (
     AgreementRecord,
     AgreementState,
@@ -87,6 +87,7 @@ __all__ = [
     "encode_register_batch",
     "encode_register_from_log",
     "encode_statement",
+    "fetch_chain_id",
     "parse_public_key",
     "predict_addresses",
     "predict_domains",

@@ -12,7 +12,7 @@ from web3.types import RPCEndpoint, RPCResponse
 
 from ledger.errors import UnavailableError
 
-__all__ = ["NodeConnection", "Provider", "RpcError", "connect_http"]
+__all__ = ["NodeConnection", "Provider", "RpcError", "connect_http", "fetch_chain_id"]
 
 Request = tuple[str, list[Any]]
 
@@ -60,6 +60,15 @@ def connect_http(url: str, timeout_s: float) -> Provider:
     return cast(
         "Provider", HTTPProvider(url, request_kwargs={"timeout": timeout_s}, exception_retry_configuration=None)
     )
+
+
+def fetch_chain_id(url: str, timeout_s: float = 10.0) -> int:
+    """The chain id that the node at ``url`` says. Raises: UnavailableError."""
+    answer = NodeConnection(connect_http(url, timeout_s), 1).ask("eth_chainId")
+    try:
+        return int(answer, 16)
+    except (TypeError, ValueError) as error:
+        raise UnavailableError("the node's answer to eth_chainId is no chain id") from error
 
 
 class NodeConnection:

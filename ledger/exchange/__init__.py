@@ -8,6 +8,7 @@ then workers submit it to its contract, index what the chain says and publish th
 from ledger.exchange.asker import NOBODY, Asker, Scope
 from ledger.exchange.errors import ForbiddenError, NoSuchRangeError
 from ledger.exchange.founding import Founded, Founder, FoundingPlan, found
+from ledger.exchange.founding_chain import ExistingChain
 from ledger.exchange.gateway import Gateway, Paging
 from ledger.exchange.intake import Announce
 from ledger.exchange.settings import GatewaySettings, Home
@@ -27,6 +28,7 @@ __all__ = [
     "NOBODY",
     "Announce",
     "Asker",
+    "ExistingChain",
     "ForbiddenError",
     "Founded",
     "Founder",

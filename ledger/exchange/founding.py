@@ -1,4 +1,4 @@
-"""Founding a consortium on the embedded chain: resumable after a kill at any moment, and done once.
+"""Founding a consortium, on the embedded chain or on one that is there: resumable after a kill, and done once.
 
 What is random is drawn first and kept in ``founding.json``; all else follows from it. Keys are written to their files
 before anything leans on them, signing is deterministic, deployment looks what is there, the log knows a statement by
@@ -20,6 +20,7 @@ from ledger.canonical import JsonValue, encode_canonical, hash_document
 from ledger.chain import ChainEdge, Deployment, Founding, Signer, deploy, predict_domains
 from ledger.errors import ConflictError, MalformedError, UnavailableError
 from ledger.exchange.asker import Scope
+from ledger.exchange.founding_chain import ExistingChain, check_funds
 from ledger.exchange.founding_keys import FounderKeys, ensure_founder_keys
 from ledger.exchange.gateway import Gateway
 from ledger.exchange.gateway_file import GatewayFile
@@ -63,11 +64,13 @@ class FoundingPlan:
     owners_passphrase: str | None = field(default=None, repr=False)
     """encrypts those (None: the gateway's passphrase)"""
     relay_accounts: tuple[Address, ...] = ()
-    """outsiders who may send transactions themselves"""
+    """outsiders who may send transactions themselves, through the embedded chain's JSON-RPC"""
     kdf_cost: int = DEFAULT_KDF_COST
+    """how dear each guess of a passphrase is (scrypt's N)"""
     database_url: str | None = field(default=None, repr=False)
     """where the gateway's store is kept (None: SQLite in the home folder)"""
-    """how dear each guess of a passphrase is (scrypt's N)"""
+    chain: ExistingChain | None = None
+    """the chain to found it on (None: an embedded one)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +133,10 @@ def found(
 
     Raises:
         ConflictError: the folder holds a consortium already (``already-founded``), or an interrupted founding with
-            another plan (``other-founding``).
+            another plan (``other-founding``); or new accounts can not pay what the chain asks (``unfunded``): fund
+            them, and the same call goes on.
         MalformedError: the plan can not work (no founder, threshold, handle, origin).
-        UnavailableError: the disk does not take it.
+        UnavailableError: the disk does not take it, or the node does not answer.
     """
     _check_plan(plan)
     _make_private(home)
@@ -143,12 +147,7 @@ def found(
     keys = [_founder_keys(run, place) for place in range(len(plan.founders))]
     domains = predict_domains(journal.chain_id, run.deployer.address)
     applications = [_apply(run, place, each, domains) for place, each in enumerate(keys)]
-    config = GatewayFile(
-        operator=applications[0].statement.participant,
-        origin=plan.origin,
-        genesis_accounts=(run.deployer.address, run.relay.address, *plan.relay_accounts),
-        senders=plan.relay_accounts,
-    )
+    config = _configure(run, applications[0].statement.participant)
     deployment = _deploy(run, config, applications)
     keystore.ensure_log_signer(plan.origin)
     _replace_file(run.home.gateway_file, config.to_bytes())
@@ -168,6 +167,21 @@ def found(
             for handle, each in zip(run.handles, keys, strict=True)
             for role, path in each.files.items()
         },
+    )
+
+
+def _configure(run: _Run, operator: Bytes32) -> GatewayFile:
+    plan, chain = run.plan, run.plan.chain
+    if chain is None:
+        accounts = (run.deployer.address, run.relay.address, *plan.relay_accounts)
+        return GatewayFile(operator, plan.origin, accounts, plan.relay_accounts)
+    return GatewayFile(
+        operator,
+        plan.origin,
+        genesis_accounts=(),
+        rpc_url=chain.rpc_url,
+        gas_price_wei=chain.gas_price_wei,
+        finality_blocks=chain.finality_blocks,
     )
 
 
@@ -204,15 +218,20 @@ def _check_plan(plan: FoundingPlan) -> None:
     if len(set(handles)) != len(handles):
         raise MalformedError("two founders have the same handle")
     check_origin(plan.origin)
+    if plan.chain is not None:
+        plan.chain.check()
+        if plan.relay_accounts:
+            raise MalformedError("relay accounts belong to the embedded chain: here the network decides who may send")
 
 
 def _describe_plan(plan: FoundingPlan) -> JsonValue:
-    return {
+    described: dict[str, JsonValue] = {
         "founders": [{"profile": dict(each.profile), "custodial": each.custodial} for each in plan.founders],
         "threshold": plan.threshold,
         "origin": plan.origin,
         "relay_accounts": [str(each) for each in plan.relay_accounts],
     }
+    return described if plan.chain is None else described | {"chain": plan.chain.describe()}
 
 
 def _open_journal(home: Home, plan: FoundingPlan, clock: Callable[[], float]) -> _Journal:
@@ -223,7 +242,7 @@ def _open_journal(home: Home, plan: FoundingPlan, clock: Callable[[], float]) ->
                 code="already-founded",
             )
         drawn = {
-            "chain_id": secrets.randbelow(1 << 52) + 1,
+            "chain_id": plan.chain.fetch_chain_id() if plan.chain else secrets.randbelow(1 << 52) + 1,
             "deadline": int(clock()) + _TIME_TO_FOUND_S,
             "salts": [secrets.token_hex(32) for _ in plan.founders],
             "profile_salts": [secrets.token_hex(32) for _ in plan.founders],
@@ -270,12 +289,13 @@ def _apply(run: _Run, place: int, keys: FounderKeys, domains: Domains) -> Signed
 
 
 def _deploy(run: _Run, config: GatewayFile, applications: list[SignedStatement]) -> Deployment:
-    """Start the chain, put the contracts on it, write consortium.json."""
+    """Start the chain, or go to it, put the contracts on it, write consortium.json."""
     foundings = [
         Founding(each.statement, each.signature, each.cosignature) for each in applications if each.cosignature
     ]
     settings = config.chain_settings(run.journal.chain_id, run.home.chain_folder, 0)
     with ChainEdge.open(settings, clock=run.clock) as edge:
+        check_funds(edge, run.deployer, run.relay)
         deployment = deploy(edge, run.deployer, foundings, run.plan.threshold, report=run.say)
     _replace_file(run.home.consortium_file, deployment.to_bytes())
     return deployment

@@ -22,7 +22,8 @@ _FORMAT = "concord-gateway/1"
 class GatewayFile:
     """Operator, origin of its log, and how the chain is reached (``rpc_url`` None: embedded).
 
-    ``senders`` are outsiders who may send transactions through the embedded chain's JSON-RPC.
+    ``senders`` are outsiders who may send transactions through the embedded chain's JSON-RPC. ``gas_price_wei`` and
+    ``finality_blocks`` are a node's; a file without them means 0.
     """
 
     operator: Bytes32
@@ -30,6 +31,8 @@ class GatewayFile:
     genesis_accounts: tuple[Address, ...]
     senders: tuple[Address, ...] = ()
     rpc_url: str | None = None
+    gas_price_wei: int = 0
+    finality_blocks: int = 0
 
     @property
     def log(self) -> Bytes32:
@@ -37,21 +40,24 @@ class GatewayFile:
         return compute_log_id(self.operator, self.origin)
 
     def chain_settings(self, chain_id: int, folder: Path | None, finality_blocks: int) -> ChainSettings:
-        """How the chain is opened."""
+        """How the chain is opened; the greater of the file's and the given finality counts."""
         return ChainSettings(
             profile="embedded" if self.rpc_url is None else "node",
             chain_id=chain_id,
             rpc_url=self.rpc_url,
             folder=folder if self.rpc_url is None else None,
             genesis_accounts=self.genesis_accounts,
-            finality_blocks=finality_blocks,
+            finality_blocks=max(finality_blocks, self.finality_blocks),
+            gas_price_wei=self.gas_price_wei,
         )
 
     def to_bytes(self) -> bytes:
         """The file."""
         return encode_canonical(
             {
+                "finality_blocks": self.finality_blocks,
                 "format": _FORMAT,
+                "gas_price_wei": str(self.gas_price_wei),
                 "genesis_accounts": [str(each) for each in self.genesis_accounts],
                 "operator": str(self.operator),
                 "origin": self.origin,
@@ -73,6 +79,8 @@ class GatewayFile:
                 genesis_accounts=tuple(Address.parse(each) for each in document["genesis_accounts"]),
                 senders=tuple(Address.parse(each) for each in document["senders"]),
                 rpc_url=document["rpc_url"],
+                gas_price_wei=int(document.get("gas_price_wei", 0)),
+                finality_blocks=int(document.get("finality_blocks", 0)),
             )
         except FileNotFoundError as error:
             raise NotFoundError(f"no gateway was founded in {path.parent.name}: run `concord init` first") from error

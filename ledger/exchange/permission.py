@@ -54,7 +54,7 @@ class Permission:
         if row is None:
             return self._is_permitted_as_emitted(grant, version)
         statement = Statement.parse(row.type, dict(row.message))
-        depth = self._parts.settings.finality_depth
+        depth = self._parts.edge.settings.finality_blocks
         number = self._parts.edge.final_head().number if depth else None
         return self._parts.reader.is_permitted(statement, version, int(Right.READ), number)
 

@@ -43,12 +43,25 @@ def init(
     ] = None,
     relay_account: AddressOption = None,
     database_url: DatabaseOption = None,
+    rpc: Annotated[
+        str | None, typer.Option(metavar="URL", help="A node of the chain to found it on; without: an embedded chain.")
+    ] = None,
+    gas_price: Annotated[int, typer.Option(min=0, metavar="WEI", help="What that chain asks for gas.")] = 0,
+    finality: Annotated[
+        int, typer.Option(min=0, metavar="BLOCKS", help="Blocks upon one until that chain's block is final.")
+    ] = 0,
 ) -> None:
-    """Found a consortium: draws its chain id, deploys the contracts, opens the log; prints each API key once."""
-    from ledger.exchange import Founder, FoundingPlan, found  # noqa: PLC0415 - loads the EVM
+    """Found a consortium: deploys the contracts, opens the log; prints each API key once.
+
+    On an embedded chain, whose id it draws, or with --rpc on a chain that is there. Interrupted, it goes on with the
+    same command.
+    """
+    from ledger.exchange import ExistingChain, Founder, FoundingPlan, found  # noqa: PLC0415 - loads the EVM
 
     os.umask(_PRIVATE)
     given = context_of(context)
+    if rpc is None and (gas_price or finality):
+        raise MalformedError("--gas-price and --finality are those of a chain that is there: name its node with --rpc")
     plan = FoundingPlan(
         founders=tuple(Founder(_profile(text)) for text in governor or ["operator=Operator"]),
         threshold=threshold,
@@ -57,6 +70,7 @@ def init(
         owners_folder=owners,
         relay_accounts=tuple(relay_account or ()),
         database_url=database_url,
+        chain=None if rpc is None else ExistingChain(rpc, gas_price, finality),
     )
     founded = found(home, plan, on_step=lambda step: typer.echo(f"  {step}", err=True))
     answer = {

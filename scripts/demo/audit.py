@@ -29,11 +29,11 @@ class AuditError(LedgerError):
     """The verifier's verdict is another than it must be."""
 
 
-def collect(folder: Path, url: str, auditor: Client, passphrase: str) -> int:
-    """Pin the chain in ``policy.json`` and fetch the evidence of every statement; returns how many."""
+def collect(folder: Path, node: str, auditor: Client, passphrase: str) -> int:
+    """Pin the chain that ``node`` tells in ``policy.json``, fetch every statement's evidence; returns how many."""
     policy_file = folder / "policy.json"
     earlier = ["--extends", str(policy_file)] if policy_file.exists() else []
-    arguments = ["policy", "create", "--rpc", f"{url}/rpc", "--consortium", str(folder / "consortium.json")]
+    arguments = ["policy", "create", "--rpc", node, "--consortium", str(folder / "consortium.json")]
     run_concord([*arguments, "--output", str(policy_file), *earlier], passphrase)
     pins = [(epoch.first, epoch.last) for epoch in parse_policy(policy_file.read_bytes()).epochs]
     target = folder / "evidence"

@@ -12,7 +12,8 @@ from typing import Any, Final
 from ledger.client import Client, Identity, LocalKey, operations, parse_domains
 from ledger.keyfiles import read_key_file
 from ledger.statements import Domains, address_of, generate_private_key
-from scripts.demo.service import run_concord
+from scripts.demo.chain_choice import EMBEDDED, DemoChain
+from scripts.demo.service import CommandFailedError, run_concord
 from scripts.demo.state import read_state, write_state
 
 __all__ = [
@@ -35,6 +36,7 @@ _GOVERNORS: Final = {
     "regulator": "Grid Regulator",
     "datatrust": "Data Trust",
 }
+_OUTSIDERS_GAS: Final = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _open_key_file(path: Path, passphrase: str) -> LocalKey:
     return LocalKey(read_key_file(path, passphrase))
 
 
-def found_consortium(folder: Path) -> None:
+def found_consortium(folder: Path, chain: DemoChain = EMBEDDED) -> None:
     """Found the consortium with `concord init`; keep everybody's secrets in one file, which only a demo may do."""
     passphrase = secrets.token_urlsafe(24)
     names = [f"{handle}/{role}" for handle in ENTERPRISES for role in ("control", "signing")]
@@ -104,7 +106,8 @@ def found_consortium(folder: Path) -> None:
     arguments = ["init", "--home", str(folder / "gateway"), "--owners", str(folder / "governors"), "--threshold", "2"]
     for handle, name in _GOVERNORS.items():
         arguments += ["--governor", f"{handle}={name}"]
-    founded = run_concord([*arguments, "--origin", "concord.example/demo", "--relay-account", relay], passphrase)
+    arguments += ["--origin", "concord.example/demo", *chain.init_options(relay)]
+    founded = _init(arguments, passphrase, relay, chain)
     state = {
         "passphrase": passphrase,
         "keys": drawn,
@@ -113,6 +116,18 @@ def found_consortium(folder: Path) -> None:
     }
     write_state(folder / "secrets.json", state)
     (folder / "consortium.json").write_bytes((folder / "gateway" / "consortium.json").read_bytes())
+
+
+def _init(arguments: list[str], passphrase: str, outsider: str, chain: DemoChain) -> Any:
+    """Found; where the chain asks a fee, fund the accounts that are named, and go on."""
+    try:
+        return run_concord(arguments, passphrase)
+    except CommandFailedError as error:
+        if error.document.get("code") != "unfunded" or chain.fund is None:
+            raise
+        lacking = {address: int(amount) for address, amount in error.document["facts"].items()}
+    chain.fund({**lacking, outsider: _OUTSIDERS_GAS * chain.gas_price_wei})
+    return run_concord(arguments, passphrase)
 
 
 def load_cast(folder: Path) -> Cast:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ledger.chain.embedded.folder import FolderLock
 from scripts.demo.audit import collect, tamper, verify
+from scripts.demo.chain_choice import EMBEDDED, DemoChain
 from scripts.demo.closing import Ending, format_closing
 from scripts.demo.display import Display
 from scripts.demo.enterprises import found_consortium, hand_out_api_keys, load_cast
@@ -30,7 +31,7 @@ def _prepare(folder: Path, *, keep: bool) -> bool:
     return False
 
 
-def _tell(folder: Path, display: Display, *, continuing: bool) -> Story:
+def _tell(folder: Path, display: Display, chain: DemoChain, *, continuing: bool) -> Story:
     """Run the service, the story and the auditor's first half."""
     passphrase = load_cast(folder).passphrase
     with (
@@ -38,27 +39,27 @@ def _tell(folder: Path, display: Display, *, continuing: bool) -> Story:
         running(folder / "gateway", passphrase, log) as service,
     ):
         cast = load_cast(folder) if continuing else hand_out_api_keys(folder, service.url)
-        story = Story(folder, service.url, cast, display, keep=continuing)
+        story = Story(folder, service.url, cast, display, chain, keep=continuing)
         story.tell()
         display.chapter(7, "Everything that was stated is in the log, and the auditor takes its evidence")
         with cast.client(service.url, "auditor") as auditor, display.working("collecting evidence"):
-            count = collect(folder, service.url, auditor, passphrase)
+            count = collect(folder, chain.node_of(service.url), auditor, passphrase)
         display.fact(f"{count} statements with their evidence, and the policy that pins the chain")
     shutil.rmtree(folder / "log", ignore_errors=True)
     shutil.copytree(folder / "gateway" / "log", folder / "log")
     return story
 
 
-def run(folder: Path, display: Display, *, keep: bool) -> None:
+def run(folder: Path, display: Display, *, keep: bool, chain: DemoChain = EMBEDDED) -> None:
     """Run the demo in ``folder``. Raises: LedgerError: something is not as it must be."""
     continuing = _prepare(folder, keep=keep)
     if keep and not continuing:
         display.plain("There is no state to continue with: beginning anew.")
     if not continuing:
-        display.plain("Founding a consortium of three governors on an embedded chain ...")
+        display.plain(f"Founding a consortium of three governors on {chain} ...")
         with display.working("deploying its contracts, drawing its keys"):
-            found_consortium(folder)
-    story = _tell(folder, display, continuing=continuing)
+            found_consortium(folder, chain)
+    story = _tell(folder, display, chain, continuing=continuing)
     display.chapter(8, "The service is stopped; the auditor verifies all of it from the files")
     verify(folder, display)
     made, other = story.made["analytics/charging"], story.made["utility/power"]

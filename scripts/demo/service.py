@@ -14,9 +14,18 @@ from typing import IO, Any, Final
 
 from ledger.errors import UnavailableError
 
-__all__ = ["Service", "run_concord", "running"]
+__all__ = ["CommandFailedError", "Service", "run_concord", "running"]
 
 _STOPPING_S: Final = 20.0
+
+
+class CommandFailedError(UnavailableError):
+    """`concord` ended with an error: ``document`` is what it said."""
+
+    def __init__(self, command: str, said: str) -> None:
+        super().__init__(f"concord {command} failed: {said}")
+        last = said.splitlines()[-1] if said else ""
+        self.document: dict[str, Any] = json.loads(last) if last.startswith("{") else {}
 
 
 def _environment(passphrase: str) -> dict[str, str]:
@@ -24,11 +33,11 @@ def _environment(passphrase: str) -> dict[str, str]:
 
 
 def run_concord(arguments: Sequence[str], passphrase: str) -> Any:
-    """Run `concord --json ARGUMENTS` and return what it printed. Raises: UnavailableError."""
+    """Run `concord --json ARGUMENTS` and return what it printed. Raises: CommandFailedError."""
     command = [sys.executable, "-m", "scripts.concord", "--json", *arguments]
     done = subprocess.run(command, env=_environment(passphrase), capture_output=True, text=True, check=False)  # noqa: S603 - our own program
     if done.returncode != 0:
-        raise UnavailableError(f"concord {arguments[0]} failed: {done.stderr.strip()}")
+        raise CommandFailedError(arguments[0], done.stderr.strip())
     return json.loads(done.stdout)
 
 

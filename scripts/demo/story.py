@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,15 +14,16 @@ from typing import Final
 import vega_datasets
 
 from ledger.canonical import JsonValue
-from ledger.chain import ChainEdge, ChainSettings, LocalSigner, encode_statement
+from ledger.chain import ChainEdge, ChainSettings, LocalSigner, Receipt, encode_statement
 from ledger.chain import SignedStatement as ChainStatement
 from ledger.client import Identity, access, agreements, datasets, participants, statements
 from ledger.client.datasets import Registration
 from ledger.content import scan_folder
-from ledger.errors import LedgerError, RefusedError
+from ledger.errors import LedgerError, RefusedError, UnavailableError
 from ledger.statements import Right, Statement, compute_dataset_id
 from ledger.surface.outcomes import Outcome
 from ledger.types import Bytes32
+from scripts.demo.chain_choice import DemoChain
 from scripts.demo.derivation import RESULT_NAME, derive
 from scripts.demo.display import Display
 from scripts.demo.enterprises import ENTERPRISES, Cast, Enterprise, note_admitted
@@ -29,6 +31,7 @@ from scripts.demo.enterprises import ENTERPRISES, Cast, Enterprise, note_admitte
 __all__ = ["Story"]
 
 _WAIT_S: Final = 60
+_POLL_S: Final = 0.1
 _SOURCE: Final = Path(vega_datasets.__file__).parent / "_data"
 _POWER_V1: Final = ("iowa-electricity.csv", "seattle-temps.csv", "seattle-weather.csv")
 _POWER_V2: Final = (*_POWER_V1, "sf-temps.csv")
@@ -46,6 +49,7 @@ class Story:
     url: str
     cast: Cast
     display: Display
+    chain: DemoChain
     keep: bool
     made: dict[str, Registration] = field(default_factory=dict)
     indices: dict[Bytes32, int] = field(default_factory=dict)
@@ -202,18 +206,26 @@ class Story:
         self.display.refusal(f"a stranger, at the service: {error}")
         signed = ChainStatement(statement, key.address, key.sign(statement.digest(self.cast.domains)))
         relay = LocalSigner(bytes.fromhex(self.cast.secrets["keys"]["stranger/relay"]))
-        settings = ChainSettings(profile="node", chain_id=self.cast.domains.chain_id, rpc_url=self.url + "/rpc")
-        with ChainEdge.open(settings) as edge:
+        with ChainEdge.open(self._chain_settings()) as edge:
             call = encode_statement(self.cast.domains.contracts, signed)
             error = self._expect_refusal(lambda: edge.simulate(call, relay.address))
             transaction = edge.sign_transaction(relay, call, edge.nonce(relay.address))
-            refusals = edge.send([transaction])
-            receipt = edge.receipt(transaction.hash)
-        if refusals != [None] or receipt is None or receipt.is_successful:
+            if edge.send([transaction]) != [None]:
+                raise NotRefusedError("the node did not take the stranger's own transaction")
+            receipt = _await_receipt(edge, transaction.hash)
+        if receipt.is_successful:
             raise NotRefusedError("the stranger's own transaction was not refused by the contract")
         self.display.refusal(
             f"the stranger's own transaction, relayed past the service, reverted in block "
             f"{receipt.block_number}: {error}"
+        )
+
+    def _chain_settings(self) -> ChainSettings:
+        return ChainSettings(
+            profile="node",
+            chain_id=self.cast.domains.chain_id,
+            rpc_url=self.chain.node_of(self.url),
+            gas_price_wei=self.chain.gas_price_wei,
         )
 
     def _strangers_grant(self, now: int) -> Statement:
@@ -321,3 +333,13 @@ class Story:
         except LedgerError as error:
             return RefusedError(str(error), code="refused")
         raise NotRefusedError("nothing refused what must be refused")
+
+
+def _await_receipt(edge: ChainEdge, transaction_hash: Bytes32) -> Receipt:
+    deadline = time.monotonic() + _WAIT_S
+    while time.monotonic() < deadline:
+        receipt = edge.receipt(transaction_hash)
+        if receipt is not None:
+            return receipt
+        time.sleep(_POLL_S)
+    raise UnavailableError(f"transaction {transaction_hash} is in no block after {_WAIT_S} s")

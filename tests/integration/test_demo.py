@@ -18,6 +18,7 @@ from typing import IO
 import pytest
 
 from scripts.demo.closing import CHEATS
+from tests.support.chain import running_anvil
 
 ROOT = Path(__file__).resolve().parents[2]
 VERIFIER = ROOT / "scripts" / "verify_provenance.py"
@@ -50,6 +51,14 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     done = run_demo(folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done.stdout
+
+
+def test_the_main_job_runs_on_a_chain_that_is_there(tmp_path: Path) -> None:
+    with running_anvil() as settings:
+        done = run_demo(tmp_path, "--rpc", str(settings.rpc_url))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the stranger's own transaction, relayed past the service, reverted" in done.stdout
+    assert not (tmp_path / "var" / "demo" / "gateway" / "chain").exists()
 
 
 def test_the_main_job_runs_and_leaves_its_files(told: tuple[Path, str]) -> None:
