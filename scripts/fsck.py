@@ -4,10 +4,11 @@
     python scripts/fsck.py --home FOLDER [--database URL] [--content URL] [--policy POLICY --rpc URL]
     python scripts/fsck.py --log FOLDER|URL --policy POLICY [--rpc URL]
 
-With a gateway's home (running or stopped) the tree is built from the stored statements too, and compared with every
-checkpoint that the gateway read from its chain; entries without statement, statements without entry, a second content
+With a gateway's home (running or stopped) the tree is built from the stored statements too, every signature is
+recovered again, and the roots are compared with every checkpoint that the gateway signed and with every one that it
+read from its chain; entries without statement, statements without entry, signatures of other keys, a second content
 registered for a version, and data files whose bytes are not their hash are found. With --rpc the checkpoints are those
-of a node of your choice. What was not checked is said.
+of a node of your choice. What was not checked is said. Memory stays flat, however long the log is.
 
 Exit code 0: nothing found, 1: findings, 2: could not find out, 3: a usage error.
 """
@@ -21,6 +22,7 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +50,8 @@ _FINDINGS: Final = 1
 _UNDETERMINED: Final = 2
 _USAGE_ERROR: Final = 3
 _MOST_SHOWN: Final = 50
+_MOST_KEPT: Final = 10_000
+_REFRESH_S: Final = 0.2
 _PUBLISHED: Final = "the published checkpoint"
 
 
@@ -70,12 +74,18 @@ class _Result:
     root: bytes = b""
     checkpoints: int = 0
     files: int = 0
+    signatures: int = 0
+    count: int = 0
     findings: list[Finding] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
     reason: str = ""
 
     def add(self, findings: Iterable[Finding]) -> None:
-        self.findings.extend(findings)
+        """Count findings, and keep the first thousands of them."""
+        for each in findings:
+            self.count += 1
+            if len(self.findings) < _MOST_KEPT:
+                self.findings.append(each)
 
     def sorted(self) -> list[Finding]:
         return sorted(self.findings, key=lambda each: (each.index is None, each.index or 0))
@@ -174,6 +184,12 @@ def _check_home(options: argparse.Namespace, policy: Policy | None, node: Node |
             _describe(result, last, on_chain)
             anchors = [*on_chain, *published, Anchor("the database's last checkpoint", last.size, last.root)]
             result.add(check.check_log(anchors, last.size, _progress(options, "entries", last.size)))
+            result.signatures = check.statements.signatures
+            if check.statements.by_contract:
+                left = (
+                    f"{check.statements.by_contract} signatures that only the executing contract can check (ERC-1271)"
+                )
+                result.not_checked.append(left)
             _check_content(options, home.content_folder, check.files(), result)
     except NotFoundError as error:
         raise _UsageError(str(error)) from error
@@ -236,11 +252,24 @@ def _progress(options: argparse.Namespace, what: str, total: int) -> Callable[[i
     if options.json or not sys.stderr.isatty():
         return lambda _: None
 
+    started, last = time.monotonic(), [0.0]
+
     def show(done: int) -> None:
-        end = "\n" if done >= total else ""
-        print(f"\r{done:,} of {total:,} {what}", end=end, file=sys.stderr, flush=True)
+        now = time.monotonic()
+        if done < total and now - last[0] < _REFRESH_S:
+            return
+        last[0] = now
+        rate = done / max(now - started, 0.001)
+        left = "" if done >= total else f", {_duration((total - done) / max(rate, 0.001))} left"
+        line = f"{done:,} of {total:,} {what}, {rate:,.0f} a second{left}"
+        print(f"\r{line:<78}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
 
     return show
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
 
 
 def _print(code: int, result: _Result, *, as_json: bool) -> None:
@@ -255,6 +284,8 @@ def _print(code: int, result: _Result, *, as_json: bool) -> None:
             "root": base64.b64encode(result.root).decode(),
             "checkpoints_on_chain": result.checkpoints,
             "files": result.files,
+            "signatures": result.signatures,
+            "findings_in_all": result.count,
             "first_divergence": first,
             "findings": [{"kind": each.kind, "index": each.index, "message": each.message} for each in findings],
             "not_checked": result.not_checked,
@@ -264,13 +295,14 @@ def _print(code: int, result: _Result, *, as_json: bool) -> None:
         return
     if result.origin:
         counts = f"{result.checkpoints} checkpoints on chain, {result.files} data files"
+        counts += f", {result.signatures} signatures recovered" if result.signatures else ""
         print(_escape(f"log {result.origin}, {result.size} entries, {counts}"))
     if first is not None:
         print(f"first divergence: index {first}")
     for each in findings[:_MOST_SHOWN]:
         print(_escape(f"  {each.kind}: {each.message}"))
-    if len(findings) > _MOST_SHOWN:
-        print(f"  and {len(findings) - _MOST_SHOWN} more (--json lists all)")
+    if result.count > _MOST_SHOWN:
+        print(f"  and {result.count - _MOST_SHOWN} more (--json lists {len(findings)})")
     for line in result.not_checked:
         print(_escape(f"not checked: {line}"))
     if result.reason:

@@ -5,28 +5,32 @@ Opens no key, no chain and no folder for writing; what it compares with is what 
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from ledger.canonical import encode_canonical
 from ledger.chain import Deployment
 from ledger.content import FileEntry
 from ledger.content.store import ContentStore, StoredContentError
 from ledger.errors import FatalError, MalformedError, NotFoundError, UnavailableError
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.settings import Home
+from ledger.exchange.statement_check import Key, StatementCheck
 from ledger.log import Checkpoint, TileReader, VerifierKey
 from ledger.log.fsck import Anchor, Finding, LogCheck, SecondRoots
 from ledger.log.mirror import Mirror
-from ledger.statements import Domains, Entry, Statement, UnknownStatementTypeError, compute_dataset_id
+from ledger.statements import Domains, Entry
 from ledger.store import Store
-from ledger.store.rows import StatementRow
+from ledger.store.scanning import ScannedStatement
 from ledger.types import Bytes32
 
 __all__ = ["HomeCheck", "check_files"]
 
 _LAST_INDEX: Final = 2**53
+_MOST_SURPLUS: Final = 10_000
 
 
 @dataclass
@@ -37,8 +41,12 @@ class HomeCheck:
     domains: Domains
     store: Store
     mirror: Mirror
-    registrations: list[Bytes32] = field(default_factory=list)
-    """Digests of the dataset registrations that `check_log` came across"""
+    statements: StatementCheck = field(init=False)
+    """Counts the signatures that were recovered"""
+
+    def __post_init__(self) -> None:
+        """Check statements of this consortium."""
+        self.statements = StatementCheck(self.domains, self._keys_of)
 
     @classmethod
     @contextmanager
@@ -82,67 +90,84 @@ class HomeCheck:
         return row
 
     def check_log(
-        self, anchors: Sequence[Anchor], size: int, on_progress: Callable[[int], None] = lambda _: None
+        self, anchors: Iterable[Anchor], size: int, on_progress: Callable[[int], None] = lambda _: None
     ) -> Iterator[Finding]:
-        """Rebuild the log from statements and bundles. Raises: UnavailableError: disk or database failed."""
-        log, statements, reader = self.config.log, self.store.statements, self.mirror.reader(size)
-        seconds, second_roots = SecondRoots(), list[Finding]()
+        """Rebuild the log from statements and bundles, and recover every signature.
 
-        def stated(first: int, count: int) -> list[bytes | None]:
-            rows = {row.log_index: row for row in statements.list_by_index(log, first, first + count)}
-            second_roots.extend(self._scan(rows.values(), seconds))
-            return [self._stated_entry(index, rows.get(index), reader) for index in range(first, first + count)]
+        ``anchors``, ascending by size, are compared together with every checkpoint that was signed.
 
-        yield from LogCheck(self.mirror.fetch_tile, size, anchors, stated, on_progress).run()
-        yield from second_roots
-        for row in statements.list_by_index(log, size, _LAST_INDEX):
-            message = f"the statement {row.digest} has the index {row.log_index}, where the log has no entry"
-            yield Finding("statement", message, row.log_index)
+        Raises:
+            UnavailableError: disk or database failed.
+        """
+        log, scanning, reader = self.config.log, self.store.scanning, self.mirror.reader(size)
+        wrong: list[Finding] = []
+        signed = (Anchor("a signed checkpoint", each.size, each.root) for each in self._signed(size))
+        ascending = heapq.merge(sorted(anchors, key=_by_size), signed, key=_by_size)
+        with SecondRoots() as seconds:
+
+            def stated(first: int, count: int) -> list[bytes | None]:
+                rows = {row.index: row for row in scanning.list_statements(log, first, first + count)}
+                return [
+                    self._check(index, rows.get(index), reader, seconds, wrong) for index in range(first, first + count)
+                ]
+
+            for finding in LogCheck(self.mirror.fetch_tile, size, ascending, stated, on_progress).run():
+                yield finding
+                yield from _drain(wrong)
+            yield from _drain(wrong)
+            yield from seconds.find()
+        for row in scanning.list_statements(log, size, min(size + _MOST_SURPLUS, _LAST_INDEX)):
+            message = f"the statement {row.digest} has the index {row.index}, where the log has no entry"
+            yield Finding("statement", message, row.index)
 
     def files(self) -> list[FileEntry]:
-        """The data files that are said to be here, each once; after `check_log`."""
+        """The data files that are said to be here, each once."""
         found: dict[Bytes32, FileEntry] = {}
-        for registration in self.registrations:
-            for row in self.store.contents.files(registration):
-                if row.uploaded_at is not None and row.sha256 not in found:
-                    found[row.sha256] = FileEntry(row.path, row.size_bytes, row.sha256, row.root)
+        for row in self.store.scanning.list_uploaded():
+            found.setdefault(row.sha256, FileEntry(row.path, row.size_bytes, row.sha256, row.root))
         return list(found.values())
 
-    def _scan(self, rows: Iterable[StatementRow], seconds: SecondRoots) -> Iterator[Finding]:
-        for row in rows:
-            if row.type != "DatasetRegistration" or row.log_index is None:
-                continue
-            self.registrations.append(row.digest)
-            try:
-                message = Statement.parse(row.type, row.message).message
-            except MalformedError:
-                continue  # the entry that it should make says so
-            dataset = compute_dataset_id(row.participant, Bytes32(_bytes(message["datasetSalt"])))
-            content = _bytes(message["contentHash"])
-            finding = seconds.add(row.log_index, dataset, int(str(message["version"])), content)
-            if finding is not None:
-                yield finding
+    def _signed(self, size: int) -> Iterator[Checkpoint]:
+        """Every checkpoint that was signed up to a size; those of a gateway that goes on are left for the next time."""
+        return (each for each in self.store.scanning.iterate_checkpoints(self.config.origin) if each.size <= size)
 
-    def _stated_entry(self, index: int, row: StatementRow | None, reader: TileReader) -> bytes | None:
+    def _keys_of(self, participant: Bytes32) -> frozenset[Key]:
+        return frozenset((each.role, each.key) for each in self.store.participants.keys(participant))
+
+    def _check(
+        self, index: int, row: ScannedStatement | None, reader: TileReader, seconds: SecondRoots, wrong: list[Finding]
+    ) -> bytes | None:
         """The entry that the statement of an index makes, its digest computed from its text again."""
-        if row is None:
-            row = self._find_repeated(index, reader)
+        row = row or self._find_repeated(index, reader)
         if row is None:
             return None
-        try:
-            statement = Statement.parse(row.type, row.message)
-        except UnknownStatementTypeError:  # of a later version: its text can not be hashed here
-            return Entry.of(row.digest, row.participant, row.signature).to_bytes()
-        except MalformedError:
-            return None
-        return Entry.of(statement.digest(self.domains), statement.participant, row.signature).to_bytes()
+        found = self.statements.check(row)
+        if found.wrong is not None and len(wrong) < _MOST_SURPLUS:
+            wrong.append(Finding("signature", f"the statement of entry {index}: {found.wrong}", index))
+        if found.registered is not None:
+            seconds.add(index, *found.registered)
+        return found.entry
 
-    def _find_repeated(self, index: int, reader: TileReader) -> StatementRow | None:
+    def _find_repeated(self, index: int, reader: TileReader) -> ScannedStatement | None:
         """The statement of an entry that no row has as its index: a repeat, or one just being accepted."""
         try:
-            return self.store.statements.find(Entry.parse(reader.entry(index)).digest)
+            row = self.store.statements.find(Entry.parse(reader.entry(index)).digest)
         except (MalformedError, NotFoundError, UnavailableError, FatalError):
             return None  # the bundle is missing or damaged, which is found elsewhere
+        if row is None:
+            return None
+        text = encode_canonical(row.message).decode()
+        return ScannedStatement(
+            index,
+            row.digest,
+            row.type,
+            row.participant,
+            text,
+            row.signature,
+            row.signer,
+            row.cosignature,
+            row.executable,
+        )
 
 
 async def check_files(
@@ -161,5 +186,10 @@ async def check_files(
     return found
 
 
-def _bytes(value: object) -> bytes:
-    return value if isinstance(value, bytes) else b""
+def _by_size(anchor: Anchor) -> int:
+    return anchor.size
+
+
+def _drain(findings: list[Finding]) -> Iterator[Finding]:
+    while findings:
+        yield findings.pop(0)

@@ -7,16 +7,25 @@ and on chain. Memory stays flat; a log of any size is one pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import struct
+import tempfile
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import IO, Final, Self
 
 from ledger.errors import MalformedError
 from ledger.log.edge import RightEdge
 from ledger.log.text import format_base64
 from ledger.log.tiles import ENTRIES, TILE_WIDTH, Tile, parse_bundle, tile_width
-from ledger.merkle import HASH_SIZE_BYTES
+from ledger.merkle import HASH_SIZE_BYTES, leaf_hash
 
 __all__ = ["Anchor", "Finding", "LogCheck", "SecondRoots"]
+
+_MOST_CAUSES: Final = 100_000
+_PARTS: Final = 64
+_REGISTERED: Final = struct.Struct(">32sQ32sQ")
 
 LoadTile = Callable[[Tile], bytes | None]
 """What is stored of a tile or bundle, None where nothing is."""
@@ -53,14 +62,19 @@ class LogCheck:
         self,
         load: LoadTile,
         size: int,
-        anchors: Sequence[Anchor],
+        anchors: Iterable[Anchor],
         stated: StatedEntries | None = None,
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Check the tree of ``size``; ``on_progress`` is told how many entries are done."""
+        """Check the tree of ``size``; ``on_progress`` is told how many entries are done.
+
+        An iterator of anchors ascends by size, and is read as the check goes on.
+        """
         self._load = load
         self._size = size
-        self._anchors = sorted(anchors, key=lambda each: each.size)
+        ascending = anchors if isinstance(anchors, Iterator) else iter(sorted(anchors, key=lambda each: each.size))
+        self._anchors: Iterator[Anchor] = ascending
+        self._next = next(self._anchors, None)
         self._stated = stated
         self._on_progress = on_progress
         self._tree = RightEdge()
@@ -78,20 +92,22 @@ class LogCheck:
         for first in range(0, self._size, TILE_WIDTH):
             count = min(TILE_WIDTH, self._size - first)
             for finding in self._check_bundle(first, count):
-                if finding.index is not None:
-                    self._wrong.append(finding.index)
+                if finding.index is not None and len(self._wrong) < _MOST_CAUSES:
+                    insort(self._wrong, finding.index)
                 yield finding
             self._on_progress(min(first + count, self._size))
             if self._tree.size < first + count:
                 yield Finding("bundle", f"nothing could be checked from entry {first} on", first)
                 return
-        for anchor in self._anchors:
+        while self._next is not None:
+            anchor = self._next
             if anchor.size > self._size:
                 yield Finding(
                     "behind",
                     f"the log has {self._size} entries, {anchor.name} {anchor.size}: this is an old copy",
                     self._size,
                 )
+            self._next = next(self._anchors, None)
 
     def _check_bundle(self, first: int, count: int) -> Iterator[Finding]:
         stored, reason = self._load_bundle(first, count)
@@ -143,7 +159,7 @@ class LogCheck:
             if at is None:
                 continue
             index = (tile.index * TILE_WIDTH + at) * span
-            if span > 1 and any(index <= wrong < index + span for wrong in self._wrong):
+            if span > 1 and self._first_wrong(index, index + span) is not None:
                 continue  # what was found below is the cause
             what = "is missing" if stored is None else f"does not hold the hash that entry {index} leads to"
             yield Finding("tile", f"{tile.path} {what}", index)
@@ -155,11 +171,12 @@ class LogCheck:
         stated_before: RightEdge | None,
         stated: Sequence[bytes] | None,
     ) -> Iterator[Finding]:
-        for anchor in self._anchors:
-            if not before.size < anchor.size <= self._tree.size or self._has_diverged:
+        leaf_hashes = [leaf_hash(entry) for entry in entries]
+        for anchor in self._take_anchors(self._tree.size):
+            if anchor.size <= before.size or self._has_diverged:
                 continue
             count = anchor.size - before.size
-            root = before.extend(entries[:count])[0].root()
+            root = RightEdge(anchor.size, levels=(tuple(leaf_hashes[:count]), *before.levels[1:])).root()
             if root == anchor.root:
                 self._good_size = anchor.size
                 continue
@@ -167,33 +184,65 @@ class LogCheck:
             remedy = "compare the log with a mirror"
             if anchor.root == _root_after(stated_before, stated, count):
                 remedy = "the stored statements do hash to it"
-            within = [wrong for wrong in self._wrong if self._good_size <= wrong < anchor.size]
-            index = min(within, default=self._good_size)
+            within = self._first_wrong(self._good_size, anchor.size)
+            index = self._good_size if within is None else within
+            where = f"{index} or after" if within is None else f"{index}"
             yield Finding(
                 "root",
                 f"the entries hash at size {anchor.size} to {format_base64(root)}, {anchor.name} says "
-                f"{format_base64(anchor.root)}: they part at index {index}{'' if within else ' or after'}; {remedy}",
+                f"{format_base64(anchor.root)}: they part at index {where}; {remedy}",
                 index,
             )
 
+    def _take_anchors(self, size: int) -> Iterator[Anchor]:
+        while self._next is not None and self._next.size <= size:
+            yield self._next
+            self._next = next(self._anchors, None)
+
+    def _first_wrong(self, first: int, end: int) -> int | None:
+        """The first index of these about which something was found."""
+        at = bisect_left(self._wrong, first)
+        return self._wrong[at] if at < len(self._wrong) and self._wrong[at] < end else None
+
 
 class SecondRoots:
-    """Finds two contents registered for one version: feed it every DatasetRegistration in the order of the log."""
+    """Finds two contents registered for one version: add every DatasetRegistration, then ask once.
+
+    They lie in files until then, parted by their dataset, so that memory stays flat however many there are.
+    """
 
     def __init__(self) -> None:
-        self._first: dict[tuple[bytes, int], tuple[int, bytes]] = {}
+        self._open = ExitStack()
+        self._parts: list[IO[bytes]] = []
 
-    def add(self, index: int, dataset: bytes, version: int, content_hash: bytes) -> Finding | None:
-        """Take one registration; return the finding if an earlier one says something else."""
-        known_index, known = self._first.setdefault((dataset, version), (index, content_hash))
-        if known == content_hash:
-            return None
-        return Finding(
-            "second-root",
-            f"entry {index} registers other content for version {version} of 0x{dataset.hex()} than entry "
-            f"{known_index}; the first anchored one counts",
-            index,
-        )
+    def __enter__(self) -> Self:
+        for _ in range(_PARTS):
+            self._parts.append(self._open.enter_context(tempfile.TemporaryFile()))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def add(self, index: int, dataset: bytes, version: int, content_hash: bytes) -> None:
+        """Take one registration. Raises: OSError: the disk for temporary files is full."""
+        self._parts[dataset[-1] % _PARTS].write(_REGISTERED.pack(dataset, version, content_hash, index))
+
+    def find(self) -> Iterator[Finding]:
+        """Yield a finding for each registration of which the log has an earlier one that says something else."""
+        for part in self._parts:
+            part.seek(0)
+            first: dict[tuple[bytes, int], tuple[int, bytes]] = {}
+            for dataset, version, content, index in sorted(
+                _REGISTERED.iter_unpack(part.read()), key=lambda each: each[3]
+            ):
+                known_index, known = first.setdefault((dataset, version), (index, content))
+                if known != content:
+                    yield Finding(
+                        "second-root",
+                        f"entry {index} registers other content for version {version} of 0x{dataset.hex()} than entry "
+                        f"{known_index}; the first anchored one counts",
+                        index,
+                    )
 
 
 def _compare_entries(first: int, stored: Sequence[bytes], stated: Sequence[bytes | None]) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ from ledger.store.names import Names
 from ledger.store.outbox import Outbox
 from ledger.store.projections import Projections
 from ledger.store.queries import Access, Agreements, Chain, Datasets, Governance, Participants
+from ledger.store.scanning import Scanning
 from ledger.store.schema.gateway import IDENTITY
 from ledger.store.statements import Statements
 from ledger.types import Address
@@ -61,6 +62,7 @@ class Store:
         self.idempotency = Idempotency(database)
         self.projections = Projections(database)
         # These only read.
+        self.scanning = Scanning(database)
         self.chain = Chain(database)
         self.participants = Participants(database, cursors)
         self.governance = Governance(database, cursors)

@@ -160,13 +160,22 @@ def test_without_statements_a_missing_bundle_ends_it(copy: Copy) -> None:
 
 
 def test_second_roots() -> None:
-    roots = SecondRoots()
-    assert roots.add(1, b"set", 1, b"content") is None
-    assert roots.add(2, b"set", 1, b"content") is None
-    assert roots.add(3, b"set", 2, b"other") is None
-    found = roots.add(4, b"set", 1, b"other")
-    assert found is not None
-    assert (found.kind, found.index) == ("second-root", 4)
+    one, two = b"\x01" * 32, b"\x02" * 32
+    with SecondRoots() as roots:
+        roots.add(1, one, 1, bytes(32))
+        roots.add(2, one, 1, bytes(32))
+        roots.add(3, one, 2, two)
+        roots.add(6, two, 1, one)
+        roots.add(4, one, 1, two)
+        assert brief(list(roots.find())) == [("second-root", 4)]
+
+
+def test_anchors_may_come_in_order_one_by_one(copy: Copy) -> None:
+    check = LogCheck(copy.mirror.fetch_tile, COUNT, (Anchor("each", size, copy.reader.root(size)) for size in range(1, 600)))
+    assert list(check.run()) == []
+    wrong = iter([Anchor("each", 10, copy.reader.root(10)), Anchor("each", 11, bytes(32)), Anchor("late", COUNT + 5, b"")])
+    found = list(LogCheck(copy.mirror.fetch_tile, COUNT, wrong).run())
+    assert brief(found) == [("root", 10), ("behind", COUNT)]
 
 
 class Audited:
@@ -225,9 +234,10 @@ def test_a_damaged_mirror(audited: Audited, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_many_findings_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    result = _Result(origin="log", findings=[Finding("file", "x") for _ in range(60)])
+    result = _Result(origin="log")
+    result.add(Finding("file", "x") for _ in range(60))
     _print(1, result, as_json=False)
-    assert "  and 10 more (--json lists all)" in capsys.readouterr().out
+    assert "  and 10 more (--json lists 60)" in capsys.readouterr().out
 
 
 def test_undetermined_and_usage(audited: Audited, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
