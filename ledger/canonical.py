@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from itertools import accumulate
 from typing import Annotated, Final, NoReturn
 
 import rfc8785
@@ -32,7 +33,13 @@ JsonValue = Annotated[bool | int | float | str | list["JsonValue"] | dict[str, "
 """What JSON can say."""
 
 _MAX_DEPTH: Final = 64
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_MAX_INTEGER: Final = 2**53 - 1
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_encode_plain: Final = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+).encode
+_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 def encode_canonical(value: JsonValue) -> bytes:
@@ -41,6 +48,9 @@ def encode_canonical(value: JsonValue) -> bytes:
     Raises:
         MalformedError: an integer beyond 2^53, a NaN, a lone surrogate or a value that JSON can not say.
     """
+    plain = _encode_if_plain(value)
+    if plain is not None:
+        return plain
     try:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
@@ -56,13 +66,43 @@ def parse_canonical(raw: bytes, *, max_size_bytes: int | None = None) -> JsonVal
     if max_size_bytes is not None and len(raw) > max_size_bytes:
         raise MalformedError(f"{len(raw)} bytes of JSON, at most {max_size_bytes} are taken")
     _check_depth(raw)
+    numbers = _Numbers()
     try:
-        value: JsonValue = json.loads(raw.decode("utf-8"), object_pairs_hook=_members, parse_constant=_refuse_constant)
+        text = raw.decode("utf-8")
+        value: JsonValue = json.loads(
+            text,
+            object_pairs_hook=_members,
+            parse_constant=_refuse_constant,
+            parse_int=numbers.parse_integer,
+            parse_float=numbers.parse_fraction,
+        )
     except ValueError as error:
         raise MalformedError(f"not JSON: {error}") from error
-    if encode_canonical(value) != raw:
+    is_plain = numbers.are_plain and _is_plain(text)
+    if (_encode_plain(value) != text) if is_plain else (encode_canonical(value) != raw):
         raise MalformedError("JSON is not in canonical form (RFC 8785)")
     return value
+
+
+def _encode_if_plain(value: JsonValue) -> bytes | None:
+    """The form of a value of plain text and plain integers, which Python's own encoder, in C, writes as RFC 8785 asks.
+
+    What it wrote is read again: whatever it wrote as something else, as keys that are no strings, is not plain.
+    """
+    numbers = _Numbers()
+    try:
+        text = _encode_plain(value)
+        if not _is_plain(text):
+            return None
+        again = json.loads(text, parse_int=numbers.parse_integer, parse_float=numbers.parse_fraction)
+    except (ValueError, TypeError):
+        return None
+    return text.encode() if numbers.are_plain and again == value else None
+
+
+def _is_plain(text: str) -> bool:
+    """Whether code points sort as UTF-16 does, and no surrogate stands alone."""
+    return text.isascii() or max(text) < "\ud800"
 
 
 def hash_document(salt: Bytes32, document: JsonValue) -> Bytes32:
@@ -91,8 +131,22 @@ def _check_depth(raw: bytes) -> None:
     CPython's parser recurses on the C stack as deep as the recursion limit lets it, and other libraries raise that
     limit: a megabyte of brackets would end the process.
     """
-    depth = 0
-    for token in _TOKEN.finditer(raw):
-        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token.group(), 0)
-        if depth > _MAX_DEPTH:
-            raise MalformedError(f"JSON is nested beyond {_MAX_DEPTH} levels")
+    brackets = _STRING.sub(b"", raw).translate(None, _NO_BRACKETS)
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > _MAX_DEPTH:
+        raise MalformedError(f"JSON is nested beyond {_MAX_DEPTH} levels")
+
+
+class _Numbers:
+    """Parses a document's numbers; ``are_plain`` while all are integers that RFC 8785 writes as they are."""
+
+    def __init__(self) -> None:
+        self.are_plain = True
+
+    def parse_integer(self, text: str) -> int:
+        number = int(text)
+        self.are_plain = self.are_plain and abs(number) <= _MAX_INTEGER
+        return number
+
+    def parse_fraction(self, text: str) -> float:
+        self.are_plain = False
+        return float(text)
