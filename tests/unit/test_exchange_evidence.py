@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,6 +155,22 @@ def test_what_is_on_its_way_is_not_asked_for_twice(consortium: Consortium, monke
     row = outbox.find(f"attestation:grant:{digest}:0")
     assert row is not None
     assert row.state is OutboxState.DONE
+
+
+def test_what_was_asked_for_comes_though_the_gateway_died_before_it_was_sent(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    founded = found_in(home)
+    with open_gateway(home, founded) as consortium:
+        submitting = consortium.gateway._submitting
+        consortium.gateway._publishing.stop()
+        submitting.stop()
+        asked = consortium.gateway.evidence.attest_log(AUDITOR)
+        assert asked.state is AttestationState.PENDING
+    with open_gateway(home, founded) as consortium:
+        done = consortium.gateway.evidence.attest_log(AUDITOR, after=datetime(2020, 1, 1, tzinfo=UTC), wait_s=20)
+        assert (done.state, done.transaction) == (AttestationState.FINAL, asked.transaction)
+        again = consortium.gateway.evidence.attest_log(AUDITOR, wait_s=20)
+        assert again.transaction != asked.transaction
 
 
 def test_the_log_is_attested_as_it_stands(consortium: Consortium) -> None:
