@@ -18,6 +18,7 @@ from api.datasets.files import router as files
 from api.datasets.routes import router as datasets
 from api.evidence.routes import router as evidence
 from api.log.routes import router as log
+from api.operations.keys import router as gateway_keys
 from api.operations.routes import router as operations
 from api.participants.routes import router as participants
 from api.problems import register_handlers
@@ -34,7 +35,7 @@ _THREADS: Final = 200
 
 _ROUTERS: Final[tuple[APIRouter, ...]] = (
     participants, datasets, files, access, agreements, statements, batch, documents, evidence, log, verification,
-    api_keys, operations,
+    api_keys, operations, gateway_keys,
 )  # fmt: skip
 
 

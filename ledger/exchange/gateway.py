@@ -21,6 +21,7 @@ from ledger.exchange.drafting import Drafting
 from ledger.exchange.evidence import Attestations, EventProver
 from ledger.exchange.indexer import Indexer
 from ledger.exchange.intake import Announce, Intake
+from ledger.exchange.key_rotation import KeyRotation
 from ledger.exchange.log_writer import LogWriter
 from ledger.exchange.paging import Paging
 from ledger.exchange.parts import Parts
@@ -88,6 +89,7 @@ class Gateway:
         self.agreements = Agreements(parts)
         self.log = PublicLog(parts)
         self.api_keys = ApiKeys(parts)
+        self.keys = KeyRotation(parts, self._submitter, lambda signed: self.take(signed, custodial=True))
 
     @classmethod
     def open(cls, settings: GatewaySettings, *, clock: Callable[[], float] = time.time) -> Self:
@@ -112,6 +114,7 @@ class Gateway:
         asyncio.run(self._parts.content.remove_leftovers())
         self._indexer.catch_up()
         self._publisher.check_log()
+        self.keys.resume()
         self._writer.recover()
         for worker in self._workers:
             worker.start()
