@@ -18,6 +18,7 @@ from ledger.evidence.log_state import LogState, read_log_state
 from ledger.evidence.proven_event import ProvenEvent
 from ledger.evidence.report import Claim, Report, Verdict
 from ledger.evidence.signing import format_time
+from ledger.evidence.statement_form import refuse_renamed_type
 from ledger.evidence.steps import (
     Check,
     TrustedWorld,
@@ -29,7 +30,7 @@ from ledger.evidence.steps import (
 )
 from ledger.log.tlog_proof import TlogProof
 from ledger.merkle import verify_consistency, verify_inclusion
-from ledger.statements import Entry, Statement
+from ledger.statements import Entry, Statement, UnknownStatementTypeError
 
 __all__ = ["QUESTION", "BreachRun"]
 
@@ -76,9 +77,14 @@ class BreachRun:
         promise = self._breach.promise
         if promise is None:
             return f"a checkpoint of {self._note.checkpoint.size} entries"
-        statement = Statement.parse(promise.statement.type_name, promise.statement.message)
         self._read_anchor_by()
-        digest = statement.digest(self._world.policy.domains)
+        domains = self._world.policy.domains
+        try:
+            statement = Statement.parse(promise.statement.type_name, promise.statement.message)
+        except UnknownStatementTypeError:
+            refuse_renamed_type(promise.statement.message, promise.signature, domains, self._verify_inclusion)
+            raise
+        digest = statement.digest(domains)
         self._entry = Entry.of(digest, statement.participant, promise.signature)
         return f"the receipt of a {statement.type.name} of participant {statement.participant}"
 
@@ -89,15 +95,19 @@ class BreachRun:
 
     def _check_inclusion(self) -> str:
         # 5. The receipt leads from the entry to its checkpoint, and where another leaf stands in its place, that too.
-        entry, proof, checkpoint = need(self._entry), self._receipt, self._note.checkpoint
-        verify_inclusion(leaf_of(entry), proof.index, checkpoint.size, proof.hashes, checkpoint.root)
-        words = f"entry {proof.index} of {checkpoint.size}"
+        proof = self._receipt
+        self._verify_inclusion(need(self._entry))
+        words = f"entry {proof.index} of {self._note.checkpoint.size}"
         other = self._breach.replacement
         if other is None:
             return words
         state = lean_on(7, lambda: self._state)
         verify_inclusion(other.leaf_hash, proof.index, state.size, other.proof, state.root)
         return f"{words}; on chain, of {state.size}, leaf hash 0x{other.leaf_hash.hex()}"
+
+    def _verify_inclusion(self, entry: Entry) -> None:
+        proof, checkpoint = self._receipt, self._note.checkpoint
+        verify_inclusion(leaf_of(entry), proof.index, checkpoint.size, proof.hashes, checkpoint.root)
 
     def _check_consistency(self) -> str:
         # 5. The root that the larger tree has at the smaller one's size is shown by a consistency proof.

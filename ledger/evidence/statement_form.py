@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.evidence.anchoring import Anchor
+from ledger.evidence.documents import Document
 from ledger.evidence.evidence import Evidence
 from ledger.statements import STATEMENT_TYPES, Domains, Entry, Statement, UnknownStatementTypeError
 
-__all__ = ["read_statement"]
+__all__ = ["read_statement", "refuse_renamed_type"]
 
 _REGISTRATION: Final = "DatasetRegistration"
 
@@ -25,7 +27,7 @@ def read_statement(evidence: Evidence, anchor: Anchor, domains: Domains) -> Stat
     try:
         statement = Statement.parse(evidence.type_name, evidence.message)
     except UnknownStatementTypeError:
-        _refuse_renamed_type(evidence, anchor, domains)
+        refuse_renamed_type(evidence.message, evidence.signature, domains, anchor.verify_inclusion)
         raise
     if evidence.cosignature is not None and statement.type.cosigned_by is None:
         raise MalformedError(f"a {statement.type.name} has no co-signature")
@@ -34,17 +36,14 @@ def read_statement(evidence: Evidence, anchor: Anchor, domains: Domains) -> Stat
     return statement
 
 
-def _refuse_renamed_type(evidence: Evidence, anchor: Anchor, domains: Domains) -> None:
-    """Raise VerificationError if the entry in the log is that of this message under a known type."""
+def refuse_renamed_type(
+    message: Document, signature: bytes, domains: Domains, verify_entry: Callable[[Entry], object]
+) -> None:
+    """Raise VerificationError if ``verify_entry`` finds the entry of this message under a known type in the log."""
     for name in STATEMENT_TYPES:
         try:
-            statement = Statement.parse(name, evidence.message)
-            entry = Entry.of(statement.digest(domains), statement.participant, evidence.signature)
-            anchor.verify_inclusion(entry)
+            statement = Statement.parse(name, message)
+            verify_entry(Entry.of(statement.digest(domains), statement.participant, signature))
         except LedgerError:
             continue
-        raise VerificationError(
-            "the entry in the log is that of a statement of another type",
-            expected=name,
-            found=ascii(evidence.type_name),
-        )
+        raise VerificationError("the entry in the log is that of a statement of another type", expected=name)
