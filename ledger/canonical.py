@@ -32,6 +32,7 @@ class _AnyJson:
 JsonValue = Annotated[bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None, _AnyJson()]
 """What JSON can say."""
 
+_BEYOND_PLAIN: Final = re.compile("[\ud800-\U0010ffff]")
 _MAX_DEPTH: Final = 64
 _MAX_INTEGER: Final = 2**53 - 1
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
@@ -102,7 +103,7 @@ def _encode_if_plain(value: JsonValue) -> bytes | None:
 
 def _is_plain(text: str) -> bool:
     """Whether code points sort as UTF-16 does, and no surrogate stands alone."""
-    return text.isascii() or max(text) < "\ud800"
+    return text.isascii() or _BEYOND_PLAIN.search(text) is None
 
 
 def hash_document(salt: Bytes32, document: JsonValue) -> Bytes32:
