@@ -15,6 +15,7 @@ from scripts.audit.sections import table
 __all__ = ["render_files", "render_participants", "render_steps"]
 
 _DETAIL: Final = 1200
+_TITLE: Final = 120
 
 
 def render_participants(audit: Audit) -> Iterator[Markup]:
@@ -31,11 +32,15 @@ def render_participants(audit: Audit) -> Iterator[Markup]:
     yield table(("No.", "Calls itself", "Participant id"), people)
     if names.slugs:
         sets = [
-            (foreign("/".join(name)), foreign(names.titles[dataset] or NOT_GIVEN), element("code", str(dataset)))
+            (
+                foreign("/".join(name)),
+                foreign(names.titles[dataset] or NOT_GIVEN, _TITLE),
+                element("code", str(dataset)),
+            )
             for dataset, name in sorted(names.slugs.items(), key=lambda each: each[1])
         ]
         yield element("h3", "Data sets")
-        yield table(("Calls itself", "Title", "Data set id"), sets)
+        yield table(("Calls itself", "Title", "Data set id"), sets, "name")
 
 
 def render_steps(audit: Audit) -> Iterator[Markup]:

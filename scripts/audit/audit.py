@@ -120,7 +120,7 @@ def read_audit(request: Request, on_progress: Callable[[int, int], None] = lambd
         version=find_version(),
         pieces=pieces,
         names=names,
-        ranges=tuple(_ranges(in_scope)),
+        ranges=tuple(_ranges(in_scope, pieces)),
         grants=list_grants(pieces, request.scope.period) if request.scope.dataset is None else _own_grants(pieces),
         graph=build_graph(pieces),
         reading=None if log is None else read_log(log, request.policy, pieces, on_progress),
@@ -171,12 +171,14 @@ def _named_parents(pieces: Iterable[Piece]) -> set[Bytes32]:
     }
 
 
-def _ranges(pieces: Sequence[Piece]) -> Iterable[LogRange]:
+def _ranges(in_scope: Sequence[Piece], pieces: Sequence[Piece]) -> Iterable[LogRange]:
     by_origin: dict[str, list[Anchored]] = {}
-    for piece in pieces:
+    for piece in in_scope:
         if piece.anchored is not None:
             by_origin.setdefault(piece.anchored.origin, []).append(piece.anchored)
     for origin, found in sorted(by_origin.items()):
         ordered = sorted(found, key=lambda each: (each.size, each.index))
-        sizes, indexes = {each.size for each in ordered}, {each.index for each in ordered}
-        yield LogRange(origin, ordered[0], ordered[-1], len(sizes), len(indexes))
+        span = range(ordered[0].previous_size, ordered[-1].size)
+        given = {each.anchored.index for each in pieces if each.anchored and each.anchored.origin == origin}
+        shown = sum(index in span for index in given)
+        yield LogRange(origin, ordered[0], ordered[-1], len({each.size for each in ordered}), shown)

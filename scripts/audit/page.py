@@ -60,7 +60,7 @@ def render_page(audit: Audit, *, title: str | None = None, made_at: int | None =
 def _heading(audit: Audit) -> str:
     scope = audit.request.scope
     if scope.dataset:
-        return scope.dataset
+        return audit.names.dataset(audit.names.find_dataset(scope.dataset))
     if scope.period:
         return f"Period {scope.period}"
     return f"{len(audit.in_scope)} evidence files"

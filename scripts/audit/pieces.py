@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Final, cast
@@ -157,7 +158,15 @@ def find_files(paths: Sequence[Path], policy: bytes) -> tuple[list[Source], list
             sources[path.resolve()] = Source(path.name, path.read_bytes())
         else:
             raise NotFoundError(f"there is no {path}")
-    return sorted(sources.values(), key=lambda each: (each.name, each.sha256)), left_out
+    return sorted(_named_apart(sources), key=lambda each: (each.name, each.sha256)), left_out
+
+
+def _named_apart(sources: Mapping[Path, Source]) -> Iterator[Source]:
+    """Name files of one name by their folders, too."""
+    counts = Counter(each.name for each in sources.values())
+    for path, source in sources.items():
+        name = source.name if counts[source.name] == 1 else f"{path.parent.name}/{source.name}"
+        yield replace(source, name=name)
 
 
 def read_pieces(policy: Policy, verifier: Verifier, sources: Sequence[Source], data: Path | None) -> tuple[Piece, ...]:

@@ -52,6 +52,7 @@ th { text-align: left; font-weight: 600; color: var(--soft); border-bottom: 1.5p
 td { padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
   overflow-wrap: anywhere; }
 th:last-child, td:last-child { padding-right: 0; }
+td.name { white-space: nowrap; max-width: 14rem; overflow: hidden; text-overflow: ellipsis; }
 td.who, td.force { overflow-wrap: break-word; min-width: 6.5rem; } td.force { font-size: .8125rem;
   color: var(--soft); }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }

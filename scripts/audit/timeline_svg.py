@@ -22,7 +22,7 @@ _INSET: Final = 8.0
 _TICKS: Final = 6
 _DAY: Final = 86_400
 _STEPS: Final = (60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, _DAY, 2 * _DAY, 7 * _DAY, 14 * _DAY)
-_MONTHS: Final = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200, 2400, 6000)
+_MONTHS: Final = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200, 2400, 6000, 12_000, 24_000)
 _MONTH: Final = 30.4 * _DAY
 _LAST: Final = int(datetime(9998, 12, 31, tzinfo=UTC).timestamp())
 _LONGEST: Final = 100 * 365 * _DAY
