@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from bench import bulk, tessera
+from bench.bulk_figures import BulkFigures, format_bulk, moment_of
+from bench.bulk_load import BulkResult, Counter
+from bench.bulk_prepared import Prepared, cut_lines, prepare
 from bench.ceilings import measure_rate
 from bench.gas import Cost, exceeds, format_costs
 from bench.load import Load, LoadResult, SignedAhead, percentile
-from bench.processes import Usage, parse_usage
+from bench.processes import Tree, Usage, parse_usage, read_tree, watching_tree
 from bench.statements import Figures, format_figures
 from bench.table import format_table
+from bench.tessera import TesseraFigures, measure_tessera
 from bench.tree import KeptTree
+from bench.verifier import Cold, measure_cpu_rate, measure_parts
 from ledger.merkle import compute_root, leaf_hash, prove_consistency, prove_inclusion
 from ledger.types import Address, Bytes32
 
@@ -89,3 +98,109 @@ def test_figures_say_what_is_not_known() -> None:
     assert cells["accepted / recoveries"] == ["0.0500", "0.0500"]
     assert cells["service, cores"] == ["0.50", "-"]
     assert cells["service, peak memory, MiB"] == ["1", "-"]
+
+
+def test_a_moment_lies_between_samples() -> None:
+    samples = [(1.0, 0), (2.0, 10), (2.5, 10), (4.0, 40)]
+    assert [moment_of(samples, count, 0.0) for count in (0, 5, 10, 25, 40)] == [0.0, 1.5, 2.0, 3.25, 4.0]
+    with pytest.raises(ValueError, match="never were 41"):
+        moment_of(samples, 41, 0.0)
+
+
+def figures_of(samples: list[tuple[float, int]]) -> BulkFigures:
+    result = BulkResult(0.0, samples[-1][0], 1.0, samples)
+    return BulkFigures(samples[-1][1], 2, result, Tree(8.0, 10**8, 2 * 10**8, [10**8]), 10_000.0, [0.01], [0.0005])
+
+
+def test_early_and_late_statements_are_compared() -> None:
+    figures = figures_of([(float(second), 100 * second) for second in range(1, 6)] + [(15.0, 1000)])
+    assert figures.windows == (range(100, 150), range(950, 1000))
+    assert figures.rate_in(range(100, 150)) == pytest.approx(100)
+    assert figures.rate_in(range(950, 1000)) == pytest.approx(50)
+    assert figures.slowing == pytest.approx(2)
+
+
+def test_bulk_figures_are_told_beside_their_targets() -> None:
+    figures = figures_of([(1.0, 100), (10.0, 1000)])
+    told = format_bulk(figures, TesseraFigures(1000, 20.0, 2.0, 1.0), 5.0)
+    cells = {line[:51].strip(): line[51:].split() for line in told.splitlines()[2:]}
+    assert cells["accepted in a second"] == ["100", "20,000"]
+    assert cells["accepted / Tessera's"] == ["2.00", "1.00"]
+    assert cells["accepted / those"] == ["20"]
+    assert cells["accepted / recoveries"] == ["0.010", "0.400"]
+    assert cells["memory of all its processes, peak, MB"] == ["200", "500"]
+    assert "there is no Go here" in format_bulk(figures, "there is no Go here", None)
+
+
+def test_answers_are_counted_wherever_they_are_cut() -> None:
+    digest = "0x" + "ab" * 32
+    raw = b"".join(b'{"line": %d, "digest": "%s", "index": %d}\n' % (n, digest.encode(), n) for n in range(9))
+    raw += b'{"line": 9, "problem": {}}\n{"done": true, "lines": 10}\n'
+    for size in (1, 7, 1000):
+        counter = Counter()
+        told = [counter.count(raw[first : first + size]) for first in range(0, len(raw), size)]
+        assert sum(count for count, _ in told) == 9
+        assert {found for _, found in told if found} == {digest}
+        assert counter.last_line == b'{"done": true, "lines": 10}'
+        assert counter.problem == b'{"line": 9, "problem": {}}'
+
+
+def test_a_file_is_cut_between_lines(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1\n22\n333\n4444\n5\n")
+    assert cut_lines(tmp_path / "a", 4, 2) == [(0, 5), (5, 9)]
+    assert cut_lines(tmp_path / "a", 5, 1) == [(0, 16)]
+    with pytest.raises(ValueError, match="5 lines, not 6"):
+        cut_lines(tmp_path / "a", 6, 1)
+
+
+def test_a_process_counts_with_its_children() -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"1\n"
+        both = read_tree(process.pid)
+        with watching_tree(process.pid) as watched:
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            process.wait()
+    assert both is not None
+    assert both.memory_bytes > 10**7
+    assert both.cpu_s > 0
+    assert watched.cpu_s == 0.0
+    assert read_tree(process.pid) is None
+
+
+def test_tessera_is_skipped_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tessera, "cache_folder", lambda: tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert measure_tessera(10) == "there is no Go here"
+    (tmp_path / "go").write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
+    (tmp_path / "go").chmod(0o755)
+    assert measure_tessera(10) == "go install failed: broken"
+
+
+def test_the_verifiers_parts_are_measured() -> None:
+    assert measure_parts(0.01, entries=64) > 0
+    assert measure_cpu_rate(lambda: sum(range(100)), 0.01) > 0
+    cold = Cold.measure(["-c", "pass"], starts=1)
+    assert 0 < cold.cpu_s < 10
+    assert cold.elapsed_s > 0
+
+
+def kept_in(folder: Path) -> Prepared:
+    return Prepared(**json.loads((folder / "prepared.json").read_bytes()))
+
+
+def test_the_bulk_bench_runs_and_keeps_what_it_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bulk, "cache_folder", lambda: tmp_path)
+    assert bulk.main(["--entries", "300", "--no-peers"]) == 0, capsys.readouterr()
+    assert "accepted in a second" in capsys.readouterr().out
+    assert (prepare(tmp_path / "bulk", 200), prepare(tmp_path / "bulk", 300)) == (kept_in(tmp_path / "bulk"),) * 2
+    assert sorted(path.name for path in (tmp_path / "bulk").iterdir()) == [
+        "home", "owners", "prepared.json", "service.log", "signed.ndjson",
+    ]  # fmt: skip
+    assert (tmp_path / "bulk").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "bulk" / "signed.ndjson").stat().st_size > 300 * 500
