@@ -8,6 +8,7 @@ VENV_STAMP := $(VENV)/.made
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 NODE_STAMP := contracts/node_modules/.installed
+BENCH_STAMP := bench/node_modules/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 
@@ -58,9 +59,11 @@ lint: $(DEV_STAMP) $(NODE_STAMP) ## ruff, import-linter and solhint
 types: $(DEV_STAMP) ## mypy, strictly
 	@$(BIN)/mypy
 
-bench: $(DEV_STAMP) ## gas for each operation and statements registered for each second
+bench: $(DEV_STAMP) $(BENCH_STAMP) ## gas, statements, the bulk endpoint and the verifier (ENTRIES=1000000)
 	@$(BIN)/python -m bench.gas
 	@$(BIN)/python -m bench.statements
+	@$(BIN)/python -m bench.verifier
+	@$(BIN)/python -m bench.bulk --entries $(or $(ENTRIES),1000000)
 
 contracts: $(DEV_STAMP) $(NODE_STAMP) ## generate the Solidity types, their page in docs and the committed artifacts
 	@$(BIN)/python -m scripts.build_contracts
@@ -78,7 +81,7 @@ auditor-kit: $(DEV_STAMP) ## the auditor's kit into dist/, tried without a netwo
 	@$(BIN)/python scripts/check_auditor_kit.py dist/concord-auditor-kit-*.zip
 
 clean: ## remove what the targets made, the demo's state included
-	@rm -rf $(VENV) contracts/node_modules contracts/out contracts/cache var build dist *.egg-info .coverage .coverage.*
+	@rm -rf $(VENV) contracts/node_modules bench/node_modules contracts/out contracts/cache var build dist *.egg-info .coverage .coverage.*
 
 $(VENV_STAMP):
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): name yours, make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -99,3 +102,7 @@ $(NODE_STAMP): contracts/package-lock.json
 	@echo "Installing the Solidity tools (once) ..."
 	@# Not `npm ci`: it refuses a lock without the packages of other platforms, which not every registry carries.
 	@cd contracts && npm install --no-save --silent --no-audit --no-fund && touch node_modules/.installed
+
+$(BENCH_STAMP): bench/package-lock.json
+	@$(PYTHON) scripts/preflight.py node
+	@cd bench && npm install --no-save --silent --no-audit --no-fund && touch node_modules/.installed
