@@ -29,10 +29,14 @@ def check_files(
     """
     reader = TileReader(folder, lambda: new.size)
     try:
-        if reader.entries(previous.size, len(entries)) != list(entries):
-            raise MalformedError("the entries read back are not those that were written")
+        found: list[bytes] = []
         for tile in written:
-            _check_tile(reader, tile, new.size)
+            if tile.level == ENTRIES:
+                found += _check_bundle(reader, tile, new.size)
+            else:
+                _check_tile(reader, tile, new.size)
+        if found[len(found) - len(entries) :] != list(entries) or len(found) < len(entries):
+            raise MalformedError("the entries read back are not those that were written")
         for checkpoint in (previous, new):
             if reader.root(checkpoint.size) != checkpoint.root:
                 raise MalformedError(f"the files do not hash to the root of size {checkpoint.size}")
@@ -45,16 +49,21 @@ def check_files(
         ) from error
 
 
+def _check_bundle(reader: TileReader, tile: Tile, size: int) -> list[bytes]:
+    """Check a bundle against its level 0 tile; return its entries."""
+    entries = reader.entries(tile.index * TILE_WIDTH, tile.width)
+    if [leaf_hash(entry) for entry in entries] != reader.load_hashes(0, tile.index):
+        raise _not_above(tile, size)
+    return entries
+
+
 def _check_tile(reader: TileReader, tile: Tile, size: int) -> None:
-    """Check a bundle against its level 0 tile, a full tile against the hash that stands for it one level up."""
-    first = tile.index * TILE_WIDTH
-    if tile.level == ENTRIES:
-        found = [leaf_hash(entry) for entry in reader.entries(first, tile.width)]
-        expected = reader.load_hashes(0, tile.index)
-    elif tile.width == TILE_WIDTH:
-        found = [compute_root(reader.load_hashes(tile.level, tile.index))]
-        expected = [reader.load_hashes(tile.level + 1, tile.index // TILE_WIDTH)[tile.index % TILE_WIDTH]]
-    else:
-        return  # a partial tile has nothing above it but the root
-    if found != expected:
-        raise MalformedError(f"{tile.path} does not hash to the tile above it in a tree of size {size}")
+    """Check a full tile against the hash that stands for it one level up; a partial one has only the root above it."""
+    if tile.width == TILE_WIDTH:
+        above = reader.load_hashes(tile.level + 1, tile.index // TILE_WIDTH)
+        if compute_root(reader.load_hashes(tile.level, tile.index)) != above[tile.index % TILE_WIDTH]:
+            raise _not_above(tile, size)
+
+
+def _not_above(tile: Tile, size: int) -> MalformedError:
+    return MalformedError(f"{tile.path} does not hash to the tile above it in a tree of size {size}")

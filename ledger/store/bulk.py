@@ -10,18 +10,19 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Table, exists, insert, select, update
+from sqlalchemy import Connection, Table, exists, func, insert, select, update
 
 from ledger.checking import Checked, Registered
 from ledger.store.columns import Moment, Uint64
 from ledger.store.database import Database
 from ledger.store.schema.chain import REGISTRATIONS, RETIREMENTS
-from ledger.store.schema.gateway import DOCUMENT_READERS, DOCUMENTS, DRAFTS, STATEMENT_PARTIES, STATEMENTS
+from ledger.store.schema.gateway import DOCUMENT_READERS, DOCUMENTS, DRAFTS, STATEMENTS
 from ledger.store.schema.said import SAID_PARENTS, SAID_REGISTRATIONS
 from ledger.types import Bytes32
 
 __all__ = ["BulkStatements"]
 
+_FIRST: Final = f"{1:020d}"
 _MOST: Final = 1000
 """Values in one query: SQLite takes 32,766, PostgreSQL 65,535."""
 
@@ -93,39 +94,65 @@ class BulkStatements:
                 raise ValueError("only registrations are stored in bulk")
             size = f"{checkpoint_size:0{Uint64.width}d}"
             moment = Moment().process_bind_param(received_at, connection.dialect)
-            _insert(connection, STATEMENTS, _STATEMENT, _statement_rows(placed, bytes(log), size, moment))
-            _insert(connection, STATEMENT_PARTIES, _PARTY, [(each.digest, each.participant) for each, _ in said])
-            _insert(connection, SAID_REGISTRATIONS, _SAID, [_said_row(each, what) for each, what in said])
+            arrivals = _draw_arrivals(connection, len(placed))
+            shared = bytes(log), size, moment
+            _insert(connection, STATEMENTS, _STATEMENT, _statement_rows(arrivals, placed, shared))
+            _insert(connection, SAID_REGISTRATIONS, _SAID, _said_rows(arrivals, said))
             _insert(connection, SAID_PARENTS, _PARENT, list(_parent_rows(said)))
             _link_documents(connection, said)
 
 
 _STATEMENT: Final = (
-    "digest", "type", "participant", "message", "signature", "signer", "custodial", "api_key", "received_at",
+    "arrival", "digest", "type", "participant", "message", "signature", "signer", "custodial", "api_key", "received_at",
     "executable", "log", "log_index", "checkpoint_size",
 )  # fmt: skip
-_PARTY: Final = ("digest", "participant")
-_SAID: Final = ("digest", "dataset", "participant", "version", "content_hash", "metadata_hash", "dataset_salt")
+_SAID: Final = (
+    "statement",
+    "digest",
+    "dataset",
+    "participant",
+    "version",
+    "content_hash",
+    "metadata_hash",
+    "dataset_salt",
+)
 _PARENT: Final = ("digest", "ordinal", "dataset", "version", "registration")
 
 
+def _draw_arrivals(connection: Connection, count: int) -> Sequence[int]:
+    """Keys for as many statements, above all that are there."""
+    if connection.dialect.name == "sqlite":
+        first = (connection.scalar(select(func.max(STATEMENTS.c.arrival))) or 0) + 1
+        return range(first, first + count)
+    drawn = "SELECT nextval(pg_get_serial_sequence('statements', 'arrival')) FROM generate_series(1, %s)"
+    return [row[0] for row in connection.exec_driver_sql(drawn, (count,))]
+
+
 def _statement_rows(
-    placed: Sequence[tuple[int, Checked, str | None]], log: bytes, size: str, moment: int | None
+    arrivals: Sequence[int],
+    placed: Sequence[tuple[int, Checked, str | None]],
+    shared: tuple[bytes, str, int | None],
 ) -> list[tuple[Any, ...]]:
+    log, size, moment = shared
     rows: list[tuple[Any, ...]] = []
-    for index, record, api_key in placed:
+    for arrival, (index, record, api_key) in zip(arrivals, placed, strict=True):
         entry = record.entry
         rows.append((
-            entry[1:33], record.type, entry[33:65], record.message, record.signature, record.signer, False, api_key,
-            moment, False, log, f"{index:020d}", size,
+            arrival, entry[1:33], record.type, entry[33:65], record.message, record.signature, record.signer, False,
+            api_key, moment, False, log, f"{index:020d}", size,
         ))  # fmt: skip
     return rows
 
 
-def _said_row(record: Checked, said: Registered) -> tuple[Any, ...]:
-    entry = record.entry
-    version = f"{said.version:020d}"
-    return entry[1:33], said.dataset, entry[33:65], version, said.content_hash, said.metadata_hash, said.dataset_salt
+def _said_rows(arrivals: Sequence[int], said: Sequence[tuple[Checked, Registered]]) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    for arrival, (record, what) in zip(arrivals, said, strict=True):
+        entry = record.entry
+        rows.append((
+            arrival, entry[1:33], what.dataset, entry[33:65], f"{what.version:020d}", what.content_hash,
+            what.metadata_hash, what.dataset_salt,
+        ))  # fmt: skip
+    return rows
 
 
 def _parent_rows(said: Sequence[tuple[Checked, Registered]]) -> Iterator[tuple[Any, ...]]:
@@ -162,13 +189,17 @@ def _insert(connection: Connection, table: Table, columns: Sequence[str], rows: 
     connection.exec_driver_sql(statement, list(rows))
 
 
-def _select_among(connection: Connection, columns: Sequence[Any], keys: Sequence[bytes]) -> Iterator[Any]:
-    """Rows of ``columns`` whose first column is among ``keys``."""
+def _select_among(
+    connection: Connection, columns: Sequence[Any], keys: Sequence[bytes], *further: str
+) -> Iterator[Any]:
+    """Rows of ``columns`` whose first column is among ``keys``; ``further``: a column, and the value that it has."""
     table, names = columns[0].table.name, ", ".join(column.name for column in columns)
+    mark = _mark(connection)
+    also = f" AND {further[0]} = {mark}" if further else ""
     for batch in _batched(keys):
-        marks = ", ".join([_mark(connection)] * len(batch))
-        query = f"SELECT {names} FROM {table} WHERE {columns[0].name} IN ({marks})"  # noqa: S608  names of the schema
-        yield from connection.exec_driver_sql(query, tuple(bytes(key) for key in batch))
+        marks = ", ".join([mark] * len(batch))
+        query = f"SELECT {names} FROM {table} WHERE {columns[0].name} IN ({marks}){also}"  # noqa: S608  names of ours
+        yield from connection.exec_driver_sql(query, (*batch, *further[1:]))
 
 
 def _find_unrefused(connection: Connection, digests: Sequence[bytes], *, alone: bool) -> set[bytes]:
@@ -178,9 +209,10 @@ def _find_unrefused(connection: Connection, digests: Sequence[bytes], *, alone: 
 
 
 def _select_versions(connection: Connection, table: Table, versions: Sequence[Version]) -> list[tuple[Version, bytes]]:
-    """Registrations in ``table`` of these (dataset, version)."""
-    found: list[tuple[Version, bytes]] = []
-    for batch in _batched(versions):
+    """Registrations in ``table`` of these (dataset, version), the first versions by their data set alone."""
+    first = [dataset for dataset, version in versions if version == 1]
+    rows = list(_select_among(connection, (table.c.dataset, table.c.version, table.c.digest), first, "version", _FIRST))
+    for batch in _batched([version for version in versions if version[1] != 1]):
         mark = _mark(connection)
         marks = ", ".join([f"({mark}, {mark})"] * len(batch))
         query = (
@@ -188,9 +220,8 @@ def _select_versions(connection: Connection, table: Table, versions: Sequence[Ve
             f"WHERE (dataset, version) IN (VALUES {marks})"
         )
         values = tuple(value for dataset, version in batch for value in (bytes(dataset), f"{version:020d}"))
-        rows = connection.exec_driver_sql(query, values)
-        found += [((bytes(row[0]), int(row[1])), bytes(row[2])) for row in rows]
-    return found
+        rows += connection.exec_driver_sql(query, values)
+    return [((bytes(row[0]), int(row[1])), bytes(row[2])) for row in rows]
 
 
 def _mark(connection: Connection) -> str:

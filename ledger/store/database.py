@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from ledger.errors import MalformedError
 from ledger.store.failures import failures_as_ledger_errors
@@ -23,6 +23,10 @@ _PRAGMAS: Final = (
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
 )
+_WRITER_PRAGMAS: Final = (
+    "PRAGMA cache_size=-65536",  # KiB: keys are random, so that every page of an index is touched again soon
+    "PRAGMA wal_autocheckpoint=16384",  # pages: one that was written many times is copied back once
+)
 _WRITES: Final = "concord_writes"
 # Any number that no other program on the same PostgreSQL server takes as an advisory lock.
 _MIGRATION_LOCK: Final = 0x636F6E636F7264
@@ -34,8 +38,10 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._here = threading.local()
-        # SQLite lets one connection write: waiting here is fair, waiting in SQLite is a lottery.
+        # SQLite lets one connection write: waiting here is fair, waiting in SQLite is a lottery. It is always the
+        # same connection, which keeps the pages that it wrote.
         self._writer: AbstractContextManager[Any] = threading.RLock() if _is_sqlite(engine) else nullcontext()
+        self._writing: Connection | None = None
 
     @classmethod
     def connect(cls, url: str) -> Self:
@@ -90,6 +96,10 @@ class Database:
 
     @contextmanager
     def _begin(self, *, writes: bool) -> Iterator[Connection]:
+        if writes and _is_sqlite(self._engine):
+            with self._join_writing() as connection:
+                yield connection
+            return
         options: dict[str, Any] = {_WRITES: writes}
         if not writes and not _is_sqlite(self._engine):
             options["isolation_level"] = "REPEATABLE READ"
@@ -100,8 +110,33 @@ class Database:
             finally:
                 del self._here.connection
 
+    @contextmanager
+    def _join_writing(self) -> Iterator[Connection]:
+        """The one connection that writes to SQLite; after an error that the database is to blame for, another one."""
+        if self._writing is None:
+            self._writing = self._engine.connect().execution_options(**{_WRITES: True})
+            for pragma in _WRITER_PRAGMAS:
+                cursor = self._writing.connection.cursor()
+                cursor.execute(pragma)
+                cursor.close()
+        try:
+            with self._writing.begin():
+                self._here.connection = self._writing
+                try:
+                    yield self._writing
+                finally:
+                    del self._here.connection
+        except SQLAlchemyError:
+            broken, self._writing = self._writing, None
+            broken.invalidate()
+            broken.close()
+            raise
+
     def close(self) -> None:
         """Close all idle connections."""
+        if self._writing is not None:
+            self._writing.close()
+            self._writing = None
         self._engine.dispose()
 
 

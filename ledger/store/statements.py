@@ -22,6 +22,7 @@ from ledger.store.rows import NewStatement, RowPage, StatementRow
 from ledger.store.said import rows_of
 from ledger.store.schema.chain import CHECKPOINTS, EFFECTS
 from ledger.store.schema.gateway import STATEMENT_PARTIES, STATEMENTS, SUBMISSIONS
+from ledger.store.schema.said import SAID_REGISTRATIONS
 from ledger.types import Bytes32
 
 __all__ = ["Statements", "record_refusal"]
@@ -172,9 +173,10 @@ class Statements:
         What it names only by digest (a revoked grant, an agreement) brings that one's parties, as far as it was known
         here when the statement came.
         """
-        query = select(STATEMENT_PARTIES.c.participant).where(STATEMENT_PARTIES.c.digest == digest)
+        own = select(_S.participant).where(_S.digest == digest)
+        named = select(STATEMENT_PARTIES.c.participant).where(STATEMENT_PARTIES.c.digest == digest)
         with self._database.read() as connection:
-            return frozenset(connection.scalars(query))
+            return frozenset(connection.scalars(own.union(named)))
 
     def list(
         self,
@@ -195,7 +197,8 @@ class Statements:
         query = select_statements().where(_S.log_index.is_not(None))
         if participant is not None:
             named = STATEMENT_PARTIES.c.participant == participant
-            query = query.where(exists().where(STATEMENT_PARTIES.c.digest == _S.digest, named))
+            is_named = exists().where(STATEMENT_PARTIES.c.digest == _S.digest, named)
+            query = query.where((_S.participant == participant) | is_named)
         if type_name is not None:
             query = query.where(_S.type == type_name)
         if since is not None:
@@ -223,15 +226,28 @@ def record_refusal(connection: Connection, digest: Bytes32, refusal: Mapping[str
 
 def _insert(connection: Connection, statements: Sequence[NewStatement]) -> None:
     stated = [(each, parties_of(connection, each.statement)) for each in statements]
+    connection.execute(insert(STATEMENTS), [_to_values(new) for new in statements])
+    arrivals = _load_arrivals(connection, [new.digest for new in statements])
     rows: defaultdict[Table, list[dict[str, Any]]] = defaultdict(list)
     for new, parties in stated:
-        rows[STATEMENTS].append(_to_values(new))
-        rows[STATEMENT_PARTIES].extend({"digest": new.digest, "participant": party} for party in sorted(parties))
+        others = sorted(parties - {new.statement.participant})
+        rows[STATEMENT_PARTIES].extend({"digest": new.digest, "participant": party} for party in others)
         for table, values in rows_of(new.statement, new.digest):
+            if table is SAID_REGISTRATIONS:
+                values["statement"] = arrivals[new.digest]
             rows[table].append(values)
     for table, values_of_all in rows.items():
-        connection.execute(insert(table), values_of_all)
+        if values_of_all:
+            connection.execute(insert(table), values_of_all)
     link_documents(connection, stated)
+
+
+def _load_arrivals(connection: Connection, digests: Sequence[Bytes32]) -> dict[Bytes32, int]:
+    found: dict[Bytes32, int] = {}
+    for batch in batched(digests):
+        rows = connection.execute(select(_S.digest, _S.arrival).where(_S.digest.in_(batch)))
+        found.update((row.digest, row.arrival) for row in rows)
+    return found
 
 
 def _set_indices(connection: Connection, log: Bytes32, indices: Mapping[Bytes32, int], checkpoint_size: int) -> None:

@@ -16,11 +16,11 @@ from ledger.store.database import Database
 from ledger.store.queries.joined import check_choice, document_of, documents_as, join_document, mentions
 from ledger.store.queries.moments import block_moment
 from ledger.store.queries.standing import read_as_of
-from ledger.store.queries.versions import Condition, versions_known
+from ledger.store.queries.versions import Condition, has_digest, versions_known
 from ledger.store.rows import DatasetRow, ParentRow, RowPage, VersionRow
 from ledger.store.schema.chain import GRANTS, PARENTS, RETIREMENTS
 from ledger.store.schema.gateway import CONTENTS, DATASET_SLUGS, OPENINGS, PARTICIPANT_HANDLES
-from ledger.store.schema.said import ACCESS_REQUESTS, SAID_GRANTS, SAID_PARENTS, SAID_REGISTRATIONS
+from ledger.store.schema.said import ACCESS_REQUESTS, SAID_GRANTS, SAID_PARENTS
 from ledger.types import Bytes32
 
 __all__ = ["Datasets"]
@@ -111,7 +111,7 @@ class Datasets:
 
     def find_registration(self, registration: Bytes32) -> VersionRow | None:
         """A version by the digest of its registration."""
-        query, _ = _select_versions(lambda table: table.c.digest == registration)
+        query, _ = _select_versions(has_digest(registration))
         return self._first(query)
 
     def _first(self, query: Select[Any]) -> VersionRow | None:
@@ -161,7 +161,6 @@ def _select_datasets(of: Condition) -> tuple[Select[Any], Subquery]:
     ).subquery("latest")
     joined = (
         latest.outerjoin(DATASET_SLUGS, DATASET_SLUGS.c.dataset == latest.c.dataset)
-        .outerjoin(SAID_REGISTRATIONS, SAID_REGISTRATIONS.c.digest == latest.c.digest)
         .outerjoin(PARTICIPANT_HANDLES, PARTICIPANT_HANDLES.c.participant == latest.c.participant)
         .outerjoin(RETIREMENTS, RETIREMENTS.c.dataset == latest.c.dataset)
     )
@@ -169,7 +168,7 @@ def _select_datasets(of: Condition) -> tuple[Select[Any], Subquery]:
     query = select(
         latest,
         DATASET_SLUGS.c.slug,
-        func.coalesce(DATASET_SLUGS.c.dataset_salt, SAID_REGISTRATIONS.c.dataset_salt).label("dataset_salt"),
+        func.coalesce(DATASET_SLUGS.c.dataset_salt, latest.c.said_salt).label("dataset_salt"),
         PARTICIPANT_HANDLES.c.handle,
         _METADATA.c.body,
         block_moment(RETIREMENTS.c.time).label("retired_at"),
@@ -183,7 +182,6 @@ def _select_versions(of: Condition) -> tuple[Select[Any], Subquery]:
         known.outerjoin(OPENINGS, OPENINGS.c.registration == known.c.digest)
         .outerjoin(CONTENTS, CONTENTS.c.content_root == OPENINGS.c.content_root)
         .outerjoin(DATASET_SLUGS, DATASET_SLUGS.c.dataset == known.c.dataset)
-        .outerjoin(SAID_REGISTRATIONS, SAID_REGISTRATIONS.c.digest == known.c.digest)
     )
     joined = join_document(joined, _METADATA, known.c.metadata_hash, known.c.participant, "metadata")
     query = select(
@@ -193,7 +191,7 @@ def _select_versions(of: Condition) -> tuple[Select[Any], Subquery]:
         OPENINGS.c.version_salt,
         CONTENTS.c.file_count,
         CONTENTS.c.size_bytes,
-        func.coalesce(SAID_REGISTRATIONS.c.dataset_salt, DATASET_SLUGS.c.dataset_salt).label("dataset_salt"),
+        func.coalesce(known.c.said_salt, DATASET_SLUGS.c.dataset_salt).label("dataset_salt"),
     ).select_from(joined)
     return query, known
 

@@ -12,8 +12,9 @@ from ledger.store.queries.moments import block_moment
 from ledger.store.schema.chain import REGISTRATIONS
 from ledger.store.schema.gateway import STATEMENTS
 from ledger.store.schema.said import SAID_REGISTRATIONS
+from ledger.types import Bytes32
 
-__all__ = ["versions_known"]
+__all__ = ["has_digest", "versions_known"]
 
 Condition = Callable[[Table], ColumnElement[bool]]
 
@@ -22,12 +23,25 @@ def versions_known(of: Condition | None = None) -> CompoundSelect[Any]:
     """Every known version, of registrations that ``of`` holds for.
 
     ``stated_at``, by which lists are ordered, is when it came here, or its block's time where it came past us;
-    ``registered_at`` is its block's time once it is in force.
+    ``registered_at`` is its block's time once it is in force; ``said_salt`` is its data set's, if it was said here.
     """
     in_force, said = _in_force(), _said()
     if of is not None:
         in_force, said = in_force.where(of(REGISTRATIONS)), said.where(of(SAID_REGISTRATIONS))
     return in_force.union_all(said)
+
+
+def has_digest(registration: Bytes32) -> Condition:
+    """The condition of being one registration."""
+    arrival = select(STATEMENTS.c.arrival).where(STATEMENTS.c.digest == registration).scalar_subquery()
+
+    def holds(table: Table) -> ColumnElement[bool]:
+        same: ColumnElement[bool] = (
+            table.c.statement == arrival if table is SAID_REGISTRATIONS else table.c.digest == registration
+        )
+        return same
+
+    return holds
 
 
 def _shared(table: Table) -> tuple[ColumnElement[Any], ...]:
@@ -43,7 +57,12 @@ def _in_force() -> Select[Any]:
         REGISTRATIONS.c.block,
         time.label("registered_at"),
         func.coalesce(STATEMENTS.c.received_at, time).label("stated_at"),
-    ).select_from(REGISTRATIONS.outerjoin(STATEMENTS, STATEMENTS.c.digest == REGISTRATIONS.c.digest))
+        SAID_REGISTRATIONS.c.dataset_salt.label("said_salt"),
+    ).select_from(
+        REGISTRATIONS.outerjoin(STATEMENTS, STATEMENTS.c.digest == REGISTRATIONS.c.digest).outerjoin(
+            SAID_REGISTRATIONS, SAID_REGISTRATIONS.c.statement == STATEMENTS.c.arrival
+        )
+    )
 
 
 def _said() -> Select[Any]:
@@ -57,7 +76,8 @@ def _said() -> Select[Any]:
             sql_cast(null(), BigInteger).label("block"),
             STATEMENTS.c.received_at.label("registered_at"),
             STATEMENTS.c.received_at.label("stated_at"),
+            SAID_REGISTRATIONS.c.dataset_salt.label("said_salt"),
         )
-        .select_from(SAID_REGISTRATIONS.join(STATEMENTS, STATEMENTS.c.digest == SAID_REGISTRATIONS.c.digest))
+        .select_from(SAID_REGISTRATIONS.join(STATEMENTS, STATEMENTS.c.arrival == SAID_REGISTRATIONS.c.statement))
         .where(STATEMENTS.c.log_index.is_not(None), STATEMENTS.c.refusal.is_(None), ~exists().where(same))
     )

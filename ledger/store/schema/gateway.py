@@ -82,7 +82,7 @@ STATEMENTS: Final = Table(
 )
 
 STATEMENT_PARTIES: Final = Table(
-    "statement_parties",
+    "statement_parties",  # whom a statement names besides its own participant
     METADATA,
     Column("digest", DigestBytes, ForeignKey("statements.digest", ondelete="CASCADE"), primary_key=True),
     Column("participant", DigestBytes, primary_key=True),

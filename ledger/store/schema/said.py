@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Column, ForeignKey, Index, SmallInteger, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, SmallInteger, Table
 
 from ledger.store.columns import DigestBytes, Uint64, Uint256
 from ledger.store.schema.metadata import (
@@ -35,9 +35,17 @@ def _statement() -> Column[Any]:
 
 
 SAID_REGISTRATIONS: Final = Table(
+    # Comes by the million, so it is keyed by what counts up: an index of digests would be written all over.
     "said_registrations",
     METADATA,
-    _statement(),
+    Column(
+        "statement",
+        BigInteger().with_variant(Integer, "sqlite"),
+        ForeignKey("statements.arrival", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    id_column("digest"),
     *registration_columns(),
     id_column("dataset_salt"),
     Index(None, "dataset", "version"),
