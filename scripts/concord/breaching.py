@@ -84,7 +84,10 @@ def find_breach(
     recorded = chain.recorded(policy.address_of(_CONTRACT), promise.log.id)
     covering = next((each for each in recorded if each.previous_size is not None and each.size > promise.index), None)
     if covering is not None and covering.time <= promise.due.timestamp():
-        return _compare_entries(chain, policy, promise, covering, tiles)
+        reader = _open_tiles(tiles, covering, promise)
+        return _compare_entries(chain, policy, promise, covering, reader) or _compare_roots(
+            chain, policy, promise, recorded, str(tiles)
+        )
     place = covering.place if covering is not None else _find_after(chain, promise, recorded)
     if place is None:
         place = _attest(chain, policy, promise, sender)
@@ -127,9 +130,7 @@ def _attest(chain: ChainSide, policy: Policy, promise: Promise, sender: LocalSig
     return place_of(receipt)
 
 
-def _compare_entries(
-    chain: ChainSide, policy: Policy, promise: Promise, covering: Recorded, tiles: str | None
-) -> Breach | None:
+def _open_tiles(tiles: str | None, covering: Recorded, promise: Promise) -> TileReader:
     if tiles is None:
         raise UnavailableError(
             f"the log anchored {covering.size} entries in time: name its tiles with --tiles, a mirror or its URL, to "
@@ -140,22 +141,30 @@ def _compare_entries(
         raise UnavailableError(
             f"the tiles of {tiles} do not hash to the checkpoint of size {covering.size} on chain: name another mirror"
         )
+    return reader
+
+
+def _compare_entries(
+    chain: ChainSide, policy: Policy, promise: Promise, covering: Recorded, reader: TileReader
+) -> Breach | None:
     found = leaf_hash(reader.entry(promise.index))
-    if found != leaf_hash(promise.entry.to_bytes()):
-        proof = reader.prove_inclusion(promise.index, covering.size)
-        event = chain.prove(covering.place, policy)
-        return build_replaced(
-            promise.receipt, promise.statement, promise.signature, event, leaf_hash=found, proof=proof
-        )
-    return _compare_roots(chain, policy, promise, covering, reader)
+    if found == leaf_hash(promise.entry.to_bytes()):
+        return None
+    proof = reader.prove_inclusion(promise.index, covering.size)
+    event = chain.prove(covering.place, policy)
+    return build_replaced(promise.receipt, promise.statement, promise.signature, event, leaf_hash=found, proof=proof)
 
 
 def _compare_roots(
-    chain: ChainSide, policy: Policy, promise: Promise, covering: Recorded, reader: TileReader
+    chain: ChainSide, policy: Policy, promise: Promise, recorded: list[Recorded], tiles: str
 ) -> Breach | None:
-    """The entry is there; whether the signed checkpoint is of the same history."""
+    """The entry is there; whether the checkpoint in the receipt is of the same history, once one on chain covers it."""
     size = promise.checkpoint.size
-    if size > covering.size or reader.root(size) == promise.checkpoint.root:
+    covering = next((each for each in recorded if each.previous_size is not None and each.size >= size), None)
+    if covering is None:
+        return None
+    reader = _open_tiles(tiles, covering, promise)
+    if reader.root(size) == promise.checkpoint.root:
         return None
     note = TlogProof.parse(promise.receipt).note.to_bytes()
     proof = reader.prove_consistency(size, covering.size)

@@ -313,6 +313,35 @@ def test_a_statement_that_came_too_late_is_shown_by_its_checkpoint(concord: Cons
     assert "broken (missed)" in broken.err
 
 
+def test_a_checkpoint_of_another_history_is_shown_by_the_tiles(concord: Console, utility: Member) -> None:
+    made = concord.world.register(utility, "forked", DATA)
+    concord.be(utility)
+    kept = concord.folder / "kept.json"
+    assert concord.run("statement", "keep", made.digest, "-o", kept).code == 0
+    document = json.loads(kept.read_bytes())
+    parts = concord.world.gateway.parts
+    proof = TlogProof.parse(document["receipt"].encode())
+    leaves = [leaf_hash(each) for each in parts.sequencer.reader.entries(0, proof.index + 1)]
+    leaves.append(leaf_hash(b"what the others never saw"))
+    due = format_anchor_by(datetime.now(UTC) + timedelta(minutes=10))
+    signed = parts.log_signer.sign(Checkpoint(parts.config.origin, len(leaves), compute_root(leaves), (due,)).text)
+    path = tuple(prove_inclusion(leaves, proof.index, len(leaves)))
+    shown = TlogProof(proof.index, path, SignedNote.parse(signed.to_bytes()))
+    kept = keep(concord, {**document, "receipt": shown.to_bytes().decode()})
+    pin(concord)
+    mirror = concord.world.folder / "home" / "log"
+    assert "the promise was kept" in concord.ok(utility, *breach(concord, kept, "--tiles", mirror))  # so far
+    concord.world.register(utility, "after", DATA)
+    pin(concord)
+    broken = concord.run(*breach(concord, kept, "--tiles", mirror))
+    assert broken.code == 1, broken
+    assert "broken (forked)" in broken.err
+    assert concord.run("verify", concord.folder / "breach.json", "--policy", pin(concord)).code == 0
+    other = concord.folder / "other"
+    other.mkdir()
+    concord.fail(utility, 2, "", *breach(concord, kept, "--tiles", other))
+
+
 def test_a_promise_that_was_kept_is_said_to_be(concord: Console, utility: Member) -> None:
     made = concord.world.register(utility, "kept", DATA)
     utility.client.run(statements.wait(made.digest))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections import OrderedDict
 from typing import Final, cast
 
 from ledger.canonical import JsonValue
@@ -12,12 +13,13 @@ from ledger.evidence import Content, Evidence, HistoryRecord, LogProof, build_co
 from ledger.exchange.evidence.proving import EventProver, Pins
 from ledger.exchange.parts import Parts
 from ledger.log import Checkpoint, SignedNote
-from ledger.store.rows import CheckpointRow, StatementRow, StatementState
+from ledger.store.rows import CheckpointRow, HistoryRow, StatementRow, StatementState
 from ledger.types import Bytes32
 
-__all__ = ["EvidenceAssembly", "records_until", "sign_checkpoint"]
+__all__ = ["EvidenceAssembly", "History", "sign_checkpoint"]
 
 _RETRY_AFTER_S: Final = 1.0
+_MOST_KEPT: Final = 4
 
 
 class EvidenceAssembly:
@@ -26,6 +28,7 @@ class EvidenceAssembly:
     def __init__(self, parts: Parts, prover: EventProver) -> None:
         self._parts = parts
         self._prover = prover
+        self._history = History(parts)
 
     def assemble(self, digest: Bytes32, pins: Pins, *, with_chunks: bool = True) -> Evidence:
         """The evidence of a statement, its blocks placed under the auditor's pins.
@@ -55,7 +58,7 @@ class EvidenceAssembly:
             cosignature=row.cosignature,
             log=self._prove_entry(cast("int", row.log_index), anchor),
             anchor=self._prover.prove(anchor, pins),
-            history=records_until(self._parts, anchor.history_head),
+            history=self._history.until(anchor.history_head),
             effect=None if row.effect is None else self._prover.prove(row.effect, pins),
             content=self._content(row, with_chunks=with_chunks) if is_registration else None,
         )
@@ -78,7 +81,7 @@ class EvidenceAssembly:
             checkpoint=sign_checkpoint(self._parts, last),
             proof=self._parts.sequencer.reader.prove_consistency(size, last.size),
             anchor=self._prover.prove(last, pins),
-            history=records_until(self._parts, last.history_head),
+            history=self._history.until(last.history_head),
         )
 
     def _prove_entry(self, index: int, anchor: CheckpointRow) -> LogProof:
@@ -109,11 +112,27 @@ def sign_checkpoint(parts: Parts, anchor: CheckpointRow) -> bytes:
     return parts.log_signer.sign(Checkpoint(parts.config.origin, anchor.size, anchor.root).text).to_bytes()
 
 
-def records_until(parts: Parts, head: Bytes32) -> tuple[HistoryRecord, ...]:
-    """The registry's history up to a head. Raises: NotFoundError: it is not indexed here."""
-    return tuple(_to_records(parts, head))
+class History:
+    """The registry's history as evidence carries it; keeps what was read last, for evidence asks for it again."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._kept: OrderedDict[Bytes32, tuple[HistoryRecord, ...]] = OrderedDict()
+        self._turn = threading.Lock()
+
+    def until(self, head: Bytes32) -> tuple[HistoryRecord, ...]:
+        """All records up to the one with this head. Raises: NotFoundError: it is not indexed here."""
+        with self._turn:
+            found = self._kept.get(head)
+        if found is None:
+            found = tuple(map(_to_record, self._parts.store.chain.history_until(head)))
+        with self._turn:
+            self._kept[head] = found
+            self._kept.move_to_end(head)
+            if len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+        return found
 
 
-def _to_records(parts: Parts, head: Bytes32) -> Iterable[HistoryRecord]:
-    for row in parts.store.chain.history_until(head):
-        yield HistoryRecord(int(row.kind), row.participant, row.detail, row.block, int(row.time.timestamp()))
+def _to_record(row: HistoryRow) -> HistoryRecord:
+    return HistoryRecord(int(row.kind), row.participant, row.detail, row.block, int(row.time.timestamp()))

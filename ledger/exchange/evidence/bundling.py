@@ -13,7 +13,7 @@ from ledger.exchange.evidence.events import EventAssembly
 from ledger.exchange.evidence.proving import Pins
 from ledger.exchange.parts import Parts
 from ledger.statements import Statement
-from ledger.store.rows import VersionRow
+from ledger.store.rows import StatementState, VersionRow
 from ledger.types import Bytes32
 
 __all__ = ["Bundling"]
@@ -106,7 +106,9 @@ class Bundling:
     def _grant(self, digest: Bytes32, pins: Pins) -> Iterator[bytes]:
         row = self.parts.store.statements.find(digest)
         is_logged = self._is_logged(digest)
-        if is_logged:
+        if row is not None and is_logged:
+            if row.state is not StatementState.FINAL:
+                return  # it comes into the next bundle
             yield self.statements.assemble(digest, pins).to_bytes()
         elif self.parts.store.chain.find_effect(digest) is not None:
             yield self.events.build(self.events.find_place(digest), pins).to_bytes()

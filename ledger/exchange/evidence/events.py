@@ -9,7 +9,7 @@ from ledger.chain import ChainEvent, decode_receipt_events
 from ledger.errors import ConflictError, NotFoundError, UnavailableError
 from ledger.evidence import EventEvidence, HistoryRecord, build_event_evidence
 from ledger.evidence.events import SUBJECTS
-from ledger.exchange.evidence.assembly import records_until
+from ledger.exchange.evidence.assembly import History
 from ledger.exchange.evidence.attesting import AttestedPlace
 from ledger.exchange.evidence.proving import EventPlace, EventProver, Pins
 from ledger.exchange.parts import Parts
@@ -30,6 +30,7 @@ class EventAssembly:
     def __init__(self, parts: Parts, prover: EventProver) -> None:
         self._parts = parts
         self._prover = prover
+        self._heads = History(parts)
 
     def find_place(self, digest: Bytes32, name: str | None = None) -> EventPlace:
         """Where the event stands that shows a statement's effect, or another that its transaction emitted.
@@ -69,7 +70,7 @@ class EventAssembly:
         if head is None:
             return None
         try:
-            return records_until(self._parts, Bytes32.parse(cast("str", head)))
+            return self._heads.until(Bytes32.parse(cast("str", head)))
         except NotFoundError as error:
             raise UnavailableError(
                 "the registry's history is not indexed up to this event yet: ask again", retry_after_s=_RETRY_AFTER_S
