@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.bulk_figures import BulkFigures, format_bulk
+from bench.bulk_figures import BulkFigures, Peers, format_bulk
 from bench.bulk_load import BulkLoad, BulkResult
 from bench.bulk_prepared import Prepared, cache_folder, cut_lines, prepare
 from bench.ceilings import measure_all_recoveries
+from bench.on_anvil import measure_on_anvil
 from bench.processes import watching_tree
 from bench.proofs import measure_proofs, measure_receipts
 from bench.statements import Figures, measure_registrations
-from bench.tessera import TesseraFigures, measure_tessera
+from bench.tessera import measure_tessera
 from ledger.errors import LedgerError, UnavailableError
 from scripts.demo.service import running
 
@@ -35,6 +36,7 @@ __all__ = ["main"]
 _LOAD_TIMEOUT_S: Final = 1800.0
 _TESSERA_ENTRIES: Final = 200_000
 _SINGLE: Final = 150
+_ON_ANVIL: Final = 2000
 
 
 def _load(prepared: Prepared, folder: Path, url: str, entries: int, connections: int) -> BulkResult:
@@ -89,9 +91,11 @@ def _run(wanted: _Wanted) -> str:
         single = _measure_single(folder / "single") if wanted.peers else None
         figures = _measure(prepared, folder, wanted.entries, wanted.connections)
         tessera = measure_tessera(min(_TESSERA_ENTRIES, wanted.entries)) if wanted.peers else "not asked for"
-    if wanted.peers and not isinstance(tessera, TesseraFigures):
-        print(f"*** SKIPPED: Tessera was not measured: {tessera} ***", file=sys.stderr)
-    return format_bulk(figures, tessera, None if single is None else single.final_rate)
+        anvil = measure_on_anvil(_ON_ANVIL) if wanted.peers else "not asked for"
+    for peer, found in (("Tessera", tessera), ("anvil", anvil)):
+        if wanted.peers and isinstance(found, str):
+            print(f"*** SKIPPED: {peer} was not measured: {found} ***", file=sys.stderr)
+    return format_bulk(figures, Peers(tessera, None if single is None else single.final_rate, anvil))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -99,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Signed statements through the bulk endpoint.")
     parser.add_argument("--entries", type=int, default=1_000_000, help="how many, all signed by one participant")
     parser.add_argument("--connections", type=int, default=2, help="requests at a time, each a share of them")
-    parser.add_argument("--no-peers", action="store_true", help="neither Tessera nor single transactions")
+    parser.add_argument("--no-peers", action="store_true", help="neither Tessera nor a transaction for each")
     given = parser.parse_args(arguments)
     try:
         told = _run(_Wanted(given.entries, given.connections, not given.no_peers))

@@ -12,7 +12,7 @@ from bench.processes import Tree
 from bench.table import format_table
 from bench.tessera import TesseraFigures
 
-__all__ = ["BulkFigures", "format_bulk", "moment_of"]
+__all__ = ["BulkFigures", "Peers", "format_bulk", "moment_of"]
 
 _WARM_UP: Final = 10_000
 _TARGET: Final = 20_000
@@ -73,9 +73,18 @@ class BulkFigures:
         return self.rate_in(early) / self.rate_in(late)
 
 
-def format_bulk(figures: BulkFigures, tessera: TesseraFigures | str, single: float | None) -> str:
-    """The table; ``single`` is transactions in a second, where they were measured."""
-    rows = [*_speed(figures), *_shares(figures), *_proofs(figures), *_peers(figures, tessera, single)]
+@dataclass(frozen=True)
+class Peers:
+    """What it is compared with, or why not; transactions in a second, through the service and sent to anvil at once."""
+
+    tessera: TesseraFigures | str
+    single: float | None
+    anvil: float | str
+
+
+def format_bulk(figures: BulkFigures, peers: Peers) -> str:
+    """The table."""
+    rows = [*_speed(figures), *_shares(figures), *_proofs(figures), *_peers(figures, peers)]
     return format_table(("", "measured", "target"), rows)
 
 
@@ -117,8 +126,9 @@ def _proofs(figures: BulkFigures) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _peers(figures: BulkFigures, tessera: TesseraFigures | str, single: float | None) -> list[tuple[str, str, str]]:
+def _peers(figures: BulkFigures, peers: Peers) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
+    tessera, single, anvil = peers.tessera, peers.single, peers.anvil
     if isinstance(tessera, TesseraFigures):
         rows += [
             (f"Tessera, {tessera.entries:,} unsigned entries, in a second", f"{tessera.rate:,.0f}", ""),
@@ -132,6 +142,11 @@ def _peers(figures: BulkFigures, tessera: TesseraFigures | str, single: float | 
         rows += [
             ("a transaction for each, embedded chain, in a second", f"{single:,.1f}", ""),
             ("accepted / those", f"{figures.rate / single:,.0f}", ""),
+        ]
+    if isinstance(anvil, float):
+        rows += [
+            ("a transaction for each, sent to anvil, in a second", f"{anvil:,.0f}", ""),
+            ("accepted / those sent to anvil", f"{figures.rate / anvil:,.0f}", ""),
         ]
     return rows
 

@@ -34,7 +34,14 @@ from ledger.statements import (
 from ledger.types import Bytes32
 from tests.support.chain import Consortium, Person, draw
 
-__all__ = ["Measured", "measure_checkpoints", "measure_exchange", "measure_participants", "measure_registrations"]
+__all__ = [
+    "Measured",
+    "measure_checkpoints",
+    "measure_exchange",
+    "measure_participants",
+    "measure_registrations",
+    "registration_of",
+]
 
 _REPEATS: Final = 10
 _BATCH: Final = 100
@@ -74,7 +81,8 @@ def _run(consortium: Consortium, call: Call | SignedStatement) -> int:
     return receipt.gas_used
 
 
-def _registration(consortium: Consortium, who: Person, **members: Any) -> SignedStatement:
+def registration_of(consortium: Consortium, who: Person, **members: Any) -> SignedStatement:
+    """A signed first version of a new dataset, or as ``members`` say."""
     given = {"datasetSalt": draw(), "version": 1, "contentHash": draw(), "metadataHash": draw(), "parents": ()}
     return _state(consortium, who, "DatasetRegistration", **(given | members))
 
@@ -90,13 +98,13 @@ def _parent_of(consortium: Consortium, registered: SignedStatement) -> Mapping[s
 def measure_registrations(consortium: Consortium) -> list[Measured]:
     """A version, the next one, one with lineage, a hundred at once."""
     provider, analyst = consortium.founders[:2]
-    firsts = [_registration(consortium, provider) for _ in range(_REPEATS)]
+    firsts = [registration_of(consortium, provider) for _ in range(_REPEATS)]
     nexts = [
-        _registration(consortium, provider, datasetSalt=each.statement.message["datasetSalt"], version=2)
+        registration_of(consortium, provider, datasetSalt=each.statement.message["datasetSalt"], version=2)
         for each in firsts
     ]
-    derived = [_registration(consortium, analyst, parents=(_parent_of(consortium, each),)) for each in firsts]
-    batch = [_registration(consortium, provider) for _ in range(_BATCH)]
+    derived = [registration_of(consortium, analyst, parents=(_parent_of(consortium, each),)) for each in firsts]
+    batch = [registration_of(consortium, provider) for _ in range(_BATCH)]
     whole = encode_register_batch(consortium.deployment.contracts, batch)
     return [
         Measured("register a dataset", [_run(consortium, each) for each in firsts], 75_000),
@@ -203,7 +211,7 @@ class _Log:
         self._consortium = consortium
         self._operator = operator
         self.id = compute_log_id(operator.id, _ORIGIN)
-        self.registration = _registration(consortium, operator)
+        self.registration = registration_of(consortium, operator)
         entry = Entry.of(self._digest(), operator.id, self.registration.signature).to_bytes()
         synthetic = (leaf_hash(index.to_bytes(8, "big")) for index in range(_ENTRIES + _CHECKPOINTS * _ENTRIES_EACH))
         leaves = list(synthetic)

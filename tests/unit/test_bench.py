@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import bulk, tessera
-from bench.bulk_figures import BulkFigures, format_bulk, moment_of
+from bench.bulk_figures import BulkFigures, Peers, format_bulk, moment_of
 from bench.bulk_load import BulkResult, Counter
 from bench.bulk_prepared import Prepared, cut_lines, prepare
 from bench.ceilings import measure_rate
@@ -122,14 +122,15 @@ def test_early_and_late_statements_are_compared() -> None:
 
 def test_bulk_figures_are_told_beside_their_targets() -> None:
     figures = figures_of([(1.0, 100), (10.0, 1000)])
-    told = format_bulk(figures, TesseraFigures(1000, 20.0, 2.0, 1.0), 5.0)
+    told = format_bulk(figures, Peers(TesseraFigures(1000, 20.0, 2.0, 1.0), 5.0, 50.0))
     cells = {line[:51].strip(): line[51:].split() for line in told.splitlines()[2:]}
     assert cells["accepted in a second"] == ["100", "20,000"]
     assert cells["accepted / Tessera's"] == ["2.00", "1.00"]
     assert cells["accepted / those"] == ["20"]
+    assert cells["accepted / those sent to anvil"] == ["2"]
     assert cells["accepted / recoveries"] == ["0.010", "0.400"]
     assert cells["memory of all its processes, peak, MB"] == ["200", "500"]
-    assert "there is no Go here" in format_bulk(figures, "there is no Go here", None)
+    assert "there is no Go here" in format_bulk(figures, Peers("there is no Go here", None, "no anvil"))
 
 
 def test_answers_are_counted_wherever_they_are_cut() -> None:
