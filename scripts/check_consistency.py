@@ -4,7 +4,9 @@
     python scripts/check_consistency.py FIRST SECOND --policy POLICY | --vkey VKEY [--tiles FOLDER|URL] [--fork FILE]
     python scripts/check_consistency.py FORK --policy POLICY | --vkey VKEY
 
-FIRST and SECOND are checkpoints from anywhere: a signed note, a receipt, an evidence file, a log's folder or its URL.
+FIRST and SECOND are checkpoints from anywhere: a signed note, a receipt, an evidence file, a log's folder or its URL,
+and with --rpc the newest one on chain (chain) or that of a size (chain:SIZE). A signed checkpoint that contradicts the
+chain's is kept with the chain's proof, as evidence that the log broke its promise.
 One argument alone is evidence of a fork that an earlier run kept, to be checked again.
 
 Exit code 0: consistent, 1: a fork, 2: could not find out, 3: a usage error. Imports nothing but the verifier.
@@ -20,16 +22,22 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 if __package__ in {None, ""}:  # run as a file from a checkout
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ledger.errors import LedgerError, MalformedError, UnavailableError, VerificationError
-from ledger.evidence import parse_evidence, parse_policy
+from ledger.evidence import build_forked, parse_policy
+from ledger.evidence.breach import Breach
+from ledger.evidence.evidence import Evidence
 from ledger.evidence.fork import Fork, SignedCheckpoint, compare_checkpoints, parse_fork, verify_fork
+from ledger.evidence.opening import open_file
 from ledger.log import Checkpoint, SignedNote, TileReader, TlogProof, VerifierKey
 from ledger.log.mirror import Mirror
+
+if TYPE_CHECKING:
+    from scripts.chain_checkpoints import ChainCheckpoints, Recorded
 
 __all__ = ["main"]
 
@@ -38,6 +46,7 @@ _FORK: Final = 1
 _UNDETERMINED: Final = 2
 _USAGE_ERROR: Final = 3
 _WORDS: Final = {_CONSISTENT: "consistent", _FORK: "fork", _UNDETERMINED: "undetermined"}
+_CHAIN: Final = "chain"
 _FORK_FILE: Final = "fork.json"
 
 
@@ -80,12 +89,18 @@ def _parser() -> _Parser:
         epilog="Exit code 0: consistent, 1: a fork, 2: could not find out, 3: usage error.",
     )
     parser.add_argument(
-        "checkpoints", nargs="+", metavar="CHECKPOINT", help="two of: note, receipt, evidence, log's folder or URL"
+        "checkpoints",
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="two of: note, receipt, evidence, log's folder or URL, chain",
     )
     trust = parser.add_mutually_exclusive_group(required=True)
     trust.add_argument("--policy", type=Path, help="what you trust (docs/spec/policy.md)")
     trust.add_argument("--vkey", action="append", help="the log's verifier key; repeatable, for keys that rotated")
     parser.add_argument("--tiles", metavar="FOLDER|URL", help="where the log's tiles are; without: as the checkpoints")
+    parser.add_argument(
+        "--rpc", metavar="URL", help="a node of your choice: chain is then its newest, chain:SIZE another"
+    )
     parser.add_argument("--fork", type=Path, default=Path(_FORK_FILE), metavar="FILE", help="where a fork is kept")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser
@@ -94,19 +109,66 @@ def _parser() -> _Parser:
 def _compare(options: argparse.Namespace) -> tuple[int, dict[str, object]]:
     if len(options.checkpoints) != 2:
         raise _UsageError("two checkpoints are compared, or one fork is checked")
-    notes = [_read_note(location) for location in options.checkpoints]
-    keys = _load_keys(options, notes[0])
-    first, second = (SignedCheckpoint.verify(note, keys) for note in notes)
+    notes = [None if _is_on_chain(each) else _read_note(each) for each in options.checkpoints]
+    keys = _load_keys(options, next((each for each in notes if each is not None), None))
+    chain = _open_chain(options, keys) if None in notes else None
+    recorded: list[Recorded] = []
+    pair: list[SignedCheckpoint] = []
+    for name, note in zip(options.checkpoints, notes, strict=True):
+        if note is None and chain is not None:
+            recorded.append(_find_recorded(chain, name))
+            pair.append(recorded[-1].unsigned)
+        elif note is not None:
+            pair.append(SignedCheckpoint.verify(note, keys))
+    first, second = pair
     if first.checkpoint.origin != second.checkpoint.origin:
         raise _UsageError(f"two logs: {first.checkpoint.origin} and {second.checkpoint.origin}")
-    sizes = {place: each.checkpoint.size for place, each in zip(options.checkpoints, (first, second), strict=True)}
+    sizes = {name: each.checkpoint.size for name, each in zip(options.checkpoints, pair, strict=True)}
     reader, own = _open_tiles(options, keys, sizes)
     fork = compare_checkpoints(first, second, reader, own)
     smaller, larger = sorted((first.checkpoint, second.checkpoint), key=lambda each: each.size)
     if fork is None:
         return _CONSISTENT, _describe(smaller, larger)
-    smaller, larger = verify_fork(fork, keys)
-    return _FORK, _describe(smaller, larger) | _found_root(fork) | {"evidence": str(_keep(options.fork, fork))}
+    if fork.smaller and fork.larger:
+        smaller, larger = verify_fork(fork, keys)
+        kept = fork.to_bytes()
+    else:
+        kept = _contradict(fork, chain, recorded)
+    return _FORK, _describe(smaller, larger) | _found_root(fork) | {"evidence": str(_keep(options.fork, kept))}
+
+
+def _is_on_chain(location: str) -> bool:
+    return location == _CHAIN or location.startswith(f"{_CHAIN}:")
+
+
+def _open_chain(options: argparse.Namespace, keys: Sequence[VerifierKey]) -> ChainCheckpoints:
+    if options.rpc is None or options.policy is None:
+        raise _UsageError(f"{_CHAIN} needs --rpc, a node of your choice, and --policy")
+    from scripts.chain_checkpoints import ChainCheckpoints  # noqa: PLC0415 - loads what only this way needs
+
+    policy = parse_policy(_read(options.policy))
+    log = next(each for each in policy.logs if each.keys == tuple(keys))
+    try:
+        return ChainCheckpoints(options.rpc, policy, log)
+    except MalformedError as error:
+        raise _UsageError(str(error)) from error
+
+
+def _find_recorded(chain: ChainCheckpoints, name: str) -> Recorded:
+    size = name.partition(":")[2]
+    if name != _CHAIN and not (size.isascii() and size.isdigit()):
+        raise _UsageError(f"{name}: write {_CHAIN} for the newest checkpoint on chain, or {_CHAIN}:SIZE")
+    return chain.find(int(size) if size else None)
+
+
+def _contradict(fork: Fork, chain: ChainCheckpoints | None, recorded: Sequence[Recorded]) -> bytes:
+    """The evidence that a signed checkpoint contradicts the contract's record."""
+    if chain is None or len(recorded) != 1:
+        raise UnavailableError(
+            f"two checkpoints on chain and these tiles contradict each other: compare the tiles' own with {_CHAIN}"
+        )
+    breach = build_forked(fork.smaller or fork.larger, chain.prove(recorded[0]), root=fork.root, proof=fork.proof)
+    return breach.to_bytes()
 
 
 def _check_fork(options: argparse.Namespace) -> tuple[int, dict[str, object]]:
@@ -127,7 +189,7 @@ def _read_note(location: str) -> bytes:
     raw = _read(path)
     try:
         if raw.startswith(b"{"):
-            return parse_evidence(raw).log.checkpoint
+            return _read_evidence(raw)
         if raw.startswith(b"c2sp.org/tlog-proof@"):
             return TlogProof.parse(raw).note.to_bytes()
         Checkpoint.parse(SignedNote.parse(raw).text)
@@ -136,14 +198,40 @@ def _read_note(location: str) -> bytes:
     return raw
 
 
-def _load_keys(options: argparse.Namespace, note: bytes) -> tuple[VerifierKey, ...]:
-    """The keys that count: those given, or all of the policy's of the log whose checkpoint ``note`` is."""
+def _read_evidence(raw: bytes) -> bytes:
+    """The checkpoint of an evidence file: the newest, where it was linked to a later one. Raises: MalformedError."""
+    contents = [each.content for each in open_file("evidence", raw)]
+    for content in contents:
+        if isinstance(content, MalformedError):
+            raise content
+    notes = [content.log.checkpoint for content in contents if isinstance(content, Evidence) and content.later is None]
+    notes += [each.later.checkpoint for each in contents if isinstance(each, Evidence) and each.later is not None]
+    for content in contents:
+        if isinstance(content, Breach):
+            notes += [content.contradiction.checkpoint] if content.contradiction else []
+            notes += [TlogProof.parse(content.promise.receipt).note.to_bytes()] if content.promise else []
+    if not notes:
+        raise MalformedError("evidence of this kind carries none")
+    return max(notes, key=lambda note: Checkpoint.parse(SignedNote.parse(note).text).size)
+
+
+def _load_keys(options: argparse.Namespace, note: bytes | None) -> tuple[VerifierKey, ...]:
+    """The keys that count: those given, or all of the policy's of the log whose checkpoint ``note`` is.
+
+    Without a note the policy's only log is meant.
+    """
     try:
         if options.vkey is not None:
             return tuple(map(VerifierKey.parse, options.vkey))
         policy = parse_policy(_read(options.policy))
     except MalformedError as error:
         raise _UsageError(f"the {'vkey' if options.vkey else 'policy'} is malformed: {error}") from error
+    if note is None:
+        if len(policy.logs) != 1:
+            raise _UsageError(
+                f"the policy names {len(policy.logs)} logs: compare with a checkpoint of the one you mean"
+            )
+        return policy.logs[0].keys
     origin = Checkpoint.parse(SignedNote.parse(note).text).origin
     keys = tuple(key for log in policy.logs if log.origin == origin for key in log.keys)
     if not keys:
@@ -158,7 +246,7 @@ def _open_tiles(
 
     Of two places those with the larger checkpoint count: they alone can show whether it extends the other.
     """
-    places = [each for each in sizes if "://" in each or Path(each).is_dir()]
+    places = [each for each in sizes if not _is_on_chain(each) and ("://" in each or Path(each).is_dir())]
     location = options.tiles or max(places, key=lambda each: sizes[each], default=None)
     if location is None:
         return None, None
@@ -186,9 +274,8 @@ def _read(path: Path) -> bytes:
         raise _UsageError(f"{path} can not be read: {error}") from error
 
 
-def _keep(path: Path, fork: Fork) -> Path:
+def _keep(path: Path, raw: bytes) -> Path:
     """Write the evidence, never over other evidence."""
-    raw = fork.to_bytes()
     number = 1
     target = path
     while target.exists() and target.read_bytes() != raw:

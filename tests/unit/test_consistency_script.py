@@ -9,20 +9,26 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ledger.canonical import encode_canonical, parse_canonical
 from ledger.content import scan_folder
 from ledger.errors import MalformedError, UnavailableError, VerificationError
+from ledger.evidence import Verdict, Verifier
 from ledger.evidence.fork import Fork, SignedCheckpoint, compare_checkpoints, parse_fork, verify_fork
-from ledger.log import Checkpoint, NoteSigner, TileReader, build_receipt
+from ledger.evidence.policy import PinnedLog
+from ledger.log import Checkpoint, NoteSigner, Sequencer, TileReader, build_receipt
 from ledger.log.mirror import Mirror
 from ledger.merkle import EMPTY_ROOT
 from scripts.check_consistency import main
-from tests.support.evidence_world import World
-from tests.support.log import ORIGIN, SIGNER, MemoryCheckpointStore, entries_of, open_log
+from tests.support.evidence_node import answers_of, respond, serve
+from tests.support.evidence_world import World, make_event
+from tests.support.log import ANCHOR_BY, ORIGIN, SIGNER, MemoryCheckpointStore, entries_of, open_log
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "check_consistency.py"
 VKEY = str(SIGNER.verifier_key)
@@ -274,3 +280,115 @@ def test_mirrors_cut_partial_tiles_out_of_full_ones(honest: Path, url: str) -> N
     for wrong in ("file:///log", "http://", "http://[::1/log", "http://a:b/"):
         with pytest.raises(MalformedError):
             Mirror(wrong)
+
+
+class OnChain:
+    """A world with two checkpoints on chain and its log in a folder; its node tells receipts, too."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.world = folder, World()
+        self.log, self.policy = folder / "log", folder / "policy.json"
+        with Sequencer.open(self.log, self.world.signer, MemoryCheckpointStore(), anchor_by=lambda: ANCHOR_BY) as log:
+            for entry in entries_of("entry", 2):
+                self.world.entries.append(entry)
+                (folder / f"{len(self.world.entries)}.txt").write_bytes(log.append([entry]).note)
+                self.world.publish(before=[make_event("LogAttested", [self.world.log_id], bytes(128))])
+        with Sequencer.open(
+            folder / "forked", self.world.signer, MemoryCheckpointStore(), anchor_by=lambda: ANCHOR_BY
+        ) as log:
+            log.append(entries_of("forked", 3))
+        self.policy.write_bytes(self.world.policy().to_bytes())
+
+    @contextmanager
+    def node(self, receipts: bool = True) -> Iterator[str]:
+        honest = answers_of(self.world)
+
+        def answer(method: str, params: list[Any]) -> Any:
+            if method == "eth_getBlockReceipts":
+                return self.world.blocks[int(params[0], 16)].receipts if receipts else "none"
+            if method == "eth_getLogs":
+                return [*self._find(params[0])]
+            return honest(method, params)
+
+        with serve(lambda body: (200, json.dumps(respond(answer, body)).encode())) as url:
+            yield url
+
+    def _find(self, wanted: Any) -> Iterator[object]:
+        for block in self.world.blocks:
+            events: list[Any] = [log for receipt in block.receipts for log in receipt["logs"]]  # type: ignore[attr-defined]  # a list of events
+            for place, log in enumerate(events):
+                if log["topics"][:2] == wanted["topics"] and log["address"] == wanted["address"]:
+                    yield log | {"blockNumber": hex(block.number), "logIndex": hex(place)}
+
+    def run(self, *arguments: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+        fork = self.folder / "fork.json"
+        code = main([*map(str, arguments), "--policy", str(self.policy), "--fork", str(fork), "--json"])
+        out = capsys.readouterr().out
+        return code, json.loads(out) if out else {}
+
+
+@pytest.fixture
+def on_chain(tmp_path: Path) -> OnChain:
+    return OnChain(tmp_path)
+
+
+def test_the_chain_holds_the_same_history(on_chain: OnChain, capsys: pytest.CaptureFixture[str]) -> None:
+    with on_chain.node() as rpc:
+        for first, second, sizes in (
+            (on_chain.folder / "1.txt", "chain", (1, 2)),
+            ("chain:1", on_chain.folder / "2.txt", (1, 2)),
+            ("chain:1", "chain", (1, 2)),
+            ("chain", on_chain.log, (2, 2)),
+        ):
+            code, answer = on_chain.run(first, second, "--tiles", on_chain.log, "--rpc", rpc, capsys=capsys)
+            assert (code, answer["verdict"]) == (0, "consistent")
+            assert (answer["smaller"]["size"], answer["larger"]["size"]) == sizes
+        code, answer = on_chain.run("chain:5", on_chain.log, "--rpc", rpc, capsys=capsys)
+        assert (code, answer["verdict"]) == (2, "undetermined")
+        assert "no checkpoint of size 5" in answer["reason"]
+
+
+def test_a_checkpoint_against_the_chain_is_kept_as_a_breach(
+    on_chain: OnChain, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verifier = Verifier(on_chain.world.policy())
+    with on_chain.node() as rpc:
+        for first in ("chain", "chain:1"):
+            code, answer = on_chain.run(first, on_chain.folder / "forked", "--rpc", rpc, capsys=capsys)
+            assert (code, answer["verdict"], answer["larger"]["size"]) == (1, "fork", 3)
+            report = verifier.verify(Path(answer["evidence"]).read_bytes())
+            assert report.verdict is Verdict.VERIFIED, report
+            assert report.claim is not None
+        code, answer = on_chain.run(
+            "chain:1", "chain", "--tiles", on_chain.folder / "forked", "--rpc", rpc, capsys=capsys
+        )
+        assert (code, answer["verdict"]) == (2, "undetermined")
+        # The evidence is a place where a checkpoint may come from, too.
+        code, answer = on_chain.run(on_chain.folder / "fork.json", on_chain.folder / "forked", capsys=capsys)
+        assert (code, answer["verdict"]) == (0, "consistent")
+    on_chain.policy.write_bytes(on_chain.world.policy(last=2).to_bytes())
+    with on_chain.node() as rpc:  # a policy that does not reach so far yet: the proof is left for one that does
+        code, answer = on_chain.run("chain", on_chain.folder / "forked", "--rpc", rpc, capsys=capsys)
+        assert code == 1
+        later = Verifier(on_chain.world.policy()).verify(Path(answer["evidence"]).read_bytes())
+        assert later.verdict is Verdict.UNDETERMINED
+    with on_chain.node(receipts=False) as rpc:
+        code, answer = on_chain.run("chain", on_chain.folder / "forked", "--rpc", rpc, capsys=capsys)
+        assert (code, answer["verdict"]) == (2, "undetermined")
+
+
+def test_usage_of_the_chain(on_chain: OnChain, capsys: pytest.CaptureFixture[str]) -> None:
+    with on_chain.node() as rpc:
+        for arguments in (
+            ("chain", on_chain.log),
+            ("chain:x", on_chain.log, "--rpc", rpc),
+            ("chain", on_chain.log, "--rpc", "ftp://node"),
+        ):
+            assert on_chain.run(*arguments, capsys=capsys) == (3, {}), arguments
+    assert main(["chain", str(on_chain.log), "--vkey", str(on_chain.world.signer.verifier_key)]) == 3
+    world, handle = on_chain.world, on_chain.world.members["gateway"].id
+    other = PinnedLog(handle, "other/log", (NoteSigner("other/log", bytes(32)).verifier_key,))
+    logs = tuple(sorted([*world.policy().logs, other], key=lambda each: (each.operator, each.origin)))
+    on_chain.policy.write_bytes(replace(world.policy(), logs=logs).to_bytes())
+    assert on_chain.run("chain", "chain:1", "--rpc", "http://127.0.0.1:9", capsys=capsys) == (3, {})
+    assert on_chain.run("chain", on_chain.log, "--rpc", "http://127.0.0.1:9", capsys=capsys)[0] == 2
