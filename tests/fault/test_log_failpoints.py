@@ -241,3 +241,19 @@ def test_a_database_that_is_away_while_the_log_opens(tmp_path: Path, monkeypatch
     with case.open() as again:
         case.append(again, entries_of("later", 3))
     check_nothing_lost(case.folder, case.entries, case.promised)
+
+
+def test_a_lock_that_can_not_be_written_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever tries again in the same process gets the folder."""
+
+    def broken(*_: object) -> int:
+        raise DISK_FULL
+
+    case = Case(tmp_path / "log", monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.pwrite", broken)
+        with contextlib.ExitStack() as stack, pytest.raises(UnavailableError, match="disk is full"):
+            stack.enter_context(case.open())
+    with case.open() as log:
+        case.append(log, OLD)
+    check_nothing_lost(case.folder, case.entries, case.promised)

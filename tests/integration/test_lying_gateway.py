@@ -10,7 +10,7 @@
 | takes a statement after its deadline | the verifier | step 10, undetermined |
 | takes a revoked key's statement | the verifier | step 10 |
 | leaves the revocation out | the verifier | step 10 |
-| logs what nobody signed | the verifier | step 3 |
+| logs what nobody signed | the verifier, and `fsck` of its home | step 3; signature |
 | gives out the receipt of another | the client | the proof leads to another root |
 """
 
@@ -282,12 +282,15 @@ def test_a_key_used_after_its_revocation_and_the_revocation_left_out(liar: Lying
 def test_what_nobody_signed(liar: LyingWorld, auditor: Auditor) -> None:
     member, gateway = liar.world.members["bank"], liar.gateway
     forged = gateway.forge(build(member, deadline=int(liar.clock()) + 600))
-    code, steps, report = auditor.verify(auditor.evidence(gateway.log_unchecked(forged)))
-    assert (code, steps[3]) == (1, "FAIL"), report
-    # Under the member's own name, the signature is not its signature either.
+    # Under the member's own key's name, the signature is not of that key either.
     claimed = replace(forged, signer=member.signing.address, statement=build(member, deadline=int(liar.clock()) + 601))
-    code, steps, report = auditor.verify(auditor.evidence(gateway.log_unchecked(claimed)))
-    assert (code, steps[3]) == (1, "FAIL"), report
+    digests = [gateway.log_unchecked(each) for each in (forged, claimed)]
+    for digest in digests:
+        code, steps, report = auditor.verify(auditor.evidence(digest))
+        assert (code, steps[3]) == (1, "FAIL"), report
+    code, answer = auditor.run(fsck, "--home", liar.parts.settings.home)
+    found = {each["index"] for each in answer["findings"] if each["kind"] == "signature"}
+    assert (code, found) == (1, {gateway.honest.outcome(digest).index for digest in digests})
 
 
 def test_the_receipt_of_another(liar: LyingWorld) -> None:
