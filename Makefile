@@ -8,13 +8,14 @@ VENV_STAMP := $(VENV)/.made
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 NODE_STAMP := contracts/node_modules/.installed
+GETH := $(VENV)/go/geth
 BENCH_STAMP := bench/node_modules/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve system test test-python test-contracts test-postgres lint types bench contracts lock auditor-kit clean
+.PHONY: help demo serve system test test-python test-contracts test-postgres test-network lint types bench contracts lock auditor-kit clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -48,6 +49,9 @@ test-postgres: $(DEV_STAMP) ## the store's tests and the service's, kept in a re
 		tests/unit/test_store_*.py tests/unit/test_projections.py tests/unit/test_outbox_table.py \
 		tests/unit/test_exchange_gateway.py tests/unit/test_exchange_workers.py \
 		tests/integration/test_every_route.py tests/integration/test_write_answers.py tests/integration/test_gateway_past.py
+
+test-network: $(DEV_STAMP) $(if $(CONCORD_BESU)$(CONCORD_GETH),,$(GETH)) ## several validators: demo, one lost, quorum lost, healed (CONCORD_BESU=besu, CONCORD_GETH=geth 1.13.15, or Go builds that)
+	@CONCORD_GETH=$(or $(CONCORD_GETH),$(abspath $(GETH))) $(BIN)/python -m pytest tests/network
 
 lint: $(DEV_STAMP) $(NODE_STAMP) ## ruff, import-linter and solhint
 	@$(BIN)/ruff check .
@@ -96,6 +100,12 @@ $(RUN_STAMP): requirements/run.txt pyproject.toml | $(VENV_STAMP)
 $(DEV_STAMP): requirements/dev.txt pyproject.toml | $(VENV_STAMP)
 	@echo "Installing the development packages (once) ..."
 	@$(PIP) -r requirements/dev.txt && $(EDITABLE) && touch $@ $(RUN_STAMP)
+
+# The last version with clique; its checksums are in Go's checksum database.
+$(GETH): | $(VENV_STAMP)
+	@command -v go >/dev/null || { echo "There is no Go to build go-ethereum with: name a Besu in CONCORD_BESU" >&2; exit 1; }
+	@echo "Building go-ethereum 1.13.15 (once, some minutes) ..."
+	@GOBIN=$(abspath $(dir $@)) go install -ldflags=-checklinkname=0 github.com/ethereum/go-ethereum/cmd/geth@v1.13.15
 
 $(NODE_STAMP): contracts/package-lock.json
 	@$(PYTHON) scripts/preflight.py node

@@ -81,6 +81,8 @@ class Founded:
     contracts: Mapping[str, Address]
     participants: Mapping[str, Bytes32]
     log: Bytes32
+    relay: Address
+    """sends the gateway's transactions"""
     api_keys: Mapping[str, str] = field(repr=False)
     key_files: Mapping[str, Path]
     """by ``handle/control`` and ``handle/signing``, the owners' encrypted key files"""
@@ -161,6 +163,7 @@ def found(
             handle: each.statement.participant for handle, each in zip(run.handles, applications, strict=True)
         },
         log=config.log,
+        relay=run.relay.address,
         api_keys=dict(zip(run.handles, tokens, strict=True)),
         key_files={
             f"{handle}/{role}": path

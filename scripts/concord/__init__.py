@@ -31,6 +31,7 @@ from scripts.concord import (
     joining,
     keys,
     log,
+    network,
     operating,
     participants,
     policies,
@@ -133,6 +134,7 @@ for _name, _group in (
     ("api-key", api_keys.app),
     ("policy", policies.app),
     ("log", log.app),
+    ("network", network.app),
     ("evidence", evidence.app),
 ):
     app.add_typer(_group, name=_name)

@@ -79,6 +79,7 @@ def init(
         "contracts": {name: str(address) for name, address in founded.contracts.items()},
         "participants": {handle: str(each) for handle, each in founded.participants.items()},
         "log": str(founded.log),
+        "relay": str(founded.relay),
         "api_keys": dict(founded.api_keys),
         "key_files": {name: str(path) for name, path in founded.key_files.items()},
     }
@@ -89,6 +90,7 @@ def init(
         f"consortium founded in {home}, chain {founded.chain_id}\n"
         f"API keys, shown this once:\n{keys}\n"
         f"key files of the governors, to be taken away by their owners:\n{files}\n"
+        f"relay account, which sends the transactions: {founded.relay}\n"
         f"next: concord serve --home {home}",
     )
 

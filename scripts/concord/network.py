@@ -1,0 +1,90 @@
+"""`concord network`: the files of a permissioned network of one's own (Hyperledger Besu, QBFT)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ledger.errors import MalformedError
+from scripts.concord.arguments import parse_address
+from scripts.concord.context import context_of
+
+__all__ = ["app"]
+
+app = typer.Typer(help="A network of validators: make its files, name who may send.", no_args_is_help=True)
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The network's folder.", file_okay=False)]
+
+
+@app.command()
+def init(
+    context: typer.Context,
+    folder: FolderArgument,
+    validators: Annotated[int, typer.Option(min=1, max=64, help="How many; four stand the loss of one.")] = 4,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="IP", help="Address of each validator's machine, in order; without: all on this one."),
+    ] = None,
+    period: Annotated[int, typer.Option(min=1, metavar="SECONDS", help="Between blocks.")] = 2,
+    account: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="May send transactions; repeatable; without: everybody, for now."),
+    ] = None,
+    p2p_port: Annotated[int, typer.Option(min=1, max=65_535, help="For peers; on one machine the first of them.")] = (
+        30_303
+    ),
+    rpc_port: Annotated[int, typer.Option(min=1, max=65_535, help="For JSON-RPC; likewise.")] = 8_545,
+    rpc_host: Annotated[str, typer.Option(metavar="IP", help="Where JSON-RPC listens.")] = "127.0.0.1",
+) -> None:
+    """Draw a network's chain id and validator keys; write genesis block, node folders, allow lists, start commands."""
+    from scripts.besu_network import NetworkPlan, write_network  # noqa: PLC0415 - loads the cryptography
+
+    if host and len(host) != validators:
+        raise MalformedError(f"--host names the machine of each of the {validators} validators: {len(host)} given")
+    plan = NetworkPlan(
+        hosts=tuple(host or ["127.0.0.1"] * validators),
+        period_s=period,
+        p2p_port=p2p_port,
+        rpc_port=rpc_port,
+        rpc_host=rpc_host,
+        accounts=tuple(map(parse_address, account or [])),
+    )
+    nodes = write_network(folder, plan)
+    starts = [f"{folder / each.name}/start.sh" for each in nodes]
+    lines = "\n".join(f"  {start}    # {each.address}" for start, each in zip(starts, nodes, strict=True))
+    safety = (
+        f"goes on while {plan.tolerates} of {validators} are lost"
+        if plan.is_safe
+        else "stands still when one validator is lost: four stand that"
+    )
+    context_of(context).show(
+        {
+            "folder": str(folder),
+            "validators": {each.name: str(each.address) for each in nodes},
+            "rpc": {each.name: f"http://{each.host}:{each.rpc_port}" for each in nodes},
+            "start": starts,
+            "tolerates": plan.tolerates,
+        },
+        f"network of {validators} made in {folder}; it {safety}\n"
+        f"give each folder to its operator, over a private channel; then start each:\n{lines}\n"
+        f"next: concord init --rpc http://{nodes[0].host}:{nodes[0].rpc_port}",
+    )
+
+
+@app.command()
+def allow(
+    context: typer.Context,
+    folder: FolderArgument,
+    accounts: Annotated[list[str], typer.Argument(metavar="ADDRESS...", help="Relay accounts of the gateways.")],
+) -> None:
+    """Let these accounts send transactions, and nobody who is not named; nodes take it up when they start."""
+    from scripts.besu_network import allow_accounts  # noqa: PLC0415 - loads the cryptography
+
+    allowed = allow_accounts(folder, [parse_address(each) for each in accounts])
+    named = "\n".join(f"  {each}" for each in allowed)
+    context_of(context).show(
+        {"allowed": [str(each) for each in allowed]},
+        f"may send transactions, once each node was restarted:\n{named}",
+    )
