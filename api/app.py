@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Final
 
 from anyio import to_thread
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api.access.routes import router as access
@@ -19,6 +19,8 @@ from api.datasets.routes import router as datasets
 from api.evidence.routes import router as evidence
 from api.log.routes import router as log
 from api.operations.keys import router as gateway_keys
+from api.operations.metrics import Metrics
+from api.operations.observing import Observing, await_min_block
 from api.operations.routes import router as operations
 from api.participants.routes import router as participants
 from api.problems import register_handlers
@@ -39,8 +41,12 @@ _ROUTERS: Final[tuple[APIRouter, ...]] = (
 )  # fmt: skip
 
 
-def create_app(gateway: Gateway) -> FastAPI:
-    """The application. It starts the gateway's workers and closes the gateway when it stops."""
+def create_app(gateway: Gateway, *, drain_s: float = 0.0) -> FastAPI:
+    """The application. It starts the gateway's workers, and when it stops closes the gateway.
+
+    Before it closes, what was accepted gets ``drain_s`` seconds to reach the chain; what does not, goes on at the next
+    start.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -49,6 +55,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         try:
             yield
         finally:
+            await to_thread.run_sync(gateway.drain, drain_s)
             await to_thread.run_sync(gateway.close)
 
     app = FastAPIOffline(
@@ -57,8 +64,11 @@ def create_app(gateway: Gateway) -> FastAPI:
         summary="A permissioned ledger for trusted data exchange",
         lifespan=lifespan,
         redoc_url=None,
+        dependencies=[Depends(await_min_block)],
     )
     app.state.gateway = gateway
+    app.state.metrics = Metrics(gateway)
+    app.add_middleware(Observing, metrics=app.state.metrics)
     register_handlers(app)
     for router in _ROUTERS:
         app.include_router(router)

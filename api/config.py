@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.log_lines import LogFormat
 from ledger.exchange import GatewaySettings
 
 __all__ = ["ServiceConfig"]
@@ -36,6 +37,11 @@ class ServiceConfig(BaseSettings):
     """How long a batch of the log waits for company."""
     most_in_flight: Annotated[int, Field(gt=0)] = 4096
     """Statements waiting for the log; beyond that: 503, come back later."""
+
+    log_format: LogFormat = "text"
+    """``json``: a JSON object a line, for machines."""
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    """``info`` tells of every request and of every statement on its way to its block."""
 
     def gateway_settings(self) -> GatewaySettings:
         """What the gateway takes of it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,9 +28,19 @@ from ledger.errors import (
 from ledger.exchange import ForbiddenError, NoSuchRangeError
 from ledger.surface.codec import InvalidMembersError
 
-__all__ = ["Problem", "UnauthorizedError", "describe_problem", "problem", "register_handlers"]
+__all__ = [
+    "PROBLEM_KEY",
+    "Problem",
+    "UnauthorizedError",
+    "describe_problem",
+    "problem",
+    "register_handlers",
+]
 
 _log = logging.getLogger("concord.api")
+
+PROBLEM_KEY: Final = "concord.problem"
+"""Where a request's scope says the code of the problem that it was answered with."""
 
 _TABLE: Final[tuple[tuple[type[LedgerError], int, str], ...]] = (
     (ForbiddenError, 403, "Not permitted"),
@@ -101,11 +112,22 @@ def _members(status: int, code: str, title: str, detail: str, facts: Mapping[str
 
 def register_handlers(app: FastAPI) -> None:
     """Answer every error of the tree, of validation and of routing as problem+json."""
-    app.add_exception_handler(UnauthorizedError, _answer_unauthorized)
-    app.add_exception_handler(LedgerError, _answer_ledger_error)
-    app.add_exception_handler(RequestValidationError, _answer_validation_error)
-    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(UnauthorizedError, _noting(_answer_unauthorized))
+    app.add_exception_handler(LedgerError, _noting(_answer_ledger_error))
+    app.add_exception_handler(RequestValidationError, _noting(_answer_validation_error))
+    app.add_exception_handler(HTTPException, _noting(_answer_http_exception))
     app.add_exception_handler(Exception, _answer_bug)
+
+
+def _noting(answer: Callable[[Request, Exception], JSONResponse]) -> Callable[[Request, Exception], JSONResponse]:
+    """Keep the problem's code with the request, for metrics and log lines."""
+
+    def noted(request: Request, error: Exception) -> JSONResponse:
+        response = answer(request, error)
+        request.scope[PROBLEM_KEY] = json.loads(bytes(response.body))["code"]
+        return response
+
+    return noted
 
 
 def _plain(value: object) -> object:

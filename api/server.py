@@ -16,6 +16,7 @@ from ledger.exchange import Gateway, GatewaySettings
 __all__ = ["listen", "serve"]
 
 _GRACE_S: Final = 10
+_DRAIN_S: Final = 10.0
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -44,13 +45,17 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(settings: GatewaySettings, listening: socket.socket, on_open: Callable[[Gateway], None]) -> None:
-    """Run until SIGINT or SIGTERM; requests under way get 10 seconds to end. Raises: LedgerError: it can not open."""
+    """Run until SIGINT or SIGTERM; then requests get 10 seconds to end, and what was accepted 10 to reach the chain.
+
+    Raises:
+        LedgerError: it can not open.
+    """
     gateway = Gateway.open(settings)
     on_open(gateway)
     config = uvicorn.Config(
-        create_app(gateway),
+        create_app(gateway, drain_s=_DRAIN_S),
         timeout_graceful_shutdown=_GRACE_S,
-        log_level="warning",
+        log_config=None,
         access_log=False,
         server_header=False,
     )

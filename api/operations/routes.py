@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.answers import members_of
-from api.auth import GatewayOf, gateway_of
+from api.auth import GatewayOf, Reader, gateway_of
 from api.bodies import RawBody
 from api.operations.door import DoorOf
+from api.operations.metrics import CONTENT_TYPE_LATEST, Metrics
 
 router = APIRouter(tags=["operations"])
 
@@ -26,6 +27,16 @@ def get_readiness(gateway: GatewayOf) -> Response:
     """200 or 503, with the reasons, worker by worker."""
     health = gateway.health()
     return JSONResponse(members_of(health), status_code=200 if health.ready else 503)
+
+
+@router.get("/metrics", summary="Prometheus' metrics", response_class=Response)
+def get_metrics(request: Request, _asker: Reader) -> Response:
+    """Index lag, outbox, oldest unanchored statement, checkpoint's age, refusals, request times by route.
+
+    Any key with scope `read` may scrape: `authorization: {credentials_file: ...}` in Prometheus' configuration.
+    """
+    metrics: Metrics = request.app.state.metrics
+    return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/v1/consortium", summary="Chain id, contracts and logs")

@@ -48,6 +48,7 @@ from ledger.types import Bytes32
 __all__ = ["Gateway", "Paging"]
 
 _RETRY_AFTER_S: Final = 1.0
+_LOOK_AGAIN_S: Final = 0.05
 _IDEMPOTENCY_KEPT: Final = timedelta(days=7)
 _DRAFTS_KEPT: Final = timedelta(hours=24)
 _TIDY_EVERY_S: Final = 3600.0
@@ -118,6 +119,26 @@ class Gateway:
         self._writer.recover()
         for worker in self._workers:
             worker.start()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Let what was accepted reach the chain; whether all did in time. What did not goes on at the next start."""
+        end = time.monotonic() + timeout_s
+        while self._is_started and self._has_undone():
+            if time.monotonic() > end or any(worker.failure for worker in self._workers):
+                return False
+            for worker in (self._submitting, self._publishing, self._indexing):
+                worker.wake()
+            time.sleep(_LOOK_AGAIN_S)
+        return True
+
+    def _has_undone(self) -> bool:
+        """Whether a statement waits for the log, its contract or a checkpoint."""
+        store, log = self._parts.store, self._parts.log
+        try:
+            is_on_its_way = bool(self._writer.depth or store.outbox.depth() or store.statements.list_submittable(1))
+            return is_on_its_way or store.statements.oldest_unanchored(log) is not None
+        except LedgerError:
+            return False  # there is nobody to wait for
 
     def close(self) -> None:
         """Stop the workers, finish what is being written, close everything; a second call does nothing."""

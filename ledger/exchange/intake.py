@@ -13,6 +13,7 @@ from ledger.exchange.parts import Parts
 from ledger.exchange.reporting import find_outcome
 from ledger.exchange.rules import check_rules, contended_by
 from ledger.exchange.signatures import check_signatures, check_standing
+from ledger.exchange.tracing import traces
 from ledger.exchange.turns import Turns
 from ledger.statements import Statement, compute_dataset_id, verify_signature
 from ledger.store.rows import NewStatement
@@ -65,9 +66,12 @@ class Intake:
             claim_names(self._parts, statement, digest)
             if announce is not None:
                 announce(digest)
+            traces.expect(str(digest))
             self._writer.append(self._describe(signed, digest, custodial=custodial, api_key=api_key))
+        outcome = self._report(digest)
+        traces.accepted(str(digest), outcome.type, outcome.index)
         self._on_accepted()
-        return self._report(digest)
+        return outcome
 
     def _describe(
         self, signed: SignedStatement, digest: Bytes32, *, custodial: bool, api_key: str | None

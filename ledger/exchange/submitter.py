@@ -22,6 +22,7 @@ from ledger.chain import SignedTransaction as ChainTransaction
 from ledger.errors import FatalError, RefusedError, UnavailableError
 from ledger.exchange.parts import Parts
 from ledger.exchange.reporting import refusal_json
+from ledger.exchange.tracing import traces
 from ledger.statements import Statement
 from ledger.store.rows import OutboxRow, OutboxState, SignedTransaction, StatementRow
 from ledger.types import Bytes32
@@ -102,7 +103,11 @@ class Submitter:
             chain_nonce = parts.edge.nonce(relay)
             ahead = self._sign_ahead(calls, parts.store.outbox.next_nonce(relay, chain_nonce))
             items = [(subject, self._signing(subject, call, ahead)) for subject, call in calls]
-            return parts.store.outbox.enqueue(relay, chain_nonce, items, parts.now())
+            rows = parts.store.outbox.enqueue(relay, chain_nonce, items, parts.now())
+        for row in rows:
+            if row.subject.startswith("0x"):
+                traces.moved(row.subject, "given a transaction", transaction=str(row.hash), nonce=row.nonce)
+        return rows
 
     def _sign_ahead(self, calls: Sequence[tuple[str, Call]], nonce: int) -> dict[tuple[str, int], SignedTransaction]:
         """Sign with the nonces that the outbox will most likely give: a remote signer must not hold the database."""
@@ -151,6 +156,7 @@ class Submitter:
         if self._parts.store.chain.find_effect(row.digest) is None:
             _logger.info("the contract refuses %s %s: %s", row.type, row.digest, refusal.code)
             self._parts.store.statements.refuse(row.digest, _dump_refusal(refusal))
+            traces.moved(str(row.digest), "refused by the contract", code=refusal.code)
 
     # Sending
 
@@ -216,8 +222,10 @@ class Submitter:
             outbox.mark_failed(row.subject, row.outcome or refusal_json("transaction-invalid", "refused", {}), now)
         elif receipt.is_successful:
             outbox.mark_done(row.subject, now, block=receipt.block_number)
+            _trace_done(row, receipt.block_number)
         else:
             outbox.mark_failed(row.subject, self._explain(row), now)
+            traces.moved(row.subject, "reverted", block=receipt.block_number, transaction=str(row.hash))
         return True
 
     def _explain(self, row: OutboxRow) -> dict[str, JsonValue]:
@@ -229,6 +237,15 @@ class Submitter:
             except RefusedError as refusal:
                 return _dump_refusal(refusal)
         return refusal_json("transaction-reverted", "the transaction was mined and reverted", {"hash": row.hash})
+
+
+def _trace_done(row: OutboxRow, block: int) -> None:
+    kind, _, rest = row.subject.partition(":")
+    if kind == "checkpoint":
+        size = int(rest.split(":")[1])
+        traces.anchored(size, checkpoint_size=size, block=block, transaction=str(row.hash))
+    else:
+        traces.moved(row.subject, "in force", block=block, transaction=str(row.hash))
 
 
 def _executable(row: StatementRow) -> ExecutableStatement:

@@ -134,15 +134,18 @@ def serve(
 
 
 def _settings(home: Path, passphrase: str) -> GatewaySettings:
-    """From the environment, those of ``api.config``. Raises: MalformedError."""
+    """From the environment, those of ``api.config``; sets up the log as they say. Raises: MalformedError."""
     from pydantic import SecretStr, ValidationError  # noqa: PLC0415 - loads the service
 
     from api.config import ServiceConfig  # noqa: PLC0415 - loads the service
+    from api.log_lines import set_up_log  # noqa: PLC0415 - as above
 
     try:
-        return ServiceConfig(home=home, passphrase=SecretStr(passphrase)).gateway_settings()
+        config = ServiceConfig(home=home, passphrase=SecretStr(passphrase))
     except ValidationError as error:
         wrong = "; ".join(
             f"CONCORD_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()
         )
         raise MalformedError(f"the environment sets the service up wrongly: {wrong}") from error
+    set_up_log(config.log_format, config.log_level)
+    return config.gateway_settings()

@@ -82,6 +82,7 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ("get", "/v1/ready"): Route(PUBLIC),
     ("get", "/v1/consortium"): Route(PUBLIC),
     ("post", "/rpc"): Route(PUBLIC, json={"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}),
+    ("get", "/metrics"): Route(MEMBERS),
     ("get", "/v1/gateway-keys"): Route(OPERATING),
     ("post", "/v1/gateway-keys/log:rotate"): Route(OPERATING, json={}),
     ("post", "/v1/gateway-keys/relay:rotate"): Route(OPERATING, json={"only_prepare": True}),
