@@ -240,3 +240,26 @@ def test_a_server_without_continue_gets_the_body_and_silence_ends_it(monkeypatch
             send_sync(url, None, Source.of_lines(iter(LINES)))
         thread.join()
     assert LINES[-1] in received
+
+
+def test_a_server_may_answer_when_it_has_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.client.duplex._CONTINUE_S", 0.01)
+    done = b'{"done": true, "lines": 1, "accepted": 0, "repeated": 0, "refused": 0}\n'
+
+    def answer(sock: socket.socket) -> None:
+        connection, _ = sock.accept()
+        with connection:
+            received = b""
+            while not received.endswith(b"0\r\n\r\n"):
+                received += connection.recv(1000)
+            connection.sendall(
+                b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(done)
+            )
+            connection.sendall(done)
+
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        thread = threading.Thread(target=answer, args=(sock,))
+        thread.start()
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}/concord/"
+        assert send_sync(url, None, Source.of_lines([b""])) == [Done(1, 0, 0, 0)]
+        thread.join()
