@@ -31,7 +31,7 @@ from ledger.surface.views import LineageView
 from ledger.types import Bytes32
 from scripts.concord.arguments import now, parse_digest, parse_time
 from scripts.concord.context import Context, context_of
-from scripts.concord.files import check_place, write_file
+from scripts.concord.files import check_place, read_object, write_file
 from scripts.concord.printing import count_of
 from scripts.concord.statements import fetch_evidence, load_policy, pins_of, split_version
 
@@ -257,22 +257,11 @@ def _registration(context: Context, name: str) -> Bytes32:
 
 def message_of(path: Path) -> dict[str, Any]:
     """The text of a grant: the message alone, or any file that has it (evidence, `concord statement keep`)."""
-    document = _read_json(path)
+    document = read_object(path)
     for holder in (document.get("statement"), document):
-        if isinstance(holder, dict) and isinstance(holder.get("message"), dict):
-            return dict(holder["message"])
-    return document
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise NotFoundError(f"there is no file {path}") from error
-    except ValueError as error:
-        raise MalformedError(f"{path} is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise MalformedError(f"{path} is not a JSON object")
+        message = holder.get("message") if isinstance(holder, dict) else None
+        if isinstance(message, dict):
+            return message
     return document
 
 

@@ -19,6 +19,12 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Logs: recover one's own, hold another to its receipts.", no_args_is_help=True)
 
+Kept = Annotated[
+    Path,
+    typer.Argument(
+        metavar="KEPT", help="What `concord statement keep` wrote, or the statement's evidence.", dir_okay=False
+    ),
+]
 Sender = Annotated[
     Path | None,
     typer.Option(help="Key file of an account that may send transactions on the chain.", dir_okay=False),
@@ -118,12 +124,7 @@ def attest(
 @app.command()
 def breach(
     context: typer.Context,
-    kept: Annotated[
-        Path,
-        typer.Argument(
-            metavar="KEPT", help="What `concord statement keep` wrote, or the statement's evidence.", dir_okay=False
-        ),
-    ],
+    kept: Kept,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the evidence goes.", dir_okay=False)],
     policy: Annotated[Path, typer.Option(help="Your policy.", dir_okay=False)],
     rpc: Annotated[str, typer.Option(help="A node of your choice; the log's gateway is not asked.")],
@@ -156,7 +157,7 @@ def breach(
     write_file(output, found.to_bytes())
     given.note(f"the promise was broken ({found.kind}); the evidence is in {output}")
     judged = main([str(output), "--policy", str(policy), "--rpc", rpc, *(["--json"] if given.as_json else [])])
-    raise typer.Exit(1 if judged == 0 else 2)
+    raise typer.Exit(1 if judged == 0 else 2)  # a breach that is verified is a finding
 
 
 def _choose_log(policy: Policy, origin: str | None) -> PinnedLog:

@@ -29,7 +29,7 @@ from ledger.evidence import (
 )
 from ledger.evidence.permission import PermissionQuestion, judge_permission
 from ledger.exchange import Asker, Paging, Scope
-from ledger.exchange.evidence import Pin
+from ledger.exchange.evidence import Pin, bundling
 from ledger.exchange.intents import (
     AccessGrantIntent,
     AccessRevocationIntent,
@@ -334,6 +334,97 @@ def test_a_bundle_brings_grants_and_their_attestations(consortium: Consortium) -
     assert {report.verdict for report in reports} == {Verdict.VERIFIED}
     without = gateway.evidence.bundle(STRANGER, "utility/power", 1, pins=pins_of(policy), grants=True)
     assert len(parse_bundle(without)) == 1
+
+
+def test_a_bundle_takes_grants_that_came_past_and_leaves_out_what_is_not_final(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = consortium.gateway
+    signer = consortium.key_of("analyst", "signing")
+    made = consortium.sign("analyst", registration("shared", FILES), signer)
+    consortium.finish(gateway.statements.submit(consortium.asker("analyst"), made))
+    terms: dict[str, Any] = {
+        "dataset": "analyst/shared",
+        "consumer": "utility",
+        "purpose": "ResearchAndDevelopment",
+        "rights": ("read",),
+        "valid_until": soon(days=1),
+    }
+    digest, statement = relay_past(consortium, "analyst", AccessGrantIntent(**terms))
+    gateway.evidence.attest_grant(AUDITOR, digest, message=statement.to_json(), wait_s=20)
+    monkeypatch.setattr(gateway._publishing, "_step", lambda: False)
+    fresh = consortium.sign("analyst", AccessGrantIntent(**terms, last_version=4), signer)
+    accepted = gateway.statements.submit(consortium.asker("analyst"), fresh)
+    raw = gateway.evidence.bundle(AUDITOR, "analyst/shared", 1, grants=True)
+    monkeypatch.undo()
+    gateway._publishing.wake()
+    names = sorted(
+        each["event"]["name"] if "event" in each else each["statement"]["type"]
+        for each in map(json.loads, parse_bundle(raw))
+    )
+    assert names == ["AccessGranted", "DatasetRegistration", "GrantAttested"]
+    consortium.finish(accepted)
+
+
+def test_of_what_only_another_log_took_a_bundle_has_nothing(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = consortium.gateway.parts.store
+    found = store.datasets.find_registration
+    steel = consortium.gateway.parts.directory.registration(
+        consortium.gateway.parts.directory.dataset("manufacturer/steel").id, 1
+    )
+    monkeypatch.setattr(store.datasets, "find_registration", lambda each: None if each == steel else found(each))
+    raw = consortium.gateway.evidence.bundle(AUDITOR, "manufacturer/wire", 1)
+    assert len(parse_bundle(raw)) == 1  # what is above it is not known here
+    monkeypatch.undo()
+    monkeypatch.setattr(store.chain, "find_effect", lambda _: None)
+    with pytest.raises(NotFoundError, match="no evidence of this version"):
+        consortium.gateway.evidence.bundle(STRANGER, "manufacturer/wire", 1)
+    raw = consortium.gateway.evidence.bundle(consortium.asker("manufacturer"), "manufacturer/wire", 1)
+    assert len(parse_bundle(raw)) == 2
+    monkeypatch.setattr(bundling, "_MOST_MEMBERS", 1)
+    with pytest.raises(ConflictError, match="more than 1 versions"):
+        consortium.gateway.evidence.bundle(AUDITOR, "manufacturer/wire", 1)
+
+
+def test_an_event_that_is_not_final_or_not_indexed_asks_to_come_back(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = consortium.gateway
+    digest = grant(consortium, last_version=12)
+    gateway.evidence.attest_grant(AUDITOR, digest, wait_s=20)
+    parts = gateway.parts
+    first = parts.edge.header(1)
+    monkeypatch.setattr(parts.edge, "final_head", lambda: first)
+    with pytest.raises(ConflictError, match="not final yet"):
+        gateway.evidence.event(AUDITOR, digest)
+    monkeypatch.undo()
+    monkeypatch.setattr(parts.edge, "receipt", lambda _: None)
+    with pytest.raises(UnavailableError, match="no longer shows the event"):
+        gateway.evidence.event(AUDITOR, digest, name="HistoryExtended")
+    with pytest.raises(UnavailableError, match="no longer shows the attestation"):
+        gateway.evidence.grant_attestation_evidence(AUDITOR, digest)
+    monkeypatch.undo()
+
+    def missing(_: object) -> None:
+        raise NotFoundError("not indexed")
+
+    gateway.evidence._events._heads._kept.clear()
+    monkeypatch.setattr(parts.store.chain, "history_until", missing)
+    with pytest.raises(UnavailableError, match="not indexed up to this event"):
+        gateway.evidence.grant_attestation_evidence(AUDITOR, digest)
+
+
+def test_a_log_that_is_empty_or_not_open_is_attested_as_such(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attestations, chain = consortium.gateway.evidence._attestations, consortium.gateway.parts.store.chain
+    monkeypatch.setattr(chain, "last_checkpoint", lambda _: None)
+    assert attestations._encode_log().function == "attest"
+    monkeypatch.setattr(chain, "find_log", lambda _: None)
+    with pytest.raises(NotFoundError, match="not open"):
+        attestations._encode_log()
 
 
 def test_old_evidence_is_linked_to_a_newer_checkpoint_and_keeps_its_first(consortium: Consortium) -> None:
