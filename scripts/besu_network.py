@@ -1,7 +1,7 @@
 """The files of a Hyperledger Besu QBFT network: genesis block, validator keys, node folders, allow lists, commands.
 
     DIR/genesis.json                  the network's first block, the same for every node
-    DIR/network.json                  chain id, validators and their addresses: what members compare
+    DIR/network.json                  chain id, nodes and their addresses: what members compare
     DIR/node-1/genesis.json           a node's folder is whole by itself and goes to its operator
               /node.key               the validator's key; nobody else may have it
               /config.toml            Besu's settings
@@ -31,14 +31,18 @@ from ledger.keyfiles import write_private_file
 from ledger.statements import address_of, generate_private_key
 from ledger.types import Address
 
-__all__ = ["BesuNode", "NetworkPlan", "allow_accounts", "build_genesis", "write_network"]
+__all__ = ["BesuNode", "NetworkPlan", "add_node", "allow_accounts", "build_genesis", "write_network"]
 
 _MIX_HASH: Final = "0x63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365"
 _GAS_LIMIT: Final = 100_000_000
 _EPOCH_BLOCKS: Final = 30_000
 _LEAST_FOR_ONE_LOST: Final = 4
 _MOST_VALIDATORS: Final = 64
+_P2P_PORT: Final = 30_303
+_RPC_PORT: Final = 8_545
+_NODES: Final = "nodes-allowlist="
 _ACCOUNTS: Final = "accounts-allowlist="
+"""The two lines of permissions.toml, in this order."""
 
 _START: Final = """\
 #!/bin/sh
@@ -92,8 +96,8 @@ class NetworkPlan:
 
     hosts: tuple[str, ...]
     period_s: int = 2
-    p2p_port: int = 30303
-    rpc_port: int = 8545
+    p2p_port: int = _P2P_PORT
+    rpc_port: int = _RPC_PORT
     rpc_host: str = "127.0.0.1"
     accounts: tuple[Address, ...] = ()
 
@@ -152,6 +156,17 @@ class BesuNode:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"enode://{public.hex()}@{host}:{self.p2p_port}"
 
+    def describe(self) -> dict[str, str | int]:
+        """What network.json says of it."""
+        return {
+            "name": self.name,
+            "address": str(self.address),
+            "enode": self.enode,
+            "host": self.host,
+            "p2p_port": self.p2p_port,
+            "rpc_port": self.rpc_port,
+        }
+
 
 def build_genesis(chain_id: int, validators: Sequence[Address], period_s: int, timestamp: int) -> dict[str, object]:
     """Besu's genesis file; its extra data name the validators: RLP[vanity, validators, vote, round, seals]."""
@@ -192,11 +207,51 @@ def write_network(folder: Path, plan: NetworkPlan) -> list[BesuNode]:
     genesis = _dump(build_genesis(chain_id, [each.address for each in nodes], plan.period_s, int(time.time())))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for node in nodes:
-        _write_node(folder / node.name, node, nodes, genesis, plan)
+        _write_node(folder / node.name, node, [each.enode for each in nodes], genesis, plan)
     (folder / "genesis.json").write_text(genesis)
-    described = [{"name": each.name, "address": str(each.address), "enode": each.enode} for each in nodes]
-    (folder / "network.json").write_text(_dump({"chain_id": str(chain_id), "validators": described}))
+    described = [each.describe() for each in nodes]
+    (folder / "network.json").write_text(_dump({"chain_id": str(chain_id), "nodes": described}))
     return nodes
+
+
+def add_node(folder: Path, host: str, rpc_host: str = "127.0.0.1") -> BesuNode:
+    """Draw one more node, write its folder and make the others that lie in ``folder`` know it.
+
+    It follows the chain at once and becomes a validator by the validators' votes. Operators whose folder is elsewhere
+    enter its enode by hand, and the new node's list of accounts follows a folder that is here.
+
+    Raises:
+        NotFoundError: that is no network's folder.
+        MalformedError: the host is no IP address.
+    """
+    try:
+        network = json.loads((folder / "network.json").read_bytes())
+    except FileNotFoundError as error:
+        raise NotFoundError(f"{folder} holds no network.json: name the folder of `concord network init`") from error
+    known: list[dict[str, str | int]] = network["nodes"]
+    neighbours = [each for each in known if each["host"] == host]
+    p2p_port, rpc_port = (
+        max((int(each[port]) + 1 for each in neighbours), default=usual)
+        for port, usual in (("p2p_port", _P2P_PORT), ("rpc_port", _RPC_PORT))
+    )
+    node = BesuNode(f"node-{len(known) + 1}", host, p2p_port, rpc_port, generate_private_key())
+    enodes = [str(each["enode"]) for each in known]
+    here = [folder / str(each["name"]) for each in known if (folder / str(each["name"])).is_dir()]
+    plan = NetworkPlan((host,), rpc_host=rpc_host, accounts=tuple(_allowed_in(here[0]) if here else ()))
+    _write_node(folder / node.name, node, [*enodes, node.enode], (folder / "genesis.json").read_text(), plan)
+    for neighbour in here:
+        _introduce(neighbour, node.enode)
+    _replace(folder / "network.json", _dump(network | {"nodes": [*known, node.describe()]}))
+    return node
+
+
+def _introduce(folder: Path, enode: str) -> None:
+    others = json.loads((folder / "static-nodes.json").read_bytes())
+    _replace(folder / "static-nodes.json", _dump([*others, enode]))
+    path = folder / "permissions.toml"
+    nodes, *rest = path.read_text().splitlines()
+    allowed = [*json.loads(nodes.removeprefix(_NODES)), enode]
+    _replace(path, "\n".join([f"{_NODES}{json.dumps(allowed)}", *rest]) + "\n")
 
 
 def allow_accounts(folder: Path, accounts: Sequence[Address]) -> list[Address]:
@@ -215,26 +270,28 @@ def allow_accounts(folder: Path, accounts: Sequence[Address]) -> list[Address]:
         )
     allowed: list[Address] = []
     for path in permissions:
-        lines = path.read_text().splitlines()
-        named = next((line for line in lines if line.startswith(_ACCOUNTS)), f"{_ACCOUNTS}[]")
-        known = [Address.parse(each) for each in json.loads(named.removeprefix(_ACCOUNTS))]
-        allowed = list(dict.fromkeys([*known, *accounts]))
-        kept = [line for line in lines if not line.startswith(_ACCOUNTS)]
-        _replace(path, "\n".join([*kept, _accounts_line(allowed)]) + "\n")
+        allowed = list(dict.fromkeys([*_allowed_in(path.parent), *accounts]))
+        nodes, *_ = path.read_text().splitlines()
+        _replace(path, f"{nodes}\n{_accounts_line(allowed)}\n")
         config = path.with_name("config.toml")
         was = "permissions-accounts-config-file-enabled="
         _replace(config, config.read_text().replace(f"{was}false", f"{was}true"))
     return allowed
 
 
-def _write_node(folder: Path, node: BesuNode, nodes: Sequence[BesuNode], genesis: str, plan: NetworkPlan) -> None:
+def _allowed_in(node: Path) -> list[Address]:
+    """The accounts that a node lets send."""
+    _, accounts = (node / "permissions.toml").read_text().splitlines()
+    return [Address.parse(each) for each in json.loads(accounts.removeprefix(_ACCOUNTS))]
+
+
+def _write_node(folder: Path, node: BesuNode, enodes: Sequence[str], genesis: str, plan: NetworkPlan) -> None:
     folder.mkdir(mode=0o700)
     write_private_file(folder / "node.key", f"0x{node.key.hex()}\n".encode())
     (folder / "genesis.json").write_text(genesis)
-    others = [each.enode for each in nodes if each is not node]
-    (folder / "static-nodes.json").write_text(_dump(others))
-    enodes = json.dumps([each.enode for each in nodes])
-    (folder / "permissions.toml").write_text(f"nodes-allowlist={enodes}\n{_accounts_line(plan.accounts)}\n")
+    (folder / "static-nodes.json").write_text(_dump([each for each in enodes if each != node.enode]))
+    permissions = f"{_NODES}{json.dumps(list(enodes))}\n{_accounts_line(plan.accounts)}\n"
+    (folder / "permissions.toml").write_text(permissions)
     config = _CONFIG.format(
         host=node.host,
         interface="127.0.0.1" if ipaddress.ip_address(node.host).is_loopback else "0.0.0.0",  # noqa: S104 - its peers are listed

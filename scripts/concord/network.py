@@ -74,6 +74,25 @@ def init(
 
 
 @app.command()
+def add(
+    context: typer.Context,
+    folder: FolderArgument,
+    host: Annotated[str, typer.Option(metavar="IP", help="Address of its machine.")] = "127.0.0.1",
+    rpc_host: Annotated[str, typer.Option(metavar="IP", help="Where its JSON-RPC listens.")] = "127.0.0.1",
+) -> None:
+    """Draw one more node and make the others know it; it becomes a validator by their votes."""
+    from scripts.besu_network import add_node  # noqa: PLC0415 - loads the cryptography
+
+    node = add_node(folder, host, rpc_host)
+    start = f"{folder / node.name}/start.sh"
+    context_of(context).show(
+        {"name": node.name, "address": str(node.address), "enode": node.enode, "start": start},
+        f"{node.name} made; restart the others, one after the other, with their new lists; then start it:\n  {start}\n"
+        f"next: more than half of the validators call qbft_proposeValidatorVote {node.address} true",
+    )
+
+
+@app.command()
 def allow(
     context: typer.Context,
     folder: FolderArgument,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.statements import address_of
 from ledger.types import Address
-from scripts.besu_network import NetworkPlan, allow_accounts, build_genesis, write_network
+from scripts.besu_network import NetworkPlan, add_node, allow_accounts, build_genesis, write_network
 
 RECORDED = Path(__file__).parents[1] / "vectors" / "qbft" / "besu_london.json"
 LOOPBACK = ("127.0.0.1",) * 4
@@ -36,7 +38,7 @@ def test_every_node_has_its_key_and_knows_the_others(tmp_path: Path) -> None:
     folder = tmp_path / "network"
     nodes = write_network(folder, NetworkPlan(LOOPBACK, p2p_port=30400, rpc_port=8600))
     described = json.loads((folder / "network.json").read_bytes())
-    assert [each["address"] for each in described["validators"]] == [str(node.address) for node in nodes]
+    assert [each["address"] for each in described["nodes"]] == [str(node.address) for node in nodes]
     assert 0 < int(described["chain_id"]) <= 1 << 52
     for place, node in enumerate(nodes):
         own = folder / node.name
@@ -81,6 +83,28 @@ def test_accounts_are_allowed_once_and_the_list_counts_from_then_on(tmp_path: Pa
         assert len(tomllib.loads((node / "permissions.toml").read_text())["nodes-allowlist"]) == 4
 
 
+def test_one_more_node_is_known_to_all(tmp_path: Path) -> None:
+    nodes = write_network(tmp_path, NetworkPlan(LOOPBACK, p2p_port=30400, rpc_port=8600))
+    allow_accounts(tmp_path, [Address(b"\x01" * 20)])
+    shutil.rmtree(tmp_path / "node-1")  # given to its operator
+    near, far = add_node(tmp_path, "127.0.0.1"), add_node(tmp_path, "10.0.0.9", "10.0.0.9")
+    assert (near.name, near.p2p_port, near.rpc_port) == ("node-5", 30404, 8604)
+    assert (far.name, far.p2p_port, far.rpc_port) == ("node-6", 30303, 8545)
+    everybody = {each.enode for each in (*nodes, near, far)}
+    for node in (*nodes[1:], near, far):
+        own = tmp_path / node.name
+        assert set(tomllib.loads((own / "permissions.toml").read_text())["nodes-allowlist"]) == everybody
+        assert set(json.loads((own / "static-nodes.json").read_bytes())) == everybody - {node.enode}
+        assert accounts_of(own) == ["0x" + "01" * 20]
+        assert (own / "genesis.json").read_bytes() == (tmp_path / "genesis.json").read_bytes()
+    assert len(json.loads((tmp_path / "network.json").read_bytes())["nodes"]) == 6
+    with pytest.raises(MalformedError):
+        add_node(tmp_path, "node.example")
+    assert not (tmp_path / "node-7").exists()
+    with pytest.raises(NotFoundError):
+        add_node(tmp_path / "node-2", "127.0.0.1")
+
+
 def test_networks_that_can_not_be(tmp_path: Path) -> None:
     for hosts, period in (
         ((), 2), (("127.0.0.1",) * 65, 2), (LOOPBACK, 0), (("10.0.0.1", "10.0.0.1", "10.0.0.2"), 2),
@@ -95,3 +119,11 @@ def test_networks_that_can_not_be(tmp_path: Path) -> None:
         write_network(tmp_path, NetworkPlan(LOOPBACK))
     with pytest.raises(NotFoundError):
         allow_accounts(tmp_path, [Address(bytes(20))])
+
+
+def test_the_compose_file_mounts_what_its_head_makes() -> None:
+    text = (Path(__file__).parents[2] / "deploy" / "besu" / "compose.yaml").read_text()
+    named = re.findall(r"--host (\S+)", text)
+    assert named == re.findall(r"ipv4_address: (\S+) }", text)
+    assert [f"node-{place}" for place in range(1, 5)] == re.findall(r'"\./network/(node-[0-9]):/node"', text)
+    assert NetworkPlan(tuple(named), rpc_host="0.0.0.0").is_safe
