@@ -101,7 +101,7 @@ class HomeCheck:
         """
         log, scanning, reader = self.config.log, self.store.scanning, self.mirror.reader(size)
         wrong: list[Finding] = []
-        signed = (Anchor("a signed checkpoint", each.size, each.root) for each in self._signed(size))
+        signed = self._signed(size, wrong)
         ascending = heapq.merge(sorted(anchors, key=_by_size), signed, key=_by_size)
         with SecondRoots() as seconds:
 
@@ -127,9 +127,17 @@ class HomeCheck:
             found.setdefault(row.sha256, FileEntry(row.path, row.size_bytes, row.sha256, row.root))
         return list(found.values())
 
-    def _signed(self, size: int) -> Iterator[Checkpoint]:
-        """Every checkpoint that was signed up to a size; those of a gateway that goes on are left for the next time."""
-        return (each for each in self.store.scanning.iterate_checkpoints(self.config.origin) if each.size <= size)
+    def _signed(self, size: int, wrong: list[Finding]) -> Iterator[Anchor]:
+        """Every checkpoint that was signed up to a size; later ones of a gateway that goes on are for the next time."""
+        for at, text in self.store.scanning.iterate_checkpoints(self.config.origin):
+            if at > size:
+                return
+            try:
+                signed = Checkpoint.parse(text)
+            except MalformedError as error:
+                wrong.append(Finding("root", f"the signed checkpoint of size {at} is stored malformed: {error}"))
+            else:
+                yield Anchor("a signed checkpoint", at, signed.root)
 
     def _keys_of(self, participant: Bytes32) -> frozenset[Key]:
         return frozenset((each.role, each.key) for each in self.store.participants.keys(participant))

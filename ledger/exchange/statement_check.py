@@ -100,7 +100,8 @@ class StatementCheck:
         except LedgerError as error:
             if not row.executable:
                 return str(error)
-            self.by_contract += 1  # it may be a contract's, which only that contract can check
+            # It may be a contract's, which only that contract can check; a changed text shows by its entry.
+            self.by_contract += digest == row.digest
         member = statement.type.cosigned_by
         try:
             if member is not None:

@@ -8,7 +8,6 @@ from typing import Final
 
 from sqlalchemy import Text, select, type_coerce
 
-from ledger.log import Checkpoint
 from ledger.store.database import Database
 from ledger.store.rows import FileRow
 from ledger.store.schema.gateway import CONTENT_FILES, OPENINGS, SIGNED_CHECKPOINTS, STATEMENTS, UPLOADS
@@ -68,8 +67,8 @@ class Scanning:
             for row in rows
         ]
 
-    def iterate_checkpoints(self, origin: str) -> Iterator[Checkpoint]:
-        """Every checkpoint that was signed for the log, the smallest first. Raises: UnavailableError."""
+    def iterate_checkpoints(self, origin: str) -> Iterator[tuple[int, str]]:
+        """Size and text of each checkpoint that was signed for the log, the smallest first. Raises: UnavailableError."""
         after = -1
         while True:
             query = select(_C.text, _C.size).where(_C.origin == origin).order_by(_C.size).limit(_PAGE)
@@ -78,7 +77,7 @@ class Scanning:
             with self._database.read() as connection:
                 rows = connection.execute(query).all()
             for row in rows:
-                yield Checkpoint.parse(row.text)
+                yield row.size, row.text
             if len(rows) < _PAGE:
                 return
             after = rows[-1].size

@@ -22,7 +22,7 @@ from scripts.concord import main as concord
 from scripts.fsck import main as fsck
 from tests.support.evidence_node import serve
 from tests.support.exchange import PASSPHRASE, found_in, open_gateway, registration, upload
-from tests.support.log import MemoryCheckpointStore, entries_of, open_log
+from tests.support.log import ORIGIN, MemoryCheckpointStore, entries_of, open_log
 
 DATA = b"plant,mwh\nA,1\n" * 1000
 OLD = ("log", "ledger.db")
@@ -232,6 +232,22 @@ def test_what_fsck_finds_in_a_home(home: Path, capsys: pytest.CaptureFixture[str
     kinds = sorted(each["kind"] for each in answer["findings"])
     assert kinds == ["entry", "file", "second-root", "statement"]
     assert "900" in next(each["message"] for each in answer["findings"] if each["kind"] == "statement")
+
+
+def test_signatures_and_signed_checkpoints_are_checked_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, answer = check(capsys, "--home", home)
+    assert (code, answer["signatures"]) == (0, answer["size"])
+    change(home, "UPDATE statements SET signer = ?, executable = 0 WHERE log_index = ?", bytes(20), f"{3:020}")
+    code, answer = check(capsys, "--home", home)
+    assert (code, [(each["kind"], each["index"]) for each in answer["findings"]]) == (1, [("signature", 3)])
+    first = f"SELECT min(size) FROM signed_checkpoints WHERE size > '{0:020}'"
+    for text, words in ((Checkpoint(ORIGIN, 1, bytes(32)).text, "a signed checkpoint says AAAA"), ("x", "malformed")):
+        change(home, f"UPDATE signed_checkpoints SET text = ? WHERE size = ({first})", text)
+        code, answer = check(capsys, "--home", home)
+        assert (code, {each["kind"] for each in answer["findings"]}) == (1, {"signature", "root"})
+        assert any(words in each["message"] for each in answer["findings"])
+    assert fsck(["--home", str(home)]) == 1
+    assert " signatures recovered" in capsys.readouterr().out
 
 
 def test_what_is_not_in_a_home(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
