@@ -150,17 +150,23 @@ def _make_files(options: argparse.Namespace, files: list[tuple[str, bytes]]) -> 
 
 def _link(evidence: Evidence, options: argparse.Namespace) -> bytes:
     from ledger.evidence.upgrading import link_evidence  # noqa: PLC0415 - seldom needed, and slow to import
-    from ledger.log.checkpoint import Checkpoint  # noqa: PLC0415
     from ledger.log.mirror import Mirror  # noqa: PLC0415
-    from ledger.log.note import SignedNote  # noqa: PLC0415
 
     newer = _read_one([(str(options.upgrade), _read(options.upgrade, "newer evidence"))])
     try:
-        note = (newer.later or newer.log).checkpoint
-        tiles = Mirror(options.tiles).reader(Checkpoint.parse(SignedNote.parse(note).text).size)
+        mirror = Mirror(options.tiles)
+        # As many entries as the log says it has: what is read counts after it proves the link.
+        tiles = mirror.reader(_size_of(mirror.fetch_checkpoint()))
         return link_evidence(evidence, newer, tiles).to_bytes()
     except LedgerError as error:
         raise _UsageError(f"the evidence can not be linked to {options.upgrade}: {error}") from error
+
+
+def _size_of(note: bytes) -> int:
+    from ledger.log.checkpoint import Checkpoint  # noqa: PLC0415 - as above
+    from ledger.log.note import SignedNote  # noqa: PLC0415
+
+    return Checkpoint.parse(SignedNote.parse(note).text).size
 
 
 def _read_one(files: Sequence[tuple[str, bytes]]) -> Evidence:

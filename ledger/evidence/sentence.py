@@ -146,12 +146,12 @@ def _format_verified(report: Report) -> str:
             f"Somebody who holds {report.signer} claims with it the control key of participant "
             f"{statement.participant}, who need not know of it, and stated {what}"
         )
-    later = (
-        []
-        if report.existed is None
-        else [f"Its log goes on from there to a checkpoint of {format_time(report.existed)}"]
-    )
-    return ". ".join([stated, _format_force(report), *later, *_format_basis(report)]) + "."
+    sentences = [stated, _format_force(report)]
+    if report.existed is not None:
+        sentences.append(
+            f"The log's checkpoint of {format_time(report.existed)} still continues the one that covers it"
+        )
+    return ". ".join([*sentences, *_format_basis(report)]) + "."
 
 
 def _format_force(report: Report) -> str:

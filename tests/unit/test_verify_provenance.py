@@ -8,14 +8,19 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ledger.content import scan_folder
+from ledger.evidence import parse_evidence
+from ledger.log import TlogProof
 from scripts.verify_provenance import main
 from tests.support.evidence_node import serve_world
 from tests.support.evidence_world import World
+from tests.support.format_vectors import FOLDER as FORMATS
+from tests.unit.test_evidence_newer_formats import Told, tiles
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "verify_provenance.py"
 
@@ -153,3 +158,77 @@ def test_the_verifier_needs_no_service() -> None:
         [sys.executable, "-c", probe], cwd=SCRIPT.parents[1], capture_output=True, timeout=60, check=True
     )
     assert result.stdout.strip() == b"[]"
+
+
+def ask(*arguments: object) -> int:
+    return main([*map(str, arguments), "--policy", str(FORMATS / "policy.json")])
+
+
+def test_permission_is_asked_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    late = FORMATS / "permission" / "late.json"
+    assert ask(late, "--permitted") == 0
+    assert "It was permitted from 2027-" in capsys.readouterr().out
+    assert ask(late, "--permitted-at", "2027-01-15T08:01:45Z", "--right", "read", "--version", "2", "--json") == 0
+    report = json.loads(capsys.readouterr().out)["reports"][0]
+    assert report["claim"]["facts"]["revoked_at"] == "2027-01-15T08:02:40Z"
+    for wrong in (
+        ["--right", "read"],
+        ["--version", "1"],
+        ["--permitted", "--right", "use"],
+        ["--permitted-at", "now"],
+    ):
+        assert ask(late, *wrong) == 3
+    assert "no right is named 'use'" in capsys.readouterr().err
+
+
+def test_a_bundle_is_shown_as_a_tree(capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = FORMATS / "bundle" / "good" / "lineage.json"
+    assert ask(bundle) == 0
+    out = capsys.readouterr().out
+    assert "\nlineage\n  verified: analytics/forecast@1 (" in out
+    assert "\n     └─ verified: utility/power@1 (" in out
+    assert "VERIFIED: 5 evidence files" in out
+    assert ask(bundle, "--json") == 0
+    lineage = json.loads(capsys.readouterr().out)["lineage"]
+    assert [line["depth"] for line in lineage] == [0, 1]
+
+
+def test_other_formats_are_named_in_the_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("breach/good/missed", "fork/good/fork", "event/good/log-opened", "breach/another-kind_fail/evidence")
+    assert ask(*(FORMATS / f"{name}.json" for name in names)) == 1
+    summary = capsys.readouterr().out.split("\nsummary\n")[1]
+    assert [line.split()[1] for line in summary.splitlines()[:4]] == ["missed", "forked", "LogOpened", "unreadable"]
+
+
+def test_an_inclusion_proof_is_exported(files: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "entry.tlog-proof"
+    assert files.run(files.evidence, "--export-tlog-proof", out) == 0
+    assert TlogProof.parse(out.read_bytes()).index == parse_evidence(files.evidence.read_bytes()).log.index
+    assert files.run(files.evidence, "--export-tlog-proof", tmp_path / "no" / "folder") == 3
+    assert files.run(files.evidence, files.evidence, "--export-tlog-proof", out) == 3
+    assert files.run(files.refuted, "--export-tlog-proof", out) == 3
+    unsigned = tmp_path / "unsigned.json"
+    evidence = parse_evidence(files.evidence.read_bytes())
+    unsigned.write_bytes(replace(evidence, log=replace(evidence.log, checkpoint=b"none")).to_bytes())
+    assert files.run(unsigned, "--export-tlog-proof", out) == 3
+    assert "has no checkpoint to export" in capsys.readouterr().err
+
+
+def test_old_evidence_is_linked_to_newer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = Told()
+    log, old, newer, out = (tmp_path / name for name in ("log", "old.json", "newer.json", "out.json"))
+    tiles(told.world.entries, log)
+    old.write_bytes(told.world.prove_stated(told.story.registration).to_bytes())
+    newer.write_bytes(told.world.prove_stated(told.story.tardy).to_bytes())
+    assert ask(old, "--upgrade", newer, "--tiles", log, "--output", out) == 0
+    assert "continues the one that covers it" in capsys.readouterr().out
+    assert parse_evidence(out.read_bytes()).later is not None
+    assert ask(newer, "--upgrade", old, "--tiles", log, "--output", out) == 3
+    assert "no larger checkpoint" in capsys.readouterr().err
+    assert ask(old, "--upgrade", out, "--tiles", log, "--output", out) == 0
+    for wrong in (
+        ["--upgrade", newer],
+        ["--tiles", log],
+        ["--upgrade", tmp_path / "none", "--tiles", log, "--output", out],
+    ):
+        assert ask(old, *wrong) == 3
