@@ -23,7 +23,7 @@ from ledger.surface.codec import dump_value
 from scripts.concord.files import read_object
 from scripts.concord.printing import lines_of, print_table
 
-__all__ = ["Context", "consortium_file", "context_of", "load_key", "read_passphrase"]
+__all__ = ["Context", "consortium_file", "context_of", "load_key", "read_first_line", "read_passphrase"]
 
 Result = TypeVar("Result")
 
@@ -115,8 +115,16 @@ def consortium_file() -> Path:
 
 
 def read_passphrase(what: str, *, is_new: bool = False) -> str:
-    """The passphrase from CONCORD_PASSPHRASE, or asked for where a person watches. Raises: MalformedError."""
+    """The passphrase from CONCORD_PASSPHRASE, or the first line of CONCORD_PASSPHRASE_FILE, or asked for.
+
+    Raises:
+        MalformedError: there is none, or it is empty.
+        NotFoundError: the file is not there.
+    """
     given = os.environ.get("CONCORD_PASSPHRASE")
+    file = os.environ.get("CONCORD_PASSPHRASE_FILE")
+    if given is None and file is not None:
+        given = read_first_line(Path(file))
     if given == "":
         raise MalformedError("CONCORD_PASSPHRASE is empty: a key without a passphrase is anybody's")
     if given is not None:
@@ -124,6 +132,13 @@ def read_passphrase(what: str, *, is_new: bool = False) -> str:
     if not sys.stdin.isatty():
         raise MalformedError(f"no passphrase for {what}: set CONCORD_PASSPHRASE, or run this in a terminal")
     return str(typer.prompt(f"Passphrase for {what}", hide_input=True, confirmation_prompt=is_new, err=True))
+
+
+def read_first_line(path: Path) -> str:
+    """The first line of a secret's file, empty where there is none. Raises: NotFoundError."""
+    if not path.is_file():
+        raise NotFoundError(f"there is no file {path}")
+    return next(iter(path.read_text().splitlines()), "")
 
 
 def load_key(path: Path) -> LocalKey:

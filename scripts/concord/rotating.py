@@ -20,7 +20,7 @@ from ledger.surface.outcomes import InForce, Outcome, State
 from ledger.surface.views import KeyView
 from ledger.types import Address
 from scripts.concord.arguments import parse_address
-from scripts.concord.context import Context, context_of, read_passphrase
+from scripts.concord.context import Context, context_of, read_first_line, read_passphrase
 from scripts.concord.participants import ControlKey
 from scripts.concord.writing import wait_for
 
@@ -187,10 +187,7 @@ def passphrase(
 
 def _read_new(file: Path | None) -> str:
     if file is not None:
-        if not file.is_file():
-            raise NotFoundError(f"there is no file {file}")
-        lines = file.read_text().splitlines()
-        return lines[0] if lines else ""
+        return read_first_line(file)
     given = os.environ.get("CONCORD_NEW_PASSPHRASE")
     if given is not None:
         return given
