@@ -29,8 +29,8 @@ class Source:
 
     @classmethod
     def of_file(cls, path: Path) -> Self:
-        """A file's lines. Raises while it is read: OSError."""
-        return cls(lambda: _blocks_of(path), is_repeatable=True)
+        """A file's lines; those of a named pipe can be read once. Raises while it is read: OSError."""
+        return cls(lambda: _blocks_of(path), is_repeatable=path.is_file())
 
     @classmethod
     def of_descriptor(cls, descriptor: int) -> Self:

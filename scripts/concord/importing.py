@@ -59,8 +59,8 @@ def import_file(
     the exit code is 1. Cut off or stopped, run the same command again: what is in the log already is not logged twice.
     """
     given = context_of(context)
-    place = refused or Path("statements.refused.ndjson" if file == STDIN else f"{file}.refused.ndjson")
     source, size = check_source(file)
+    place = refused or Path("statements.refused.ndjson" if size is None else f"{file}.refused.ndjson")
     for path in (place, answers):
         check_place(path)
         if path is not None and path.exists() and file.exists() and path.samefile(file):
@@ -73,12 +73,14 @@ def import_file(
 
 
 def check_source(file: Path) -> tuple[bulk.Source, int | None]:
-    """What a FILE argument names, and its size. Raises: NotFoundError."""
+    """What a FILE argument names, and its size; None: of a pipe. Raises: NotFoundError, MalformedError."""
     if file == STDIN:
         return bulk.Source.of_descriptor(sys.stdin.fileno()), None
-    if not file.is_file():
+    if file.is_dir():
+        raise MalformedError(f"{file} is a folder: name a file of statements")
+    if not file.exists():
         raise NotFoundError(f"there is no file {file}")
-    return bulk.Source.of_file(file), file.stat().st_size
+    return bulk.Source.of_file(file), file.stat().st_size if file.is_file() else None
 
 
 class _Kept:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
@@ -150,9 +152,21 @@ def test_standard_input_is_a_file_too(run: Run, file: Path, monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("url")
+def test_a_named_pipe_is_read_once(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+    os.mkfifo(file.parent / "pipe")
+    writing = threading.Thread(target=(file.parent / "pipe").write_bytes, args=(file.read_bytes(),))
+    writing.start()
+    ran = run("statements", "import", file.parent / "pipe", "--json")
+    writing.join()
+    assert (ran.code, ran.json["lines"], ran.json["refused_file"]) == (1, 5, "statements.refused.ndjson")
+
+
+@pytest.mark.usefixtures("url")
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        ((".",), 3, "is a folder: name a file of statements"),
         (("none.ndjson",), 4, "there is no file none.ndjson"),
         (("FILE", "--refused", "nowhere/refused"), 4, "there is no folder nowhere"),
         (("FILE", "--answers", "FILE"), 3, "is the file to import"),
