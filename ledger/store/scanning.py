@@ -68,7 +68,7 @@ class Scanning:
         ]
 
     def iterate_checkpoints(self, origin: str) -> Iterator[tuple[int, str]]:
-        """Size and text of each checkpoint that was signed for the log, the smallest first. Raises: UnavailableError."""
+        """Size and text of each signed checkpoint of the log, the smallest first. Raises: UnavailableError."""
         after = -1
         while True:
             query = select(_C.text, _C.size).where(_C.origin == origin).order_by(_C.size).limit(_PAGE)
