@@ -176,20 +176,21 @@ TABLE = [
 ]
 
 
+@pytest.mark.parametrize("size", [300, 2300])  # a few files, and so many that several threads write them
 @pytest.mark.parametrize("point", TABLE, ids=lambda point: point.name)
-def test_failpoint(point: Failpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failpoint(point: Failpoint, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(tmp_path / "log", monkeypatch)
     log = case.open()
     case.append(log, OLD)
     point.break_it(case)
     for number in range(2):  # it stays broken: the second meets it, too
-        meet(case, log, point, entries_of(f"met {number}", 300))
+        meet(case, log, point, entries_of(f"met {number}", size))
     point.heal(case)
     if point.expect_fatal:
         with pytest.raises(FatalError):
             log.append([b"a log that stopped stays stopped"])
     else:
-        case.append(log, entries_of("healed", 300))
+        case.append(log, entries_of("healed", size))
     log.close()
     with case.open() as again:
         assert again.size == len(case.entries)

@@ -28,17 +28,18 @@ from tests.support.log_faults import DISK_BROKEN, DISK_FULL, Fault, FaultyCalls,
 OLD = entries_of("old", 600)
 NEW = entries_of("new", 400)
 LATER = entries_of("later", 3)
+MANY = entries_of("many", 2300)  # of so many files that several threads write them
 SHAPES = [(0, 1), (3, 2), (254, 2), (254, 300), (512, 1)]  # entries before, entries of the batch that breaks
 
 
 @cache
-def calls_of(before: int, added: int) -> tuple[str, ...]:
+def calls_of(before: int, added: int, *, many: bool = False) -> tuple[str, ...]:
     """The calls of an append on a healthy disk."""
     with TemporaryDirectory() as folder:
         calls = FaultyCalls()
         log = prepared(Path(folder), MemoryCheckpointStore(), before, calls)
         calls.names = []
-        log.append(NEW[:added])
+        log.append(MANY if many else NEW[:added])
         log.close()
         return tuple(calls.names)
 
@@ -126,6 +127,26 @@ def test_a_power_cut(tmp_path: Path, before: int, added: int, at: int, when: str
         assert again.size in {before, before + added}
         entries = [*OLD[:before], *NEW[:added]][: again.size]
         check_log(tmp_path / "after", entries)
+        again.append(LATER)
+    check_log(tmp_path / "after", [*entries, *LATER])
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("at", range(0, len(calls_of(254, len(MANY), many=True)), 4))
+def test_a_power_cut_while_several_threads_write(tmp_path: Path, at: int, when: str) -> None:
+    """Which call is the ``at``-th differs from run to run; what is left is one log or the other."""
+    folder = tmp_path / "log"
+    folder.mkdir()
+    calls, store = PowerCutCalls(folder), MemoryCheckpointStore()
+    log = prepared(folder, store, 254, calls)
+    calls.arm(Fault(at, when, Killed()))
+    with pytest.raises(Killed):
+        log.append(MANY)
+    abandon(log)
+    calls.survivors(tmp_path / "after")
+    with open_log(tmp_path / "after", store) as again:
+        assert again.size in {254, 254 + len(MANY)}
+        entries = [*OLD[:254], *MANY][: again.size]
         again.append(LATER)
     check_log(tmp_path / "after", [*entries, *LATER])
 

@@ -21,7 +21,8 @@ from ledger.errors import FatalError, UnavailableError
 from ledger.log import Sequencer
 from tests.support.log import SqliteCheckpointStore, entries_of, open_log
 
-SIZES = (3, 300, 1)
+SIZES = (3, 2300, 1)
+"""The second is of so many files that several threads write and sync them."""
 STOPPED = 3
 _TRIES = 3
 _SET_PTRACER = 0x59616D61  # linux/prctl.h: who may trace this process, where Yama restricts it
