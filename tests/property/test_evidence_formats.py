@@ -70,7 +70,7 @@ def test_all_are_good(forms: Forms) -> None:
 def test_bytes_flipped_are_refuted(forms: Forms, form: str) -> None:
     raw, _ = forms.pairs[form]
     # Every byte of a file is flipped in test_evidence_bytes, whose parts are the same: here every so many.
-    for at in range(0, len(raw), 1 + len(raw) // (100 if form == "bundle" else 700)):
+    for at in range(0, len(raw), 1 + len(raw) // (60 if form == "bundle" else 400)):
         changed = raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
         assert forms.verdict(changed) is Verdict.REFUTED, (at, raw[max(0, at - 40) : at + 1])
 
@@ -87,10 +87,9 @@ def test_bytes_changed_added_and_left_out_are_refuted(forms: Forms, form: str, d
 
 
 def parts_of(document: Any) -> Iterator[tuple[Any, ...]]:
-    """Every path but those within documents that one hash binds as a whole."""
-    for path in paths_of(document):
-        if not {"manifest", "manifests", "metadata"} & set(path[:-1]):
-            yield path
+    """Every path but those within documents that one hash binds as a whole; of a bundle, which is large, some."""
+    paths = [path for path in paths_of(document) if not {"manifest", "manifests", "metadata"} & set(path[:-1])]
+    yield from paths[:: 6 if "headers" in document else 1]
 
 
 @pytest.mark.timeout(120)

@@ -63,6 +63,15 @@ def test_every_executed_type_has_an_effect_whose_first_topic_is_its_digest() -> 
             assert compiled[EVENTS[name].contract, name][0]["name"] in {"digest", "proposal"}
 
 
+def test_the_table_in_the_docs_is_that_of_the_code() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "spec" / "evidence.md").read_text(encoding="utf-8")
+    section = text.split("## Effects\n")[1].split("\n## ")[0]
+    rows = [row.strip("| ").split(" | ") for row in section.splitlines() if row.startswith("| `")]
+    assert [(name.strip("`"), contract, effects.replace("`", "").split(", ")) for name, contract, effects in rows] == [
+        (name, EVENTS[effects[0]].contract, list(effects)) for name, effects in EFFECTS.items()
+    ]
+
+
 def log_of(name: str, *topics: bytes, data: bytes = b"", address: Address = CONTRACT) -> EventLog:
     return EventLog(address, (EVENTS[name].topic, *map(Bytes32, topics)), data)
 

@@ -118,8 +118,9 @@ def test_a_parent_that_is_another_statement(tmp_path: Path) -> None:
 
 
 def test_malformed_files_among_others(family: Family) -> None:
-    reports = family.verify("child", broken=b"{}", data=family.data)
-    assert reports["broken"].verdict is Verdict.REFUTED
+    nameless = family.files["power"].replace(b'"version":"1"', b'"wersion":"1"')
+    reports = family.verify("child", broken=b"{}", nameless=nameless, data=family.data)
+    assert reports["broken"].verdict is reports["nameless"].verdict is Verdict.REFUTED
     assert reports["child"].steps[10].outcome is Outcome.PASS
 
 
