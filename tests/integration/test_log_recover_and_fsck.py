@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from ledger.errors import ConflictError, FatalError, NotFoundError, UnavailableError, VerificationError
-from ledger.evidence import Node, create_policy
+from ledger.evidence import Node, Verdict, Verifier, build_event_evidence, create_policy, parse_policy
 from ledger.exchange import Founded, GatewaySettings
 from ledger.exchange.log_recovery import recover_log
 from ledger.log import Checkpoint, SignedNote
 from ledger.log.mirror import Mirror
+from scripts.chain_checkpoints import ChainCheckpoints
+from scripts.check_consistency import main as compare
 from scripts.concord import main as concord
 from scripts.fsck import main as fsck
 from tests.support.evidence_node import serve
@@ -206,6 +208,14 @@ def test_against_the_chain_itself(copies: Copies, tmp_path: Path, capsys: pytest
             assert (code, mirrored["checkpoints_on_chain"]) == (0, answer["checkpoints_on_chain"])
             code, behind = check(capsys, "--log", copies.folder / "old" / "log", *trust)
             assert (code, behind["first_divergence"]) == (1, size_of(copies.folder / "old" / "log"))
+            for first, second in ((copies.folder / "old" / "log", "chain"), ("chain", home / "log")):
+                tiles = ["--tiles", str(home / "log")]
+                assert compare([str(first), str(second), *tiles, *map(str, trust), "--json"]) == 0
+                assert json.loads(capsys.readouterr().out)["larger"]["size"] == size_of(home / "log")
+            trusted = parse_policy(policy.read_bytes())
+            chain = ChainCheckpoints(url, trusted, trusted.logs[0])
+            shown = build_event_evidence(chain.prove(chain.find()))
+            assert Verifier(trusted).verify(shown.to_bytes()).verdict is Verdict.VERIFIED
 
 
 @pytest.fixture
