@@ -30,7 +30,6 @@ BULK_TYPES: Final = {
 
 _MAX_BYTES: Final = 4096
 _UINT: Final = re.compile(r"(?:0|[1-9][0-9]{0,77})\Z", re.ASCII)
-_BYTES: Final = re.compile(r"0x(?:[0-9a-f]{2})*\Z")
 _WORD_LENGTHS: Final = {66}
 _EMPTY_LIST: Final = keccak256(b"")
 
@@ -41,7 +40,7 @@ class UnusualLineError(ValueError):
     """Not of the form that the short way knows; says nothing about whether it is right."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decoded:
     """One line, decoded: its JSON members, and its digest."""
 
@@ -89,9 +88,20 @@ class Codec:
 
 
 def _parse_signature(text: str) -> bytes:
-    if not _BYTES.match(text):
+    if text[:2] != "0x":
         raise UnusualLineError
-    return bytes.fromhex(text[2:])
+    return _parse_hex(text[2:])
+
+
+def _parse_hex(digits: str) -> bytes:
+    """Bytes of lower-case hex: what comes back as it was had neither spaces nor capitals."""
+    try:
+        raw = bytes.fromhex(digits)
+    except ValueError as error:
+        raise UnusualLineError from error
+    if raw.hex() != digits:
+        raise UnusualLineError
+    return raw
 
 
 def _union(envelopes: list[type]) -> Any:
@@ -136,7 +146,7 @@ class _Hasher:
         self.quotes = 4 * len(names) - 2 * (1 + lists)  # an object or a list has no quotes of its own
         words = [field.name for field in statement_type.fields if field.type == "bytes32"]
         self._words = _getter(words)
-        self._are_words = re.compile(f"(?:0x[0-9a-f]{{64}}){{{len(words)}}}\\Z").match
+        self._zeros, self._marks, self._size = "0" * len(words), "x" * len(words), 32 * len(words)
         self._prefix = b"\x19\x01" + domains.of(statement_type).separator
         self._type_hash = keccak256(encode_type(statement_type).encode())
         others = [field for field in statement_type.fields if field.type != "bytes32"]
@@ -149,9 +159,11 @@ class _Hasher:
         """Digest, participant and deadline. Raises: UnusualLineError."""
         texts = self._words(message)
         joined = "".join(texts)
-        if set(map(len, texts)) != _WORD_LENGTHS or not self._are_words(joined):
+        if set(map(len, texts)) != _WORD_LENGTHS or joined[::66] != self._zeros or joined[1::66] != self._marks:
             raise UnusualLineError
-        raw = bytes.fromhex(joined.replace("0x", ""))
+        raw = _parse_hex(joined.replace("0x", ""))
+        if len(raw) != self._size:
+            raise UnusualLineError
         parts = [encode(value) for encode, value in zip(self._encoders, self._others(message), strict=True)]
         deadline = int.from_bytes(parts[self._deadline], "big")
         for first, end in self._order[1]:
@@ -206,9 +218,9 @@ def _uint_encoder(bits: int) -> Word:
 
 
 def _encode_bytes(text: str) -> bytes:
-    if len(text) > 2 * _MAX_BYTES + 2 or not _BYTES.match(text):
+    if len(text) > 2 * _MAX_BYTES + 2 or text[:2] != "0x":
         raise UnusualLineError
-    return keccak256(bytes.fromhex(text[2:]))
+    return keccak256(_parse_hex(text[2:]))
 
 
 _PARENT_TYPE_HASH: Final = keccak256(f"Parent({','.join(f'{each.type} {each.name}' for each in PARENT)})".encode())

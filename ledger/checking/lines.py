@@ -6,11 +6,10 @@ import json
 from hashlib import sha256
 from typing import Any, Final, NoReturn, cast
 
-from coincurve import PublicKey
-
 from ledger.canonical import JsonValue, encode_canonical
 from ledger.checking.codec import BULK_TYPES, REGISTRATION, Codec, Decoded, UnusualLineError
 from ledger.checking.records import Checked, Record, Registered, Rejected
+from ledger.checking.recovering import Recoverer
 from ledger.errors import LedgerError, MalformedError, RefusedError, VerificationError
 from ledger.keccak import keccak256
 from ledger.statements import Domains, Entry, Statement, compute_dataset_id, verify_signature
@@ -21,7 +20,6 @@ __all__ = ["MAX_LINE_BYTES", "LineChecker"]
 MAX_LINE_BYTES: Final = 64 << 10
 _MEMBERS: Final = ("type", "message", "signature", "signer")
 _VERSION: Final = b"\x01"
-_HALF_ORDER: Final = bytes.fromhex("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0")
 
 
 class LineChecker:
@@ -30,6 +28,7 @@ class LineChecker:
     def __init__(self, domains: Domains) -> None:
         self._domains = domains
         self._codec = Codec(domains)
+        self._recover = Recoverer().recover
 
     def check_block(self, block: bytes) -> list[Record]:
         """What becomes of each line of a block: as many records as the block has lines."""
@@ -50,7 +49,7 @@ class LineChecker:
             raise UnusualLineError
         decoded = self._codec.decode(line)
         digest, signature = decoded.digest, decoded.signature
-        signer = _recover(digest, signature)
+        signer = self._recover(digest, signature)
         if signer is None or decoded.signer != "0x" + signer.hex():
             raise UnusualLineError
         return Checked(
@@ -90,17 +89,6 @@ class LineChecker:
             encode_canonical(statement.to_json()).decode(),
             _registered_of(statement) if statement.type.name == REGISTRATION else None,
         )
-
-
-def _recover(digest: bytes, signature: bytes) -> bytes:
-    """As ``recover_signer``. Raises: UnusualLineError: where that raises, which tells why."""
-    if len(signature) != 65 or signature[64] not in (27, 28) or signature[32:64] > _HALF_ORDER:
-        raise UnusualLineError
-    try:
-        key = PublicKey.from_signature_and_message(signature[:64] + bytes((signature[64] - 27,)), digest, hasher=None)
-    except Exception as error:  # coincurve raises a bare Exception where libsecp256k1 recovers no point
-        raise UnusualLineError from error
-    return keccak256(key.format(compressed=False)[1:])[12:]
 
 
 def _read(line: bytes) -> tuple[str, JsonValue, bytes, Address]:

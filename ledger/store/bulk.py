@@ -51,7 +51,7 @@ class BulkStatements:
 
         ``alone``: only those that the log keeps alone, which no contract is about to execute.
         """
-        wanted = sorted(set(versions))
+        wanted = list(dict.fromkeys(versions))
         with self._database.read() as connection:
             said = _select_versions(connection, SAID_REGISTRATIONS, wanted)
             good = _find_unrefused(connection, list({digest for _, digest in said}), alone=alone) if said else set()
