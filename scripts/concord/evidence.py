@@ -44,14 +44,13 @@ _MOST_NAMED: Final = 20
 class _Group(typer.core.TyperGroup):
     """``concord evidence DIGEST`` is ``concord evidence statement DIGEST``."""
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        named = args[0] if args else ""
-        known = self.get_command(ctx, named) is not None
-        return super().resolve_command(ctx, args if known or not _is_name(named) else [_DEFAULT, *args])
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [_DEFAULT, *args] if args and _is_no_command(args[0]) else args)
 
 
-def _is_name(text: str) -> bool:
-    return text.startswith("0x") or "/" in text
+def _is_no_command(text: str) -> bool:
+    """A digest, a dataset's name, or an option of the default command."""
+    return text.startswith("0x") or "/" in text or (text.startswith("-") and text != "--help")
 
 
 app = typer.Typer(
@@ -98,7 +97,10 @@ def event(
         str | None, typer.Option("--event", help="Another event of its transaction: AgreementActivated.")
     ] = None,
 ) -> None:
-    """Write the evidence of the contract's event that shows a statement in force, also of one said nowhere here."""
+    """Write the contract's event of a statement in force.
+
+    Also of one that was said nowhere here, because it came to the chain past every gateway.
+    """
     given = context_of(context)
     check_place(output)
     raw = given.run(flows.event(digest, name=name, pins=pins_of(_policy_of(policy))))
@@ -122,9 +124,10 @@ def permitted(
     ] = None,
     rpc: Rpc = None,
 ) -> None:
-    """Was it permitted? Brings the grant, an attestation of it that is later than TIME, and the verdict.
+    """Was it permitted? Writes proof and prints the verdict.
 
-    The exit code is the verifier's: 0 it was, 1 it was not, 2 undetermined.
+    The proof is the grant and an attestation of it that is later than TIME, for which the chain is asked. The exit
+    code is the verifier's: 0 it was, 1 it was not, 2 undetermined.
     """
     given = context_of(context)
     moment = now() if at is None else at
@@ -155,9 +158,10 @@ def attest(
     rpc: Annotated[str, typer.Option(help="A node of your choice; no gateway is asked.")],
     sender: Annotated[Path, typer.Option(help="Key file of an account that may send transactions.", dir_okay=False)],
 ) -> None:
-    """Have the chain attest a grant, without a gateway, and write the evidence of it: `permitted` in your own hands.
+    """Have the chain attest a grant, without a gateway.
 
-    Anyone may send the transaction. `concord verify OUT --policy P --permitted-at TIME` judges it.
+    Writes the evidence of it. Anyone may send the transaction. `concord verify OUT --policy P --permitted-at TIME`
+    judges it.
     """
     from ledger.chain import encode_attest_grant  # noqa: PLC0415 - loads the EVM
     from scripts.concord.chain_side import load_sender, open_chain, place_of  # noqa: PLC0415 - as above
@@ -184,7 +188,10 @@ def bundle(
     grants: Annotated[bool, typer.Option("--grants", help="With the grants that you may know of.")] = False,
     chunks: Annotated[bool, typer.Option(help="With the hashes of the files' chunks.")] = True,
 ) -> None:
-    """Write all evidence about a version and what it is derived from into one file; says what was withheld."""
+    """Write all about a version and its ancestors in one file.
+
+    Says which registrations' texts are withheld from you: of them the file has the contract's events alone.
+    """
     given = context_of(context)
     check_place(output)
     pins = pins_of(_policy_of(policy))
@@ -211,9 +218,10 @@ def upgrade(
     output: Output,
     policy: Annotated[Path, typer.Option(help="Your present policy.", dir_okay=False)],
 ) -> None:
-    """Link kept evidence to the newest anchored checkpoint, and show its blocks under your present policy.
+    """Link kept evidence to the newest anchored checkpoint.
 
-    What it says stays: which checkpoint first covered the entry, statement, signature and content are those of OLD.
+    Its blocks are shown under your present policy. What it says stays: which checkpoint first covered the entry,
+    statement, signature and content are those of OLD.
     """
     given = context_of(context)
     check_place(output)
@@ -235,7 +243,10 @@ def upgrade(
 
 @app.command("tlog-proof")
 def tlog_proof(context: typer.Context, file: EvidenceFile, output: Output) -> None:
-    """Write the inclusion proof alone, as C2SP tlog-proof, for other people's programs."""
+    """Write the inclusion proof alone, as C2SP tlog-proof.
+
+    For other people's programs: it needs nothing else of ours.
+    """
     given = context_of(context)
     check_place(output)
     write_file(output, export_tlog_proof(_read_evidence(file)))

@@ -91,9 +91,10 @@ def attest(
     origin: Annotated[str | None, typer.Option("--log", help="With --rpc: the log's origin, of several.")] = None,
     sender: Sender = None,
 ) -> None:
-    """Have the chain say how large the log is now: shows that something was not anchored by then.
+    """Have the chain say how large a log is now.
 
-    The gateway sends the transaction, or you do, with a node and an account of your own: anyone may.
+    Shows that something was not anchored by then. The gateway sends the transaction, or you do, with a node and an
+    account of your own: anyone may.
     """
     given = context_of(context)
     if rpc is None:
@@ -134,10 +135,10 @@ def breach(
     ] = None,
     sender: Sender = None,
 ) -> None:
-    """Did the log keep the promise of your receipt? If not, write the evidence and judge it.
+    """Did a log keep the promise of your receipt?
 
-    Found out from the chain and a mirror, without the gateway. Exit 0: the promise was kept; 1: it was broken, and the
-    evidence shows it; 2: not to be told yet.
+    If not, writes the evidence and judges it. Found out from the chain and a mirror, without the gateway. Exit 0: the
+    promise was kept; 1: it was broken, and the evidence shows it; 2: not to be told yet.
     """
     from scripts.concord.breaching import find_breach, load_promise  # noqa: PLC0415 - loads the EVM
     from scripts.concord.chain_side import load_sender, open_chain  # noqa: PLC0415 - as above

@@ -182,6 +182,17 @@ def test_kept_evidence_is_upgraded_under_a_newer_policy(concord: Console, utilit
     concord.fail(utility, 4, "there is no evidence", "evidence", "upgrade", "none.json", "-o", new, "--policy", newer)
 
 
+def test_a_digest_or_a_name_alone_is_the_evidence_of_a_statement(concord: Console, utility: Member) -> None:
+    out = concord.folder / "evidence.json"
+    digest = concord.answer(utility, "dataset", "show", "utility/power@1")["registration"]
+    shown = set()
+    for words in (("utility/power@1", "-o", out), ("-o", out, digest), ("statement", digest, "-o", out)):
+        assert "evidence written" in concord.ok(utility, "evidence", *words)
+        shown.add(json.loads(out.read_bytes())["log"]["index"])
+    assert len(shown) == 1
+    concord.fail(utility, 3, "No such command", "evidence", "permited", digest)
+
+
 def test_the_inclusion_proof_is_exported_for_others(concord: Console, utility: Member) -> None:
     evidence, proof = concord.folder / "evidence.json", concord.folder / "proof.tlog"
     concord.ok(utility, "evidence", "utility/power", "-o", evidence)
