@@ -59,4 +59,16 @@ def serve(settings: GatewaySettings, listening: socket.socket, on_open: Callable
         access_log=False,
         server_header=False,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    _Server(config, gateway).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Lets streams end before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._gateway.bulk.drain()
+        await super().shutdown(sockets)

@@ -1,0 +1,122 @@
+"""The parts of the bulk path: lines cut out of bytes, processes that check them, streams that are limited."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ledger.checking import MAX_LINE_BYTES, Checked, Rejected
+from ledger.client import LocalKey
+from ledger.errors import MalformedError, NotFoundError, RefusedError, UnavailableError, VerificationError
+from ledger.exchange.bulk.answers import error_of
+from ledger.exchange.bulk.lines import LineCutter
+from ledger.exchange.bulk.pool import CheckingPool
+from ledger.exchange.turns import Turns
+from ledger.statements import Domains, generate_private_key
+from ledger.types import Address
+from tests.support.bulk import Sayer, word
+
+CONTRACTS = ("ParticipantRegistry", "DatasetRegistry", "AccessGrants", "SharingAgreements", "CheckpointLog")
+DOMAINS = Domains(4711, {name: Address(secrets.token_bytes(20)) for name in CONTRACTS})
+SAYER = Sayer(word(), LocalKey(generate_private_key()), DOMAINS)
+
+
+@pytest.fixture
+def pool() -> Iterator[CheckingPool]:
+    made = CheckingPool(DOMAINS, 1)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("piece", [1, 2, 7, 1000])
+def test_lines_come_out_as_they_went_in(piece: int) -> None:
+    data = b"one\ntwo\n\nthree\r\nfour"
+    cutter = LineCutter(8)
+    blocks = [cutter.feed(data[at : at + piece]) for at in range(0, len(data), piece)]
+    blocks.append(cutter.finish())
+    assert b"".join(blocks) == data + b"\n"
+    assert all(block.endswith(b"\n") for block in blocks if block)
+    assert not cutter.has_lines
+
+
+def test_of_a_line_that_is_too_long_no_more_is_kept_than_shows_it() -> None:
+    cutter = LineCutter(1 << 30)
+    for piece in (b"a\n", *([b"x" * 50_000] * 40), b"end\nb", b"c\n"):
+        cutter.feed(piece)
+    first, long, last = cutter.flush().splitlines()
+    assert (first, last) == (b"a", b"bc")
+    assert len(long) == MAX_LINE_BYTES + 1
+
+
+def test_a_process_checks_and_is_replaced_when_it_dies(pool: CheckingPool) -> None:
+    assert not pool.pids
+    (record,) = pool.check(SAYER.register().line).result(20)
+    assert isinstance(record, Checked)
+    (pid,) = pool.pids
+    os.kill(pid, signal.SIGKILL)
+    (record,) = pool.check(SAYER.register().line).result(20)
+    assert isinstance(record, Checked)
+    (other,) = pool.pids
+    assert other != pid
+
+
+def test_a_pool_ends_its_processes_and_takes_nothing_more(pool: CheckingPool) -> None:
+    pool.check(b"x\n").result(20)
+    (pid,) = pool.pids
+    pool.close()
+    pool.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(UnavailableError, match="closing"):
+        pool.check(b"x\n").result(1)
+
+
+def test_blocks_that_wait_when_it_closes_fail(pool: CheckingPool) -> None:
+    futures = [pool.check(SAYER.register().line * 200) for _ in range(30)]
+    closing = threading.Thread(target=pool.close)
+    closing.start()
+    errors = [future.exception(30) for future in futures]
+    closing.join(30)
+    assert isinstance(errors[-1], UnavailableError)
+
+
+def test_what_nobody_waits_for_any_more_is_not_checked(pool: CheckingPool) -> None:
+    first, second = pool.check(SAYER.register().line * 500), pool.check(b"x\n")
+    assert second.cancel()
+    assert len(first.result(30)) == 500
+
+
+def test_errors_keep_their_kind() -> None:
+    assert type(error_of(Rejected("MalformedError", "a"))) is MalformedError
+    assert isinstance(error_of(Rejected("UnknownStatementTypeError", "a")), NotFoundError)
+    error = error_of(Rejected("VerificationError", "a", None, None, {"expected": "x", "found": "y"}))
+    assert isinstance(error, VerificationError)
+    assert (error.expected, error.found) == ("x", "y")
+    refused = error_of(Rejected("RefusedError", "a", None, "not-in-bulk", {"statement_type": "AccessGrant"}))
+    assert isinstance(refused, RefusedError)
+    assert refused.code == "not-in-bulk"
+
+
+def test_a_turn_is_held_without_waiting() -> None:
+    turns = Turns()
+    assert turns.hold_if_free("a")
+    assert not turns.hold_if_free("a")
+    entered = threading.Event()
+
+    def take() -> None:
+        with turns.of("a"):
+            entered.set()
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    assert not entered.wait(0.05)
+    turns.let_go("a")
+    thread.join(5)
+    assert entered.is_set()
+    assert turns.hold_if_free("a")
+    turns.let_go("a")
