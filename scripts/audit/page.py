@@ -68,11 +68,14 @@ def _heading(audit: Audit) -> str:
 
 def _render_verdict(audit: Audit) -> Markup:
     verdict = audit.verdict
+    word, sign, color = verdict.value.capitalize(), MARKS[verdict], verdict.value
+    if audit.breaches and verdict is Verdict.VERIFIED:  # what is verified here is nothing to be glad of
+        word, sign, color = "Verified: a log broke its promise", "!", Verdict.REFUTED.value
     return element(
         "div",
-        element("div", MARKS[verdict], class_="sign", aria_hidden="true"),
-        element("div", element("p", verdict.value.capitalize(), class_="word"), element("p", _sentence(audit))),
-        class_=f"verdict {verdict.value}",
+        element("div", sign, class_="sign", aria_hidden="true"),
+        element("div", element("p", word, class_="word"), element("p", _sentence(audit))),
+        class_=f"verdict {color}",
     )
 
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from ledger.evidence import Verdict, format_sentence, to_document
+from ledger.evidence import Breach, Verdict, format_sentence, to_document
+from ledger.evidence.fork import Fork
 from ledger.evidence.signing import format_time
 from ledger.types import Bytes32
 from scripts.audit.audit import Audit, LogRange
@@ -106,13 +107,13 @@ def _render_range(found: LogRange) -> Markup:
             f"{each.block:,}",
             format_time(each.time),
         )
-        for name, each in (("first", found.first), ("last", found.last))
+        for name, each in (("first", found.first), ("last", found.last))[: min(found.checkpoints, 2)]
     ]
     counted = (
         f"Evidence in scope rests on {found.checkpoints} anchored {_plural(found.checkpoints, 'checkpoint')}. From the "
         f"first to the last these newly cover {found.covered:,} entries, index {found.first.previous_size:,} to "
-        f"{found.last.size - 1:,}: {found.shown:,} read with their statements, {found.withheld:,} withheld (their "
-        "statements were not shown to whoever made this report)."
+        f"{found.last.size - 1:,}: {found.shown:,} read with their statements, {found.withheld:,} withheld"
+        + (" (their statements were not shown to whoever made this report)." if found.withheld else ".")
     )
     heads = ("Checkpoint", "Size", "Root", "Block", "Time")
     return element("div", table(heads, rows, "", "number", "", "number", "time"), element("p", counted))
@@ -250,6 +251,10 @@ def _statement_row(piece: Piece, names: Names) -> tuple[str, ...]:
 
 
 def _force(piece: Piece) -> str:
+    if piece.report.shown is not None:
+        return Markup(piece.report.shown.contract + element("br") + f"block {piece.report.shown.block}")
+    if isinstance(piece.content, Breach | Fork):
+        return NOT_GIVEN
     if piece.report.in_force is not None:
         return Markup(piece.report.in_force.event + element("br") + f"block {piece.report.in_force.block}")
     if piece.statement is not None and piece.statement.type.function is None:

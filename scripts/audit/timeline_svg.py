@@ -47,7 +47,7 @@ def make_axis(grants: Sequence[Grant], known: int | None, period: Period) -> Axi
     """An axis over all windows; ends that are very far away are cut, so that near ones can be told apart."""
     moments = [time for each in grants for time in (each.valid_from, each.granted_at, each.said_at) if time is not None]
     first = min(moments, default=0)
-    last = max([each.valid_until for each in grants] + [known or 0, first + 3600])
+    last = max([each.valid_until for each in grants] + [known or 0, first + 60])
     last = min(last, max([*moments, known or 0]) + _LONGEST, _LAST)
     margin = max((last - first) // 40, 1)
     return Axis(max(first - margin, 0), max(last + margin, 1), known, period)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from scripts.audit.pieces import Piece
 
 __all__ = ["describe"]
 
+_HASH: Final = re.compile("0x[0-9a-f]{64}")
 _Message = Mapping[str, Any]
 _Describe = Callable[[_Message, Names, Piece], str]
 
@@ -21,9 +23,23 @@ _Describe = Callable[[_Message, Names, Piece], str]
 def describe(piece: Piece, names: Names) -> str:
     """Say in words what a piece states; the empty string where no more is known than its type."""
     if piece.statement is None:
-        return "what stands in it could not be read"
+        return _describe_unstated(piece)
     words = _WORDS.get(piece.statement.type.name)
     return words(piece.statement.message, names, piece) if words else ""
+
+
+def _describe_unstated(piece: Piece) -> str:
+    """What stands in evidence that shows no statement."""
+    if piece.report.claim is not None:
+        return piece.report.claim.sentence
+    if piece.report.shown is None:
+        return "what stands in it could not be read"
+    return ", ".join(f"{name} {_short(value)}" for name, value in piece.report.shown.members.items())
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else str(value)
+    return brief(bytes.fromhex(text[2:])) if _HASH.fullmatch(text) else text
 
 
 def _dataset(names: Names, piece: Piece) -> str:

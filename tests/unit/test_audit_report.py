@@ -183,6 +183,9 @@ def test_every_format_is_reported(tmp_path: Path) -> None:
     assert "a log broke its promise (6 times)" in text
     assert "GrantAttested (event)" in text
     assert "lineage.json#1" in text
+    assert "Verified: a log broke its promise" in text
+    assert "origin gateway.example/log" in text  # an event without a statement is told by its members
+    assert "what stands in it could not be read" not in text
     still_open = sorted(FORMATS.glob("*/open/*.json"))
     assert main([*map(str, still_open), "--policy", policy, "--out", str(out)]) == 2
     refuted = sorted(FORMATS.glob("*/*_fail/*.json"))
