@@ -12,7 +12,7 @@ from ledger.errors import MalformedError, UnavailableError, VerificationError
 from ledger.evidence.evidence import BlockProof, ChainProof
 from ledger.evidence.header import Header
 from ledger.evidence.policy import PinnedRange, Policy
-from ledger.evidence.qbft import ExtraData, compute_block_hash, has_seals, verify_sealed_header
+from ledger.evidence.qbft import ExtraData, compute_block_hash, has_seals, normalize_header, verify_sealed_header
 from ledger.evidence.receipt import EventLog, Receipt
 from ledger.evidence.trie import verify_receipt
 from ledger.merkle import compute_root_from_inclusion, leaf_hash
@@ -77,7 +77,7 @@ def verify_block(header: Header, proof: BlockProof | None, policy: Policy, node:
         basis = _check_sealed(header, policy)
         missing = f"block {header.number} is sealed, and {_suggest_pin(header.number, policy)}"
     else:
-        if header.hash != block_hash:
+        if normalize_header(header) != header:
             raise MalformedError("the header carries seals or a round that its block's hash does not cover")
         pinned = _find_pin(header.number, block_hash, proof, policy)
         basis = f"the pin of {pinned} in your policy" if pinned else None

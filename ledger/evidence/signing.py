@@ -63,7 +63,7 @@ class Signing:
         """
         if len(self.signature) != _SIGNATURE_SIZE:
             return self._contract_signer("the signature is not one of secp256k1")
-        recovered = recover_signer(self.digest, self.signature)
+        recovered = self._recovered
         if self._own_key is not None:
             if recovered != self._own_key:
                 raise VerificationError(
@@ -74,6 +74,10 @@ class Signing:
         elif not self._sight(recovered).ever:
             return self._stand_in(recovered)
         return recovered
+
+    @cached_property
+    def _recovered(self) -> Address:
+        return recover_signer(self.digest, self.signature)
 
     def verify_signatures(self) -> None:
         """Check signature and co-signature. Raises: MalformedError, VerificationError, UnavailableError."""
@@ -125,7 +129,7 @@ class Signing:
 
     def describe_signature(self) -> str:
         """Whose signature it is, and whether that was checked here or by a contract alone."""
-        if len(self.signature) == _SIGNATURE_SIZE and recover_signer(self.digest, self.signature) == self.signer:
+        if len(self.signature) == _SIGNATURE_SIZE and self._recovered == self.signer:
             return f"by {self.signer}"
         return f"by {self.signer} on the word of the contract's event; these bytes show it to nobody (ERC-1271)"
 
