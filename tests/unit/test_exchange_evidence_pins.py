@@ -204,18 +204,28 @@ def test_more_ranges_than_a_policy_has_are_refused() -> None:
 def test_a_range_is_of_final_blocks() -> None:
     prover = EventProver(NodeOfBlocks([], [salt(at) for at in range(10)]))
     assert prover.open_pins([Pin(0, 9), Pin(9)]).final == 9
-    for pin in (Pin(0, 10), Pin(5, 2), Pin(-1, 3)):
+    assert prover.open_pins([Pin(0, 9), Pin(0, 10)]).final == 9  # the auditor's node is a block ahead
+    for pins in ([Pin(0, 10)], [Pin(5, 2)], [Pin(0, 9), Pin(-1, 3)], [Pin(0, 10), Pin(0, 11)]):
         with pytest.raises(MalformedError, match="final blocks, 0 to 9"):
-            prover.open_pins([pin])
+            prover.open_pins(pins)
 
 
 def test_the_pin_is_the_open_one_of_a_sealed_chain_else_the_last_that_holds_the_block() -> None:
     pins = [Pin(0, 5), Pin(0, 9), Pin(6)]
-    assert choose_pin(pins, 3, is_sealed=True) == Pin(0, 9)
-    assert choose_pin(pins, 7, is_sealed=True) == Pin(6)
-    assert choose_pin(pins[::-1], 7, is_sealed=True) == Pin(6)
-    assert choose_pin(pins[:2], 7, is_sealed=True) == Pin(0, 9)
-    assert choose_pin(pins, 20, is_sealed=False) == Pin(6)
+    assert choose_pin(pins, 3, final=30, is_sealed=True) == Pin(0, 9)
+    assert choose_pin(pins, 7, final=30, is_sealed=True) == Pin(6)
+    assert choose_pin(pins[::-1], 7, final=30, is_sealed=True) == Pin(6)
+    assert choose_pin(pins[:2], 7, final=30, is_sealed=True) == Pin(0, 9)
+    assert choose_pin(pins, 20, final=30, is_sealed=False) == Pin(6)
     with pytest.raises(ConflictError, match="outside the pinned range 0-5, 0-9") as refused:
-        choose_pin(pins[:2], 20, is_sealed=True)
+        choose_pin(pins[:2], 20, final=30, is_sealed=True)
     assert (refused.value.code, refused.value.facts["block"]) == ("outside-range", 20)
+
+
+def test_a_range_that_ends_beyond_the_final_block_waits_for_it() -> None:
+    pins = [Pin(0, 5), Pin(0, 12)]
+    assert choose_pin(pins, 4, final=10, is_sealed=False) == Pin(0, 5)
+    with pytest.raises(UnavailableError, match="beyond the final block here, 10 now") as refused:
+        choose_pin(pins, 7, final=10, is_sealed=False)
+    assert refused.value.retry_after_s == 1.0
+    assert choose_pin(pins, 7, final=12, is_sealed=False) == Pin(0, 12)

@@ -72,7 +72,7 @@ class EvidenceAssembly:
             UnavailableError: the chain does not answer.
         """
         size = Checkpoint.parse(SignedNote.parse(evidence.log.checkpoint).text).size
-        until = max(pins.final if pin.last is None else pin.last for pin in pins.ranges)
+        until = max(pins.final if pin.last is None else min(pin.last, pins.final) for pin in pins.ranges)
         last = self._parts.store.chain.last_checkpoint(self._parts.log, until)
         if last is None or last.size <= size:
             return evidence

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.errors import ConflictError, MalformedError
+from ledger.errors import ConflictError, MalformedError, UnavailableError
 
 __all__ = ["MOST_PINS", "Pin", "check_pins", "choose_pin", "parse_pins"]
 
 MOST_PINS: Final = 256
+_RETRY_AFTER_S: Final = 1.0
 _RANGE: Final = re.compile(r"([0-9]{1,18})-([0-9]{0,18})\Z", re.ASCII)
 
 
@@ -43,17 +44,21 @@ def parse_pins(texts: Iterable[str]) -> tuple[Pin, ...]:
 
 
 def check_pins(pins: Iterable[Pin], final: int) -> None:
-    """Check that ranges are of blocks up to the final one. Raises: MalformedError."""
-    for pin in pins:
-        if not 0 <= pin.first <= (pin.first if pin.last is None else pin.last) or (pin.last or 0) > final:
-            raise MalformedError(f"a pinned range is of final blocks, 0 to {final} now: {pin} is not")
+    """Check that ranges hold blocks, and one of them final ones. Raises: MalformedError."""
+    chosen = tuple(pins)
+    wrong = next((pin for pin in chosen if not 0 <= pin.first <= (pin.first if pin.last is None else pin.last)), None)
+    if wrong is None and chosen and all((pin.last or 0) > final for pin in chosen):
+        wrong = chosen[0]
+    if wrong is not None:
+        raise MalformedError(f"a pinned range is of final blocks, 0 to {final} now: {wrong} is not")
 
 
-def choose_pin(pins: Sequence[Pin], number: int, *, is_sealed: bool) -> Pin:
+def choose_pin(pins: Sequence[Pin], number: int, *, final: int, is_sealed: bool) -> Pin:
     """The range under which a block is shown: by its seals where an open one holds it, else the last that does.
 
     Raises:
         ConflictError: none of them holds it (``outside-range``).
+        UnavailableError: those that do reach beyond the final blocks: their root is not known here yet.
     """
     holding = [pin for pin in pins if pin.holds(number)]
     if not holding:
@@ -64,7 +69,15 @@ def choose_pin(pins: Sequence[Pin], number: int, *, is_sealed: bool) -> Pin:
             facts={"block": number, "ranges": [str(pin) for pin in pins]},
         )
     open_ones = [pin for pin in holding if pin.last is None]
-    return open_ones[-1] if is_sealed and open_ones else holding[-1]
+    if is_sealed and open_ones:
+        return open_ones[-1]
+    known = [pin for pin in holding if (pin.last or 0) <= final]
+    if not known:
+        raise UnavailableError(
+            f"the pinned range {holding[-1]} reaches beyond the final block here, {final} now: ask again soon",
+            retry_after_s=_RETRY_AFTER_S,
+        )
+    return known[-1]
 
 
 def _parse_pin(text: str) -> Pin:

@@ -65,7 +65,7 @@ class EventProver:
         """The pins of one request; none: what an auditor of the present head would pin.
 
         Raises:
-            MalformedError: a range is none, or reaches beyond the final blocks.
+            MalformedError: a range is none, or all reach beyond the final blocks.
             UnavailableError: the chain does not answer.
         """
         final = self._blocks.final_head().number
@@ -86,7 +86,7 @@ class EventProver:
         position = next((log.index_in_receipt for log in receipt.logs if log.index_in_block == place.position), None)
         if position is None:
             raise _lost(place.block)
-        pin = choose_pin(pins.ranges, block.number, is_sealed=is_sealed_block(block.header))
+        pin = choose_pin(pins.ranges, block.number, final=pins.final, is_sealed=is_sealed_block(block.header))
         proof = self._prove_block(block, pin, pins.final)
         raws = [each.raw for each in block.receipts]
         return prove_event(block.header, raws, receipt.transaction_index, position, proof)
