@@ -16,7 +16,7 @@ from ledger.chain.blocks import Block, EventRef, Head, Reading, Receipt
 from ledger.chain.calls import Call
 from ledger.chain.contracts import decode_refusal
 from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
-from ledger.chain.node import NodeConnection, Provider, RpcError, connect_http
+from ledger.chain.node import NodeConnection, Provider, RpcError, connect_http, open_session
 from ledger.chain.refusals import Refusal, RefusalKind, classify_refusal
 from ledger.chain.settings import ChainSettings
 from ledger.chain.transactions import SignedTransaction, Signer, sign_transaction
@@ -63,7 +63,9 @@ class ChainEdge:
             ConflictError: the folder is another process's or another chain's.
         """
         if settings.rpc_url is not None:
-            return cls(connect_http(settings.rpc_url, settings.timeout_s), settings)
+            session = open_session()
+            provider = connect_http(settings.rpc_url, settings.timeout_s, session)
+            return cls(provider, settings, on_close=session.close)
         chain = EmbeddedChain.open(settings.folder, settings.chain_id, settings.genesis_accounts, clock=clock)
         rpc = EmbeddedRpc(chain)
         return cls(EmbeddedProvider(rpc), settings, rpc=rpc, on_close=chain.close)

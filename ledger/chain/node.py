@@ -12,11 +12,12 @@ from web3.types import RPCEndpoint, RPCResponse
 
 from ledger.errors import UnavailableError
 
-__all__ = ["NodeConnection", "Provider", "RpcError", "connect_http", "fetch_chain_id"]
+__all__ = ["NodeConnection", "Provider", "RpcError", "connect_http", "fetch_chain_id", "open_session"]
 
 Request = tuple[str, list[Any]]
 
 _RETRY_AFTER_S: Final = 2.0
+_MOST_CONNECTIONS: Final = 32
 
 # What a provider raises, most particular first, and the sentence for it.
 _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -55,16 +56,27 @@ class RpcError(UnavailableError):
         self.data = data
 
 
-def connect_http(url: str, timeout_s: float) -> Provider:
+def open_session() -> requests.Session:
+    """The HTTP connections to one node, shared by all threads, to be closed when it is let go of."""
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=_MOST_CONNECTIONS))
+    return session
+
+
+def connect_http(url: str, timeout_s: float, session: requests.Session | None = None) -> Provider:
     """A provider over HTTP that neither retries nor caches: both are decided here, not in the library."""
+    options = {"timeout": timeout_s}
     return cast(
-        "Provider", HTTPProvider(url, request_kwargs={"timeout": timeout_s}, exception_retry_configuration=None)
+        "Provider",
+        HTTPProvider(url, request_kwargs=options, session=session, exception_retry_configuration=None),
     )
 
 
 def fetch_chain_id(url: str, timeout_s: float = 10.0) -> int:
     """The chain id that the node at ``url`` says. Raises: UnavailableError."""
-    answer = NodeConnection(connect_http(url, timeout_s), 1).ask("eth_chainId")
+    with open_session() as session:
+        answer = NodeConnection(connect_http(url, timeout_s, session), 1).ask("eth_chainId")
     try:
         return int(answer, 16)
     except (TypeError, ValueError) as error:

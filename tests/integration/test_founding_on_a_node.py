@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ledger.chain import ChainSettings
-from ledger.chain.node import NodeConnection, connect_http
+from ledger.chain.node import NodeConnection, connect_http, open_session
 from ledger.errors import ConflictError, MalformedError, UnavailableError
 from ledger.exchange import ExistingChain, State, found
 from ledger.exchange.gateway_file import GatewayFile
@@ -56,9 +56,10 @@ def test_where_a_fee_is_asked_new_accounts_are_funded_first(anvil: ChainSettings
         found(home, plan)
     assert unfunded.value.code == "unfunded"
     assert set(unfunded.value.facts.values()) == {str(50_000_000 * 7), str(100_000_000 * 7)}
-    node = NodeConnection(connect_http(url_of(anvil), 5.0), 1)
-    for address, amount in unfunded.value.facts.items():
-        node.ask("anvil_setBalance", address, hex(int(str(amount))))
+    with open_session() as session:
+        node = NodeConnection(connect_http(url_of(anvil), 5.0, session), 1)
+        for address, amount in unfunded.value.facts.items():
+            node.ask("anvil_setBalance", address, hex(int(str(amount))))
     founded = found(home, plan)
     config = GatewayFile.load(home / "gateway.json")
     assert (config.gas_price_wei, config.rpc_url) == (7, url_of(anvil))
