@@ -75,17 +75,28 @@ def prepare(folder: Path, entries: int) -> Prepared:
     is_good = kept is not None and kept.deadline > time.time() + _STILL_GOOD_S and kept.contracts == contracts
     if kept is not None and is_good and kept.entries >= entries:
         return kept
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
+    staged = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}")
+    try:
+        made = _prepare(staged, folder, entries, contracts)
+        shutil.rmtree(folder, ignore_errors=True)
+        staged.rename(folder)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return made
+
+
+def _prepare(staged: Path, folder: Path, entries: int, contracts: str) -> Prepared:
+    """Make all of it in ``staged``, to be moved to ``folder``."""
+    staged.mkdir(mode=0o700, parents=True)
     passphrase, deadline = secrets.token_urlsafe(24), int(time.time()) + _LASTS_S
-    founded = found_parties(folder, passphrase)
-    with (folder / "service.log").open("w") as log, running(folder / "gateway", passphrase, log) as service:
+    founded = found_parties(staged, passphrase)
+    with (staged / "service.log").open("w") as log, running(staged / "gateway", passphrase, log) as service:
         provider = founded.join_provider(service.url)
-    (folder / "gateway").rename(folder / "home")
-    _sign_all(folder, entries, _Task(str(provider.id), deadline, provider.signing, folder))
+    (staged / "gateway").rename(staged / "home")
+    _sign_all(staged, entries, _Task(str(provider.id), deadline, provider.signing, staged))
     signer = str(provider.signing.address)
     made = Prepared(entries, deadline, passphrase, provider.token, str(provider.id), signer, str(folder), contracts)
-    (folder / _META).write_text(json.dumps(asdict(made)))
+    (staged / _META).write_text(json.dumps(asdict(made)))
     return made
 
 

@@ -193,10 +193,12 @@ def kept_in(folder: Path) -> Prepared:
     return Prepared(**json.loads((folder / "prepared.json").read_bytes()))
 
 
+@pytest.mark.timeout(300)  # four processes after one another: founded, served, signed, served and loaded
 def test_the_bulk_bench_runs_and_keeps_what_it_signed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bulk, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("bench.proofs._RECEIPTS", 10)
     assert bulk.main(["--entries", "300", "--no-peers"]) == 0, capsys.readouterr()
     assert "accepted in a second" in capsys.readouterr().out
     assert (prepare(tmp_path / "bulk", 200), prepare(tmp_path / "bulk", 300)) == (kept_in(tmp_path / "bulk"),) * 2
