@@ -50,7 +50,7 @@ test-postgres: $(DEV_STAMP) ## the store's tests and the service's, kept in a re
 		tests/unit/test_exchange_gateway.py tests/unit/test_exchange_workers.py \
 		tests/integration/test_every_route.py tests/integration/test_write_answers.py tests/integration/test_gateway_past.py
 
-test-network: $(DEV_STAMP) $(if $(CONCORD_BESU)$(CONCORD_GETH),,$(GETH)) ## several validators: demo, one lost, quorum lost, healed (CONCORD_BESU=besu, CONCORD_GETH=geth 1.13.15, or Go builds that)
+test-network: $(DEV_STAMP) $(if $(CONCORD_BESU)$(CONCORD_GOQUORUM)$(CONCORD_GETH),,$(GETH)) ## several validators: demo, one lost, quorum lost, healed (CONCORD_BESU, CONCORD_GOQUORUM or CONCORD_GETH name an engine)
 	@CONCORD_GETH=$(or $(CONCORD_GETH),$(abspath $(GETH))) $(BIN)/python -m pytest tests/network
 
 lint: $(DEV_STAMP) $(NODE_STAMP) ## ruff, import-linter and solhint
