@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Final
@@ -45,6 +46,24 @@ def show(context: typer.Context, file: Annotated[Path, typer.Argument(help="A ke
     """Open a key file and show its address."""
     address = str(load_key(file).address)
     context_of(context).show({"address": address, "file": str(file)}, address)
+
+
+@app.command()
+def remote(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Where to write it.")],
+    url: Annotated[str, typer.Option(help="The signer's URL, as https://signer.internal:9000.")],
+    public_key: Annotated[str, typer.Option(help="0x and 128 hex digits, as the signer lists it.")],
+) -> None:
+    """Write a file that names a remote signer's key (Web3Signer's eth1/sign), to stand in the place of a key file."""
+    from ledger.chain import RemoteKey, parse_public_key  # noqa: PLC0415 - loads the EVM
+    from ledger.keyfiles import write_private_file  # noqa: PLC0415 - the key library takes half a second to load
+
+    check_place(file)
+    key = RemoteKey(url, parse_public_key(public_key))
+    write_private_file(file, json.dumps(key.to_json(), indent=1).encode() + b"\n")
+    answer = {"address": str(key.address), "file": str(file)}
+    context_of(context).show(answer, f"{file} names the key {key.address} at {url}")
 
 
 def completion(

@@ -192,6 +192,28 @@ def test_a_relay_account_that_a_remote_signer_holds(world: World, concord: Conso
         assert (back.code, back.json["remote"]) == (0, False)
 
 
+def test_a_custodial_key_that_a_remote_signer_holds(world: World, concord: Console, tmp_path: Path) -> None:
+    member = world.enroll("remote", custodial=True)
+    with stand_in_for_web3signer() as remote:
+        key = remote.hold(generate_private_key())
+        named = ("--url", key.url, "--public-key", "0x" + key.public_key.hex())
+        written = concord.run("key", "remote", tmp_path / "remote.json", *named, "--json")
+        assert (written.code, written.json["address"]) == (0, str(key.address)), written
+        concord.fail(
+            "chamber", 3, "64 bytes", "key", "remote", tmp_path / "x", "--url", key.url, "--public-key", "0x1f"
+        )
+        place = world.folder / "home/keys/participants" / member.id.hex() / f"{key.address.hex()}.json"
+        (tmp_path / "remote.json").rename(place)
+        # The control key adds it, and the gateway has the remote signer sign its own admission.
+        intent: dict[str, JsonValue] = {"key": str(key.address), "custody": "custodial"}
+        finish(member, member.client.run(statements.state("KeyAddition", intent, member.control_identity)))
+        assert len(remote.asked) == 1
+        signed = state(member, "Signed Elsewhere")
+        assert member.client.run(statements.fetch(signed.digest))["signer"] == str(key.address)
+        policy = policy_of(world)
+        assert verdict(policy, evidence_of(member, signed.digest, policy)) is Verdict.VERIFIED
+
+
 def test_a_remote_signer_that_does_not_answer_is_not_leant_on(world: World, concord: Console) -> None:
     with stand_in_for_web3signer() as remote:
         key = remote.hold(generate_private_key())

@@ -189,13 +189,13 @@ def test_an_answer_waits_until_the_block_is_there(service: Asking) -> None:
 
 def test_an_end_drains_what_was_accepted(tmp_path: Path) -> None:
     founded = found_in(tmp_path / "home")
-    with open_gateway(tmp_path / "home", founded, publish_after_s=0.5) as running:
+    with open_gateway(tmp_path / "home", founded, publish_after_s=3.0) as running:
         gateway = running.gateway
-        assert gateway.drain(10.0)
+        assert gateway.drain(60.0)
         intent = intent_of("power", {"a.csv": b"1"})
         accepted = gateway.statements.sign_and_submit(running.asker("utility"), intent)
         assert not gateway.drain(0.0)
-        assert gateway.drain(20.0)
+        assert gateway.drain(60.0)
         assert gateway.statements.outcome(accepted.digest).state is State.FINAL
         gateway._indexing.stop()
         gateway._indexing._failure = "the node does not answer"
