@@ -169,8 +169,12 @@ def _check_mirror(options: argparse.Namespace, policy: Policy | None, node: Node
 
 def _check_home(options: argparse.Namespace, policy: Policy | None, node: Node | None, result: _Result) -> None:
     """Everything that a gateway keeps."""
-    from ledger.exchange.home_check import HomeCheck  # noqa: PLC0415 - loads what only a gateway needs
-    from ledger.exchange.settings import Home  # noqa: PLC0415 - as above
+    try:
+        from ledger.exchange.home_check import HomeCheck  # noqa: PLC0415 - loads what only a gateway needs
+        from ledger.exchange.settings import Home  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as error:
+        reason = f"--home needs the service's packages ({error.name} is missing): pip install '.[service]'"
+        raise _UsageError(reason) from error
 
     home = Home(options.home)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from ledger.log import Sequencer, TileReader
 from ledger.log.fsck import Anchor, Finding, LogCheck, SecondRoots
 from ledger.log.mirror import Mirror
 from ledger.log.tiles import encode_bundle
-from scripts.fsck import _print, _Result, main
+from scripts.fsck import _duration, _parser, _print, _progress, _Result, main
 from tests.support.evidence_node import serve_world
 from tests.support.evidence_world import World
 from tests.support.log import ANCHOR_BY, MemoryCheckpointStore, entries_of, open_log
@@ -171,9 +172,13 @@ def test_second_roots() -> None:
 
 
 def test_anchors_may_come_in_order_one_by_one(copy: Copy) -> None:
-    check = LogCheck(copy.mirror.fetch_tile, COUNT, (Anchor("each", size, copy.reader.root(size)) for size in range(1, 600)))
+    check = LogCheck(
+        copy.mirror.fetch_tile, COUNT, (Anchor("each", size, copy.reader.root(size)) for size in range(1, 600))
+    )
     assert list(check.run()) == []
-    wrong = iter([Anchor("each", 10, copy.reader.root(10)), Anchor("each", 11, bytes(32)), Anchor("late", COUNT + 5, b"")])
+    wrong = iter(
+        [Anchor("each", 10, copy.reader.root(10)), Anchor("each", 11, bytes(32)), Anchor("late", COUNT + 5, b"")]
+    )
     found = list(LogCheck(copy.mirror.fetch_tile, COUNT, wrong).run())
     assert brief(found) == [("root", 10), ("behind", COUNT)]
 
@@ -263,6 +268,28 @@ def test_undetermined_and_usage(audited: Audited, tmp_path: Path, capsys: pytest
     with pytest.raises(SystemExit) as refused:
         main([])
     assert refused.value.code == 3
+
+
+def test_a_home_without_the_services_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ledger.exchange.home_check", None)
+    assert main(["--home", str(tmp_path)]) == 3
+    assert "--home needs the service's packages" in capsys.readouterr().err
+
+
+def test_progress_on_a_terminal(
+    audited: Audited, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    show = _progress(_parser().parse_args(audited.arguments), "entries", 10_000_000)
+    show(1)
+    show(2)  # too soon after the last one
+    show(10_000_000)
+    first, last = re.findall(r"\r([^\r\n]+)", capsys.readouterr().err)
+    assert re.match(r"1 of 10,000,000 entries, [\d,]+ a second, .*(?:min|s) left", first)
+    assert re.match(r"10,000,000 of 10,000,000 entries, [\d,]+ a second +$", last)
+    assert [_duration(each) for each in (5, 61, 7300)] == ["0 min 5 s", "1 min 1 s", "2 h 1 min"]
 
 
 def test_as_a_process_with_the_verifiers_dependencies_alone(audited: Audited) -> None:
