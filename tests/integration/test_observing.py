@@ -196,7 +196,7 @@ def test_an_end_drains_what_was_accepted(tmp_path: Path) -> None:
         accepted = gateway.statements.sign_and_submit(running.asker("utility"), intent)
         assert not gateway.drain(0.0)
         assert gateway.drain(60.0)
-        assert gateway.statements.outcome(accepted.digest).state is State.FINAL
+        assert gateway.statements.wait(accepted.digest, State.FINAL, 20.0).state is State.FINAL
         gateway._indexing.stop()
         gateway._indexing._failure = "the node does not answer"
         gateway.statements.sign_and_submit(running.asker("utility"), intent_of("more", {"a.csv": b"1"}))
