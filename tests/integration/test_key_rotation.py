@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from ledger.canonical import JsonValue
+from ledger.chain import RemoteKey
 from ledger.client import operations, participants, statements
-from ledger.errors import ConflictError, LedgerError, UnavailableError
+from ledger.errors import ConflictError, LedgerError, RefusedError, UnavailableError
 from ledger.evidence import Policy, Verdict, Verifier, summarize, verify_all
 from ledger.evidence.node import Node
 from ledger.evidence.pinning import create_policy
@@ -273,6 +274,40 @@ def _eventually_relays(gateway: Gateway, account: Address) -> None:
             return
         waited.wait(0.02)
     raise AssertionError("the next relay account did not take over")
+
+
+def test_what_keeps_a_rotation_from_its_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, parts = world.gateway.keys, world.gateway.parts
+    with monkeypatch.context() as patch:
+        patch.setattr(parts.edge, "settings", replace(parts.edge.settings, gas_price_wei=1))
+        with pytest.raises(RefusedError, match="holds nothing: fund it"):
+            keys.rotate_relay()
+    with monkeypatch.context() as patch:
+        patch.setattr(parts.directory, "signing_keys_of", lambda _: ())
+        with pytest.raises(ConflictError, match="no active key of it"):
+            keys.rotate_log()
+    with monkeypatch.context() as patch:
+        patch.setattr("ledger.exchange.key_rotation._LONGEST_WAIT_S", -1.0)
+        patch.setattr(keys, "_is_in_force", lambda _: False)
+        with pytest.raises(UnavailableError, match="repeat the command"):
+            keys.rotate_log()
+    waiting = keys.show().next_log_key
+    assert waiting is not None
+    assert keys.rotate_log().log_key == waiting  # what was stated is found again, and not stated twice
+    row = parts.store.chain.find_log(parts.log)
+    assert row is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(keys._submitter, "hand_over", lambda *_: False)
+        with pytest.raises(UnavailableError, match="repeat the command"):
+            keys.rotate_relay()
+        other = RemoteKey("http://signer:9000", bytes([5]) * 64)
+        with pytest.raises(ConflictError, match="is under way: finish it first"):
+            keys.rotate_relay(other)
+    shown = keys.show().next_relay
+    assert keys.rotate_relay().relay == shown
+    found = parts.store.chain.find_log(parts.log)
+    assert found is not None
+    assert found.rotations == row.rotations + 1
 
 
 def test_one_rotation_at_a_time(world: World) -> None:
