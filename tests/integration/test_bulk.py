@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ from ledger.log import SignedNote, TileReader, build_receipt
 from ledger.statements import compute_dataset_id
 from ledger.types import Bytes32, parse_hex
 from tests.support.asking import Asking, asking, assert_problem
-from tests.support.bulk import Said, Sayer, read_answers, to_line, word
+from tests.support.bulk import BulkConnection, Said, Sayer, read_answers, to_line, word
 
 
 @pytest.fixture(scope="module")
@@ -300,3 +301,69 @@ def test_who_may_not_send_is_told_before_the_first_line(asked: Asking) -> None:
     assert_problem(asked.http.post(url, content=line, headers=unbound), 403, "not-yours")
     answer = asked.http.post(url, content=line, headers=headers_of(asked, "utility") | JSON)
     assert_problem(answer, 415, "http-415", "x-ndjson")
+
+
+def connect(asked: Asking, handle: str) -> BulkConnection:
+    return BulkConnection(asked.world.url, asked.world.members[handle].token)
+
+
+def test_lines_are_answered_while_the_body_is_being_sent(asked: Asking) -> None:
+    with connect(asked, "utility") as stream:
+        answers = stream.answers()
+        for number in range(1, 4):
+            said = sayer(asked, "utility").register()
+            stream.send(said.line)
+            answer = next(answers)
+            assert (answer["line"], answer["digest"]) == (number, str(said.digest))
+            assert next(answers)["count"] == 1
+        stream.end()
+        assert next(answers)["done"] is True
+
+
+def test_two_streams_share_the_log(asked: Asking) -> None:
+    with connect(asked, "utility") as one, connect(asked, "analyst") as other:
+        streams = {"utility": (one, one.answers()), "analyst": (other, other.answers())}
+        for _ in range(3):
+            for handle, (stream, _) in streams.items():
+                stream.send(b"".join(sayer(asked, handle).register().line for _ in range(20)))
+            for _, answers in streams.values():
+                assert codes([next(answers) for _ in range(20)]).keys()
+                assert "checkpoint" in next(answers)
+        for stream, answers in streams.values():
+            stream.end()
+            assert next(answers)["accepted"] == 60
+
+
+def test_who_hangs_up_keeps_what_was_answered_and_leaves_nothing_behind(asked: Asking) -> None:
+    said = [sayer(asked, "utility").register() for _ in range(50)]
+    with connect(asked, "utility") as stream:
+        stream.send(b"".join(each.line for each in said))
+        answered = next(stream.answers())
+        stream.send(b"x" * 1000)
+    bulk = asked.world.gateway.bulk
+    assert eventually(lambda: not bulk.open_streams)
+    again = post(asked, "utility", *(each.line for each in said))
+    assert codes(again)[answered["line"]] == "repeated"
+    assert again[answered["line"] - 1]["index"] == answered["index"]
+
+
+def test_no_more_streams_than_are_taken(asked: Asking) -> None:
+    most = asked.world.gateway.parts.settings.bulk_streams
+    streams = [connect(asked, "utility") for _ in range(most)]
+    try:
+        for stream in streams:
+            assert stream.response.status == 200
+        answer = asked.http.post("/v1/statements:batch", content=b"", headers=headers_of(asked, "utility"))
+        assert_problem(answer, 503, "unavailable", str(most))
+        assert int(answer.headers["retry-after"]) >= 1
+    finally:
+        for stream in streams:
+            stream.close()
+    assert eventually(lambda: not asked.world.gateway.bulk.open_streams)
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 20
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return holds()

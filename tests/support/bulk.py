@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from http.client import HTTPResponse
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 from ledger.canonical import JsonValue
 from ledger.client import LocalKey
 from ledger.statements import Domains, Statement
 from ledger.types import Bytes32
 
-__all__ = ["Said", "Sayer", "read_answers", "to_line", "word"]
+__all__ = ["BulkConnection", "Said", "Sayer", "read_answers", "to_line", "word"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,52 @@ class Sayer:
             **members,
         }
         return self.say("DatasetRegistration", **given)
+
+
+class BulkConnection:
+    """A stream under way: lines are sent and answers read as one likes."""
+
+    def __init__(self, url: str, token: str) -> None:
+        parts = urlsplit(url)
+        self._socket = socket.create_connection((parts.hostname or "", parts.port or 0), 60)
+        self._socket.sendall(
+            f"POST /v1/statements:batch HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n"
+            "Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
+        self._response: HTTPResponse | None = None
+
+    def send(self, data: bytes) -> None:
+        """Send some of the body."""
+        self._socket.sendall(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    def end(self) -> None:
+        """Send the end of the body."""
+        self._socket.sendall(b"0\r\n\r\n")
+
+    @property
+    def response(self) -> HTTPResponse:
+        """The answer, from its head on."""
+        if self._response is None:
+            self._response = HTTPResponse(self._socket)
+            self._response.begin()
+        return self._response
+
+    def answers(self) -> Iterator[dict[str, Any]]:
+        """Answer lines as they come, until the answer ends."""
+        for line in self.response:
+            yield json.loads(line)
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._response is not None:
+            self._response.close()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
 
 def read_answers(raw: bytes) -> list[dict[str, Any]]:

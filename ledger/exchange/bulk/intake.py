@@ -63,6 +63,11 @@ class BulkIntake:
             self._streams.add(stream)
             return stream
 
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open."""
+        return len(self._streams)
+
     def _forget(self, stream: BulkStream) -> None:
         with self._turn:
             self._streams.discard(stream)
