@@ -1,4 +1,4 @@
-"""A transaction for each statement on anvil, a node of native code: signed ahead, all sent at once, nothing between.
+"""A transaction for each statement on anvil, a node of native code: signed ahead, sent by the hundred.
 
 What a service would have to do besides, checking, storing, following, is left out: it is a ceiling for that way.
 """
@@ -15,7 +15,8 @@ from tests.support.chain import ANVIL, found, running_anvil
 
 __all__ = ["measure_on_anvil"]
 
-_WITHIN_S: Final = 120.0
+_AT_ONCE: Final = 100
+_WITHIN_S: Final = 60.0
 _PAUSE_S: Final = 0.02
 
 
@@ -29,19 +30,21 @@ def measure_on_anvil(count: int) -> float | str:
         calls = [encode_statement(contracts, registration_of(consortium, provider)) for _ in range(count)]
         signed = [edge.sign_transaction(relay, call, nonce) for nonce, call in enumerate(calls)]
         started = time.perf_counter()
-        if any(edge.send(signed)):
-            raise RuntimeError("anvil did not take every transaction")
-        _await(edge, signed[-1].hash)
+        for first in range(0, count, _AT_ONCE):  # more than fit its next blocks would wait for another to arrive
+            sent = signed[first : first + _AT_ONCE]
+            if any(edge.send(sent)) or not _is_executed(edge, sent[-1].hash):
+                return f"it did not execute transactions {first} to {first + len(sent)}"
         elapsed_s = time.perf_counter() - started
         receipts = edge.receipts([each.hash for each in signed])
         if not all(receipt is not None and receipt.is_successful for receipt in receipts):
-            raise RuntimeError("not every registration was executed")
+            return "it refused some of the registrations"
         return count / elapsed_s
 
 
-def _await(edge: ChainEdge, transaction_hash: Bytes32) -> None:
+def _is_executed(edge: ChainEdge, transaction_hash: Bytes32) -> bool:
     deadline = time.monotonic() + _WITHIN_S
     while edge.receipt(transaction_hash) is None:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"anvil did not execute every transaction within {_WITHIN_S:.0f} s")
+            return False
         time.sleep(_PAUSE_S)
+    return True
