@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 from ledger.chain.embedded.folder import FolderLock
@@ -40,7 +41,8 @@ def _tell(folder: Path, display: Display, chain: DemoChain, *, continuing: bool)
     ):
         cast = load_cast(folder) if continuing else hand_out_api_keys(folder, service.url)
         story = Story(folder, service.url, cast, display, chain, keep=continuing)
-        story.tell()
+        with closing(story):
+            story.tell()
         display.chapter(7, "Everything that was stated is in the log, and the auditor takes its evidence")
         with cast.client(service.url, "auditor") as auditor, display.working("collecting evidence"):
             count = collect(folder, chain.node_of(service.url), auditor, passphrase)

@@ -321,6 +321,11 @@ class Story:
         if error.code != "grant-revoked" or error.facts.get("block") != revoked.block:
             raise NotRefusedError("the refusal does not name the revocation's block")
 
+    def close(self) -> None:
+        """Close the enterprises' connections."""
+        for enterprise in (self.steelworks, self.utility, self.analytics):
+            enterprise.client.close()
+
     def index_of(self, made: Registration) -> int:
         """The log index of a registration."""
         return self.indices[made.digest]
