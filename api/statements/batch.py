@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from json import dumps
 from typing import Final
 
@@ -18,6 +20,7 @@ from ledger.exchange.bulk import Answers, BulkStream, LineAnswer, Taken, Totals
 
 router = APIRouter(prefix="/v1/statements", tags=["statements"])
 
+_LINGER_S: Final = 1.0
 _MEDIA_TYPE: Final = "application/x-ndjson"
 _DESCRIPTION: Final = {
     "requestBody": {
@@ -55,7 +58,7 @@ class _BatchResponse(Response):
     media_type = _MEDIA_TYPE
 
     def __init__(self, stream: BulkStream) -> None:
-        super().__init__(status_code=200)
+        super().__init__(status_code=200, headers={"Connection": "close"})
         del self.headers["content-length"]
         self._stream = stream
 
@@ -66,12 +69,13 @@ class _BatchResponse(Response):
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             try:
-                last = _render_totals(await self._stream.run(_body(receive), put))
+                await send(_piece(_render_totals(await self._stream.run(_body(receive), put))))
             except LedgerError as error:
-                last = _render_end(error)
+                await send(_piece(_render_end(error)))
+                await _discard(receive)
             except ClientDisconnect:
                 return  # what was acknowledged stays; nobody is there to be told more
-            await send(_piece(last, more=False))
+            await send(_piece(b"", more=False))
         finally:
             self._stream.close()
 
@@ -85,6 +89,14 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
             yield data
         if not message.get("more_body", False):
             return
+
+
+async def _discard(receive: Receive) -> None:
+    """Read on for a moment: to hang up on who is still sending may lose the answer on its way to them."""
+    with suppress(ClientDisconnect, TimeoutError):
+        async with asyncio.timeout(_LINGER_S):
+            async for _ in _body(receive):
+                pass
 
 
 def _piece(data: bytes, *, more: bool = True) -> Message:
