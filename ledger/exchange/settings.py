@@ -77,9 +77,9 @@ class GatewaySettings:
     """processes that check signatures in bulk; None: as many as cores"""
     bulk_block_bytes: int = 256 << 10
     """lines that are checked by one process at a time"""
-    bulk_window: int = 64
+    bulk_window: int = 32
     """blocks of one stream on their way; beyond that it is read no further"""
-    bulk_batch_size: int = 16384
+    bulk_batch_size: int = 8192
     """lines of all streams that one checkpoint brings, about"""
     bulk_delay_s: float = 0.25
     """how long such a batch waits for company"""
