@@ -11,11 +11,12 @@ from ledger.client.checking import check_prepared
 from ledger.client.flow import Answer, Flow, Request
 from ledger.client.identity import Identity
 from ledger.client.reads import BlockRange, filters, pin_filters, read_pages
-from ledger.errors import MalformedError
-from ledger.statements import Statement
+from ledger.errors import MalformedError, VerificationError
+from ledger.log import verify_receipt_entry
+from ledger.statements import Entry, Statement, verify_signature
 from ledger.surface.codec import parse_object
 from ledger.surface.outcomes import InForce, Outcome, State
-from ledger.types import Bytes32
+from ledger.types import Address, Bytes32, parse_hex
 
 __all__ = ["evidence", "fetch", "list_all", "outcome", "receipt", "state", "submit", "wait"]
 
@@ -77,18 +78,37 @@ def state(
 def submit(
     statement: Statement, identity: Identity, *, wait_s: int = 0, idempotency_key: str | None = None
 ) -> Flow[Outcome]:
-    """Sign a statement and submit it. Raises: as ``state``."""
+    """Sign a statement and submit it; the receipt that comes back is checked to be this statement's.
+
+    Raises:
+        VerificationError: the receipt is of something else: do not count on the statement being in the log.
+        MalformedError, RefusedError, ConflictError, NotFoundError: as ``state``.
+    """
     digest = statement.digest(identity.domains)
+    signature = identity.signer.sign(digest)
     body: dict[str, JsonValue] = {
         "type": statement.type.name,
         "message": statement.to_json(),
-        "signature": "0x" + identity.signer.sign(digest).hex(),
+        "signature": "0x" + signature.hex(),
         "signer": str(identity.signer.address),
     }
     if identity.cosigner is not None:
         body["cosignature"] = "0x" + identity.cosigner.sign(digest).hex()
     headers = _headers(wait_s, idempotency_key)
-    return _outcome((yield Request("POST", "/v1/statements", json=body, headers=headers)))
+    reached = _outcome((yield Request("POST", "/v1/statements", json=body, headers=headers)))
+    yield from _check_receipt(reached, Entry.of(digest, statement.participant, signature), identity.signer.address)
+    return reached
+
+
+def _check_receipt(reached: Outcome, entry: Entry, signer: Address) -> Flow[None]:
+    receipt = reached.receipt.encode()
+    try:
+        verify_receipt_entry(receipt, entry.to_bytes())
+    except VerificationError:
+        # Sent before, with another signature: not every signer draws the same one twice. Then it is the signer's, too.
+        kept = parse_hex(str((yield from fetch(entry.digest)).get("signature")))
+        verify_signature(entry.digest, kept, signer)
+        verify_receipt_entry(receipt, Entry.of(entry.digest, entry.participant, kept).to_bytes())
 
 
 def outcome(digest: Bytes32, *, wait_s: int = 0, until: State = State.FINAL) -> Flow[Outcome]:

@@ -10,7 +10,7 @@ from ledger.log.checkpoint import (
 from ledger.log.checkpoint_store import CheckpointStore
 from ledger.log.note import NoteSignature, NoteSigner, SignedNote, VerifierKey, verify_note, verify_sole_signature
 from ledger.log.reader import TileReader
-from ledger.log.receipt import build_receipt, build_receipts, verify_receipt
+from ledger.log.receipt import build_receipt, build_receipts, verify_receipt, verify_receipt_entry
 from ledger.log.sequencer import Batch, Sequencer
 from ledger.log.storage import FileCalls
 from ledger.log.tiles import Tile
@@ -36,6 +36,7 @@ __all__ = [
     "verify_checkpoint",
     "verify_note",
     "verify_receipt",
+    "verify_receipt_entry",
     "verify_sole_checkpoint",
     "verify_sole_signature",
 ]

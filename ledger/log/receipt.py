@@ -9,7 +9,7 @@ from ledger.log.reader import TileReader
 from ledger.log.tlog_proof import TlogProof
 from ledger.merkle import leaf_hash, verify_inclusion
 
-__all__ = ["build_receipt", "build_receipts", "verify_receipt"]
+__all__ = ["build_receipt", "build_receipts", "verify_receipt", "verify_receipt_entry"]
 
 
 def build_receipt(reader: TileReader, index: int, note: bytes) -> bytes:
@@ -55,10 +55,21 @@ def verify_receipt(receipt: bytes, entry: bytes, key: VerifierKey) -> Checkpoint
             another shape than index and size ask for.
         VerificationError: not signed by ``key``, another log, or the proof leads from ``entry`` to another root.
     """
+    verify_sole_checkpoint(TlogProof.parse(receipt).note.to_bytes(), key)
+    return verify_receipt_entry(receipt, entry)
+
+
+def verify_receipt_entry(receipt: bytes, entry: bytes) -> Checkpoint:
+    """Check that a receipt is of ``entry``, whoever signed it; return its checkpoint.
+
+    Raises:
+        MalformedError: as `verify_receipt`.
+        VerificationError: the proof leads from ``entry`` to another root.
+    """
     proof = TlogProof.parse(receipt)
     if proof.extra is not None:
         raise MalformedError("a receipt has no extra data: nothing would bind it")
-    checkpoint = verify_sole_checkpoint(proof.note.to_bytes(), key)
+    checkpoint = Checkpoint.parse(proof.note.text)
     if checkpoint.anchor_by is None:
         raise MalformedError("a receipt's checkpoint has an anchor-by line")
     verify_inclusion(leaf_hash(entry), proof.index, checkpoint.size, proof.hashes, checkpoint.root)

@@ -9,10 +9,20 @@ from hashlib import sha256
 from pathlib import Path
 
 from ledger.errors import UnavailableError
-from ledger.log import Checkpoint, CheckpointStore, FileCalls, NoteSigner, Sequencer, TileReader
+from ledger.log import (
+    Checkpoint,
+    CheckpointStore,
+    FileCalls,
+    NoteSigner,
+    Sequencer,
+    TileReader,
+    TlogProof,
+    format_anchor_by,
+)
 from ledger.log.fsck import Anchor, LogCheck
 from ledger.log.mirror import Mirror
 from ledger.merkle import compute_root, leaf_hash, verify_consistency
+from ledger.statements import Entry
 
 ORIGIN = "gateway.example/log"
 SIGNER = NoteSigner(ORIGIN, bytes(range(32)))
@@ -125,3 +135,9 @@ def reference_root(leaf_hashes: Sequence[bytes]) -> bytes:
 
 def unanswered() -> UnavailableError:
     return UnavailableError("the database did not answer")
+
+
+def receipt_alone(entry: Entry) -> str:
+    """The receipt of the only entry of a log."""
+    checkpoint = Checkpoint(ORIGIN, 1, leaf_hash(entry.to_bytes()), (format_anchor_by(ANCHOR_BY),))
+    return TlogProof(0, (), SIGNER.sign(checkpoint.text)).to_bytes().decode()

@@ -12,11 +12,12 @@ import pytest
 from ledger.canonical import JsonValue, encode_canonical
 from ledger.client import Identity, LocalKey, statements
 from ledger.errors import MalformedError, VerificationError
-from ledger.statements import STATEMENT_TYPES, Statement
+from ledger.statements import STATEMENT_TYPES, Entry, Statement
 from ledger.surface.codec import dump_value
 from ledger.surface.outcomes import InForce, Outcome, State
-from ledger.types import Address, Bytes32
+from ledger.types import Address, Bytes32, parse_hex
 from tests.support.answering import FACES, Run, Said, answering, run_sync
+from tests.support.log import receipt_alone
 from tests.support.prepared import AGREEMENT_SERVED, CASES, CONTROL, DOMAINS, NOW, SERVED, Case, b32
 
 TESTED_LATER: Final = {"LogOpening", "LogRotation", "LogClosing", "Sealing", "TransferReceipt", "KeyRelease"}
@@ -41,10 +42,11 @@ class Counting:
 def outcome_of(body: Mapping[str, Any]) -> bytes:
     """What a gateway answers to what was submitted."""
     statement = Statement.parse(body["type"], body["message"])
+    entry = Entry.of(statement.digest(DOMAINS), statement.participant, parse_hex(body["signature"]))
     accepted = Outcome(
         digest=statement.digest(DOMAINS), type=body["type"], participant=statement.participant, state=State.ACCEPTED,
-        in_force=InForce.PENDING, refusal=None, index=0, receipt="", transaction=None, block=None, custodial=False,
-        api_key=None, ids={}, accepted_at=datetime.now(UTC), as_of_block=1,
+        in_force=InForce.PENDING, refusal=None, index=0, receipt=receipt_alone(entry), transaction=None, block=None,
+        custodial=False, api_key=None, ids={}, accepted_at=datetime.now(UTC), as_of_block=1,
     )  # fmt: skip
     return json.dumps(dump_value(accepted)).encode()
 
