@@ -24,7 +24,7 @@ _RECEIVE_BYTES: Final = 1 << 18
 _TIMEOUT_S: Final = 300.0
 _ANSWERED: Final = b'"index"'
 _DIGEST: Final = re.compile(rb'"digest": ?"(0x[0-9a-f]{64})"')
-_PROBLEM: Final = re.compile(rb'.*"problem".*')
+_PROBLEM: Final = b'"problem"'
 _DONE: Final = re.compile(rb'\{"done".*\}')
 
 
@@ -79,8 +79,8 @@ class Counter:
             return 0, None
         if done := _DONE.search(whole, max(0, len(whole) - 500)):
             self.last_line = done[0]
-        if not self.problem and (problem := _PROBLEM.search(whole)):
-            self.problem = problem[0]
+        if not self.problem and _PROBLEM in whole:
+            self.problem = next(line for line in whole.split(b"\n") if _PROBLEM in line)
         found = _DIGEST.search(whole)
         return whole.count(_ANSWERED), None if found is None else found[1].decode()
 

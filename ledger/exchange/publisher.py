@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from ledger.chain import Call, Commitment, encode_publish
@@ -22,6 +23,7 @@ class Publisher:
         self._parts = parts
         self._submitter = submitter
         self._on_enqueued = on_enqueued
+        self._enqueued_at = 0.0
 
     def check_log(self) -> None:
         """Check that the log holds what is on chain for it, before the first append. Raises: FatalError."""
@@ -50,6 +52,7 @@ class Publisher:
                 return False  # the next relay account is about to take over
             raise
         self._submitter.enqueue(subject, call)
+        self._enqueued_at = time.monotonic()
         self._on_enqueued()
         return True
 
@@ -66,8 +69,10 @@ class Publisher:
 
     def _due_in_s(self, entries: int) -> float:
         settings = self._parts.settings
+        if entries >= settings.publish_after_entries:
+            return self._enqueued_at + settings.publish_every_s - time.monotonic()
         oldest = self._parts.store.statements.oldest_unanchored(self._parts.log)
-        if oldest is None or entries >= settings.publish_after_entries:
+        if oldest is None:
             return 0.0
         return settings.publish_after_s - (self._parts.now() - oldest).total_seconds()
 

@@ -19,13 +19,14 @@ __all__ = ["Database", "lock_for_migration"]
 _BUSY_TIMEOUT_MS: Final = 10_000
 _PRAGMAS: Final = (
     f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}",
+    "PRAGMA page_size=8192",  # of a new file; statements have most of a KiB
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
 )
 _WRITER_PRAGMAS: Final = (
     "PRAGMA cache_size=-49152",  # KiB: keys are random, so that every page of an index is touched again soon
-    "PRAGMA wal_autocheckpoint=16384",  # pages: one that was written many times is copied back once
+    "PRAGMA wal_autocheckpoint=8192",  # pages: one that was written many times is copied back once
 )
 _WRITES: Final = "concord_writes"
 # Any number that no other program on the same PostgreSQL server takes as an advisory lock.

@@ -120,11 +120,13 @@ class Statements:
     def list_submittable(self, limit: int = 64) -> tuple[StatementRow, ...]:
         """Accepted executable statements, oldest first, with neither effect nor refusal nor outbox row."""
         query = select_statements().where(
-            exists().where(SUBMISSIONS.c.digest == _S.digest),
+            _S.digest.in_(select(SUBMISSIONS.c.digest)),
             EFFECTS.c.digest.is_(None),  # joined already
         )
+        # In the order of arrival, but not found by it: few wait among millions, which no planner knows.
+        by_arrival = query.order_by(_S.arrival + 0).limit(limit)
         with self._database.read() as connection:
-            return load_statements(connection, query.order_by(_S.arrival).limit(limit))
+            return load_statements(connection, by_arrival)
 
     def discard_staged(self, digests: Sequence[Bytes32]) -> None:
         """Forget staged statements whose append failed for good; accepted ones are never discarded."""
@@ -209,11 +211,12 @@ class Statements:
             return RowPage(load_statements(connection, rows), following, read_as_of(connection))
 
     def oldest_unanchored(self, log: Bytes32) -> datetime | None:
-        """When the oldest accepted statement arrived that no checkpoint on chain covers; None: all are covered."""
-        published = select(func.max(CHECKPOINTS.c.size)).where(CHECKPOINTS.c.log == log).scalar_subquery()
-        query = select(func.min(_S.received_at)).where(_S.log == log, published.is_(None) | (_S.log_index >= published))
+        """When the first statement was taken that no checkpoint on chain covers; None: all are covered."""
+        published = select(func.max(CHECKPOINTS.c.size)).where(CHECKPOINTS.c.log == log)
         with self._database.read() as connection:
-            oldest: datetime | None = connection.scalar(query)
+            size = connection.scalar(published) or 0
+            query = select(_S.received_at).where(_S.log == log, _S.log_index >= size)
+            oldest: datetime | None = connection.scalar(query.order_by(_S.log_index).limit(1))
         return oldest
 
 

@@ -7,11 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.log import Checkpoint
 from ledger.statements import Statement
 from ledger.store.rows import InForce, StatementState
+from tests.support.databases import is_postgresql
 from tests.support.store_world import FOREVER, NOW, World, open_world, word
 
 
@@ -230,3 +232,21 @@ def test_the_checkpoint_row_is_swapped_only_by_who_knows_it(world: World) -> Non
     assert checkpoints.load("log.example") == two
     assert checkpoints.load("other.example") == other
     assert [checkpoints.find("log.example", size) for size in (1, 2, 3)] == [one, two, None]
+
+
+@pytest.mark.skipif(is_postgresql(), reason="asks SQLite how it would search")
+def test_what_waits_is_found_without_looking_at_every_statement(world: World) -> None:
+    asked: list[tuple[str, object]] = []
+    with world.store._database.read() as connection:
+        listening = (connection.engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
+        event.listen(*listening)
+        world.store.statements.list_submittable()
+        world.store.statements.oldest_unanchored(world.log)
+        event.remove(*listening)
+        plans = [
+            str(row[-1])
+            for query, values in asked
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)  # type: ignore[arg-type]
+        ]
+    assert any("SEARCH statements" in step for step in plans)
+    assert not [step for step in plans if "SCAN statements" in step]
