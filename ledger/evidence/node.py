@@ -166,7 +166,7 @@ class Node:
         answers = self._post(requests)
         if not isinstance(answers, list) or len(answers) != len(calls):
             raise self._unclear(self._error_of(answers) or "not one answer a call")
-        by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+        by_id = {_id_of(answer): answer for answer in answers}
         if set(by_id) != set(range(len(calls))):
             raise self._unclear("answers to other calls")
         return [self._result(by_id[number]) for number in range(len(calls))]
@@ -219,6 +219,12 @@ def verify_node(node: Node, policy: Policy) -> None:
 def _expect(node: Node, what: str, expected: str, found: str) -> None:
     if expected != found:
         raise VerificationError(f"the node {node.name} has the {what} {found}, the policy {expected}")
+
+
+def _id_of(answer: object) -> int | None:
+    """Which call an answer is to; None where its id is none of ours, which are whole numbers."""
+    number = answer.get("id") if isinstance(answer, dict) else None
+    return number if type(number) is int else None
 
 
 def _parse_event(log: Mapping[str, object]) -> EventLog:

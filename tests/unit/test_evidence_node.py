@@ -103,6 +103,8 @@ def test_blocks_that_form_no_chain(world: World) -> None:
         (200, b'[{"id": 0}, {"id": 1}]'),
         (200, b'[{"id": 5, "result": {}}, {"id": 6, "result": {}}]'),
         (200, b'[{"id": 0, "result": {}}, 5]'),
+        (200, b'[{"id": [], "result": {}}, {"id": {}, "result": {}}]'),
+        (200, b'[{"id": false, "result": {}}, {"id": true, "result": {}}]'),
     ],
 )
 def test_broken_answers(answer: tuple[int, bytes]) -> None:
