@@ -107,8 +107,12 @@ def compute_windows(attestation: Attestation) -> tuple[Window, ...]:
 
 def find_hindrance(slot: Attestation, at: int) -> Hindrance | None:
     """What forbade it at a moment, as far as the attestation knows; None: nothing."""
-    if slot.granted_at == 0 and not slot.revoked_at:
-        return Hindrance(f"it was not granted by {format_time(slot.attested_at)}", is_certain=False)
+    if slot.granted_at == 0:
+        if not slot.revoked_at:
+            return Hindrance(f"it was not granted by {format_time(slot.attested_at)}", is_certain=False)
+        # A revocation that comes first keeps the grant from ever taking effect.
+        revoked = f"it was never granted, and can not be since it was revoked at {format_time(slot.revoked_at)}"
+        return Hindrance(revoked, is_certain=True)
     certain = (
         (slot.revoked_at and at >= slot.revoked_at, "it was revoked at", slot.revoked_at),
         (slot.retired_at and at >= slot.retired_at, "the dataset was retired at", slot.retired_at),

@@ -60,7 +60,8 @@ def words_at(slot: Attestation, at: int) -> str:
         ({"retired_at": 150}, 149, ""),
         ({"retired_at": 150}, 150, "the dataset was retired at"),
         ({"granted_at": 0, "valid_from": 0, "valid_until": 0}, 150, "it was not granted by 1970-01-01T00:16:40Z"),
-        ({"granted_at": 0, "valid_from": 0, "valid_until": 0, "revoked_at": 50}, 150, "it was revoked at"),
+        ({"granted_at": 0, "valid_from": 0, "valid_until": 0, "revoked_at": 50}, 150, "it was never granted, and"),
+        ({"granted_at": 0, "valid_from": 0, "valid_until": 0, "revoked_at": 50}, 20, "it was never granted, and"),
         ({"provider": salt(4)}, 150, "was never admitted"),
     ],
 )
