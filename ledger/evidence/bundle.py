@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Final
 
 from ledger.canonical import JsonValue, encode_canonical, parse_canonical
@@ -60,20 +61,31 @@ def read_bundle(raw: bytes) -> tuple[BundleMember, ...]:
     value = parse_canonical(raw, max_size_bytes=_MAX_SIZE_BYTES)
     check_format(value, BUNDLE_FORMAT)
     document = expect_members(value, "the bundle", ("format", "history", "evidence", *PART_NAMES))
-    records = parse_history(document["history"])
+    shared = _SharedHistory(document)
     unpacker = Unpacker(document)
-    members = [_unpack(item, unpacker, records) for item in member_list(document, "evidence")]
+    members = [_unpack(item, unpacker, shared) for item in member_list(document, "evidence")]
     if _pack(members) != raw:
         raise MalformedError("the bundle is not what its members are packed to: a part is unused, twice or misplaced")
     return tuple(members)
 
 
-def _unpack(item: JsonValue, unpacker: Unpacker, records: tuple[HistoryRecord, ...]) -> BundleMember:
+class _SharedHistory:
+    """The records that the members' histories begin with, and how many bytes the first of them are when written."""
+
+    def __init__(self, document: Document) -> None:
+        """Read the bundle's history. Raises: MalformedError."""
+        self.records = parse_history(document["history"])
+        written = (len(encode_canonical(each)) + 1 for each in member_list(document, "history"))
+        self.sizes = tuple(accumulate(written, initial=0))
+
+
+def _unpack(item: JsonValue, unpacker: Unpacker, shared: _SharedHistory) -> BundleMember:
     packed = expect_object(item, "a member")
     if "history" not in packed:
         return _read_member(unpacker.unpack(packed))
-    count = parse_number(packed, "history", len(records))
-    return replace(_read_member(unpacker.unpack(packed) | {"history": []}), history=records[:count])
+    count = parse_number(packed, "history", len(shared.records))
+    unpacker.count(shared.sizes[count])
+    return replace(_read_member(unpacker.unpack(packed) | {"history": []}), history=shared.records[:count])
 
 
 def _read_member(value: JsonValue) -> BundleMember:

@@ -125,12 +125,13 @@ class Unpacker:
         if at >= len(self._parts[kind]):
             raise MalformedError(f"the bundle has {len(self._parts[kind])} {kind}, none at {at}")
         part = self._parts[kind][at]
-        self._count(kind, at, part)
-        return part
-
-    def _count(self, kind: str, at: int, part: JsonValue) -> None:
         if (kind, at) not in self._sizes:
             self._sizes[kind, at] = len(part) if isinstance(part, str) else len(encode_canonical(part))
-        self._expanded += self._sizes[kind, at]
+        self.count(self._sizes[kind, at])
+        return part
+
+    def count(self, size_bytes: int) -> None:
+        """Count bytes that are put back. Raises: MalformedError: they are too many in all."""
+        self._expanded += size_bytes
         if self._expanded > _MAX_EXPANDED_BYTES:
             raise MalformedError(f"the bundle's members have more than {_MAX_EXPANDED_BYTES} bytes in all")

@@ -230,6 +230,19 @@ def test_parts_are_of_their_kind_and_not_without_end(told: Told, monkeypatch: py
         parse_bundle(told.story.bundle)
 
 
+def test_histories_count_as_often_as_members_have_them(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reference to many records is a few bytes: what it stands for is bounded like any other part."""
+    document: Any = parse_canonical(told.story.bundle)
+    records = document["history"]
+    written = sum(len(encode_canonical(each)) + 1 for each in records)
+    document["history"] = records * 2000
+    for member in document["evidence"]:
+        member["history"] = str(len(records) * 2000)
+    monkeypatch.setattr(bundle_parts, "_MAX_EXPANDED_BYTES", 2000 * written + 50_000)
+    with pytest.raises(MalformedError, match="bytes in all"):
+        parse_bundle(encode_canonical(document))
+
+
 # The lineage as a tree
 
 
