@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from hashlib import sha256
 from typing import Any, Final, NoReturn, cast
 
@@ -20,6 +21,7 @@ __all__ = ["MAX_LINE_BYTES", "LineChecker"]
 MAX_LINE_BYTES: Final = 64 << 10
 _MEMBERS: Final = ("type", "message", "signature", "signer")
 _VERSION: Final = b"\x01"
+_logger = logging.getLogger(__name__)
 
 
 class LineChecker:
@@ -42,7 +44,14 @@ class LineChecker:
         try:
             return self._check_quickly(line)
         except UnusualLineError:
+            pass
+        except Exception:
+            _logger.exception("the short way broke over a line: the long one checks it")
+        try:
             return self._check_slowly(line)
+        except Exception as error:  # a fault of ours: the line is refused, the others are checked all the same
+            _logger.exception("a line could not be checked")
+            return _reject(MalformedError(f"the line could not be read ({type(error).__name__})"), None)
 
     def _check_quickly(self, line: bytes) -> Checked:
         if len(line) > MAX_LINE_BYTES:
@@ -104,9 +113,9 @@ def _read(line: bytes) -> tuple[str, JsonValue, bytes, Address]:
         told = [f"missing: {', '.join(missing)}"] if missing else []
         told += [f"unknown: {', '.join(name[:80] for name in unknown[:20])}"] if unknown else []
         raise MalformedError("; ".join(told))
-    if value.get("cosignature") is not None and value["type"] in BULK_TYPES:
-        raise MalformedError(f"a {value['type']} takes no co-signature")
     type_name, message = value["type"], value["message"]
+    if value.get("cosignature") is not None and isinstance(type_name, str) and type_name in BULK_TYPES:
+        raise MalformedError(f"a {type_name} takes no co-signature")
     return cast("str", type_name), message, _hex(value, "signature"), Address(_hex(value, "signer"))
 
 
@@ -143,8 +152,13 @@ def _reject(error: LedgerError, digest: Bytes32 | None) -> Rejected:
     if isinstance(error, VerificationError):
         facts = {"expected": error.expected, "found": error.found}
     code = error.code if isinstance(error, RefusedError) else None
-    told = {name: str(value) for name, value in facts.items() if value is not None}
-    return Rejected(type(error).__name__, str(error), digest, code, told)
+    told = {name: _speakable(str(value)) for name, value in facts.items() if value is not None}
+    return Rejected(type(error).__name__, _speakable(str(error)), digest, code, told)
+
+
+def _speakable(text: str) -> str:
+    """The text with its lone surrogates, which JSON can name and UTF-8 can not, written as escapes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _registered(decoded: Decoded) -> Registered:

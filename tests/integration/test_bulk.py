@@ -168,6 +168,8 @@ def bad_lines(asked: Asking) -> dict[str, tuple[bytes, str]]:
         "a member twice outside": (text.replace(b'"signer"', b'"type":"DatasetRegistration","signer"'), "malformed"),
         "a member missing": (to_line({"type": "DatasetRegistration", "message": message}), "malformed"),
         "a member more": (to_line({**good.body, "nonce": "1"}), "malformed"),
+        "a name that UTF-8 has not": (to_line({**good.body, "\ud800": "1"}), "malformed"),
+        "co-signed, of no type": (to_line({**good.body, "type": {}, "cosignature": "0x"}), "malformed"),
         "a message's member more": (to_line({**good.body, "message": {**message, "nonce": "1"}}), "malformed"),
         "upper case": (text.replace(b'"signer":"0x', b'"signer":"0X'), "malformed"),
         "a number for a string": (to_line({**good.body, "message": {**message, "version": 1}}), "malformed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import secrets
 
@@ -136,6 +137,44 @@ def test_lines_of_other_members_are_rejected_with_their_names(checker: LineCheck
     record = checker.check(to_line({"type": "Erasure"}))
     assert isinstance(record, Rejected)
     assert record.detail == "missing: message, signature, signer"
+
+
+@pytest.mark.parametrize("cosignature", [None, "x", [], {}])
+@pytest.mark.parametrize("value", [None, 1, "\ud800", [], {}, [[]], {"\ud800": "\ud800"}])
+def test_whatever_a_member_is_only_its_line_is_refused(
+    checker: LineChecker, value: object, cosignature: object
+) -> None:
+    body = said_of("DatasetRegistration").body
+    message: dict[str, object] = json.loads(json.dumps(body["message"]))
+    bodies: list[dict[str, object]] = [{**body, name: value} for name in (*body, "cosignature")]
+    bodies += [{**body, "message": {**message, name: value}} for name in message]
+    bodies += [{**body, "more\ud800": value}, {**body, "message": {**message, "more\ud800": value}}]
+    bodies += [{**body, "message": {**message, "parents": [{"dataset": value, "\ud800": value}]}}]
+    for each in bodies:
+        records = checker.check_block(to_line({"cosignature": cosignature, **each}))
+        assert decode_records(encode_records(records)) == records
+        if each.get("cosignature", cosignature) is not None:
+            assert isinstance(records[0], Rejected)
+            assert records[0].error in {"MalformedError", "UnknownStatementTypeError"}
+
+
+def test_a_fault_of_ours_costs_its_line_alone(checker: LineChecker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_line: bytes) -> None:
+        raise TypeError("a fault")
+
+    monkeypatch.setattr("ledger.checking.lines._parse", fail)
+    records = checker.check_block(b"odd\n" + said_of("Erasure").line)
+    assert [type(each) for each in records] == [Rejected, Checked]
+    assert isinstance(records[0], Rejected)
+    assert records[0].detail == "the line could not be read (TypeError)"
+
+
+def test_where_the_short_way_breaks_the_long_one_checks(checker: LineChecker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checker, "_recover", lambda _digest: None)
+    said = said_of("Erasure")
+    record = checker.check(said.line)
+    assert isinstance(record, Checked)
+    assert record.digest == said.digest
 
 
 def test_ids_keep_their_bytes() -> None:

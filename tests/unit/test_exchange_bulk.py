@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ import pytest
 from ledger.checking import MAX_LINE_BYTES, Checked, Rejected
 from ledger.client import LocalKey
 from ledger.errors import MalformedError, NotFoundError, RefusedError, UnavailableError, VerificationError
+from ledger.exchange.bulk import pool as pool_module
 from ledger.exchange.bulk.answers import error_of
 from ledger.exchange.bulk.lines import LineCutter
 from ledger.exchange.bulk.pool import CheckingPool
@@ -63,6 +65,51 @@ def test_a_process_checks_and_is_replaced_when_it_dies(pool: CheckingPool) -> No
     assert isinstance(record, Checked)
     (other,) = pool.pids
     assert other != pid
+
+
+# A checking process with a fault: some lines end it.
+FAULTY = """
+import os
+from ledger.checking import worker
+from ledger.checking.lines import LineChecker
+
+class Faulty(LineChecker):
+    def check(self, line):
+        return os._exit(3) if line.startswith(b"fatal") else super().check(line)
+
+worker.LineChecker = Faulty
+worker.main()
+"""
+
+
+@pytest.fixture
+def faulty(pool: CheckingPool, monkeypatch: pytest.MonkeyPatch) -> CheckingPool:
+    monkeypatch.setattr(pool_module, "_COMMAND", (sys.executable, "-c", FAULTY))
+    return pool
+
+
+def test_a_line_that_ends_two_processes_is_found_and_refused_alone(faulty: CheckingPool) -> None:
+    good = [SAYER.register() for _ in range(4)]
+    lines = [good[0].line, b"fatal\n", good[1].line, b"\n", good[2].line, b"fatal too\n", good[3].line]
+    records = faulty.check(b"".join(lines)).result(60)
+    kinds = [Checked, Rejected, Checked, type(None), Checked, Rejected, Checked]
+    assert [type(each) for each in records] == kinds
+    assert [each.digest for each in records if isinstance(each, Checked)] == [each.digest for each in good]
+    assert len(faulty.pids) == 1
+
+
+def test_where_nothing_can_be_checked_no_line_is_blamed(pool: CheckingPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "_COMMAND", ("true",))
+    for lines in (b"x\n", b"x\ny\n"):
+        with pytest.raises(UnavailableError, match="no process could check"):
+            pool.check(lines).result(20)
+
+
+def test_a_block_of_many_such_lines_is_given_up(faulty: CheckingPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "_MOST_PIECES", 1)
+    with pytest.raises(UnavailableError, match="no process could check"):
+        faulty.check(b"fatal\n" * 8).result(60)
+    assert len(faulty.check(b"x\n").result(20)) == 1
 
 
 def test_a_pool_ends_its_processes_and_takes_nothing_more(pool: CheckingPool) -> None:

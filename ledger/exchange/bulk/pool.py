@@ -1,7 +1,7 @@
 """The processes that check signatures: as many as cores, started at the first block, ended with the gateway.
 
 Each has a thread here that hands it one block after another. A process that dies is replaced and its block given to the
-new one; a block that kills two is given up.
+new one. A block that kills two is given out in halves, until the line that does it is alone and refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import BinaryIO, Final, cast
 
 import msgspec
 
-from ledger.checking import Record, decode_records
+from ledger.checking import Record, Rejected, decode_records
 from ledger.checking.worker import encode_domains, read_frame, write_frame
 from ledger.errors import LedgerError, UnavailableError
 from ledger.statements import Domains
@@ -25,6 +25,9 @@ from ledger.statements import Domains
 __all__ = ["CheckingPool"]
 
 _TRIES: Final = 2
+_MOST_PIECES: Final = 64
+"""Pieces of one block that may each end two processes; beyond that the block is given up."""
+_FATAL: Final = Rejected("MalformedError", "no process could check this line: two ended over it")
 _RETRY_AFTER_S: Final = 5.0
 _END_S: Final = 5.0
 _COMMAND: Final = (sys.executable, "-m", "ledger.checking.worker")
@@ -102,6 +105,29 @@ class CheckingPool:
         self, process: subprocess.Popen[bytes] | None, block: bytes, done: Future[list[Record]]
     ) -> subprocess.Popen[bytes] | None:
         """Check a block in ``process`` or a new one; return the process that is alive afterwards."""
+        records: list[Record] = []
+        waiting, pieces = [block], 0
+        while waiting:
+            piece = waiting.pop()
+            process, found = self._try(process, piece)
+            pieces += found is None
+            if found is None and b"\n" not in piece[:-1]:
+                process, alone = self._try(process, b"\n")
+                found = None if alone is None else [_FATAL]  # the line's doing: others can be checked
+            elif found is None and pieces <= _MOST_PIECES:
+                waiting += reversed(_halve(piece))
+                continue
+            if found is None:
+                done.set_exception(_unavailable("no process could check the lines"))
+                return process
+            records += found
+        done.set_result(records)
+        return process
+
+    def _try(
+        self, process: subprocess.Popen[bytes] | None, block: bytes
+    ) -> tuple[subprocess.Popen[bytes] | None, list[Record] | None]:
+        """The process that is alive afterwards, and the records; none where two processes ended over the block."""
         for _ in range(_TRIES):
             try:
                 process = process or self._spawn()
@@ -110,20 +136,22 @@ class CheckingPool:
                 _logger.warning("a checking process can not be reached: %s", error)
                 records = None
             if records is not None:
-                done.set_result(records)
-                return process
+                return process, records
             if process is not None:
                 self._end(process)
                 _logger.warning("checking process %d ended with code %s", process.pid, process.returncode)
                 process = None
-        done.set_exception(_unavailable("no process could check the lines"))
-        return None
+        return None, None
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603  our own
         with self._turn:
             self._processes.add(process)
-        write_frame(cast("BinaryIO", process.stdin), self._greeting)
+        try:
+            write_frame(cast("BinaryIO", process.stdin), self._greeting)
+        except OSError:
+            self._end(process)
+            raise
         return process
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
@@ -147,6 +175,12 @@ def _ask(process: subprocess.Popen[bytes], block: bytes) -> list[Record] | None:
         return decode_records(frame)
     except msgspec.DecodeError:
         return None
+
+
+def _halve(block: bytes) -> list[bytes]:
+    """Two pieces of whole lines; ``block`` has two lines at least."""
+    end = block.find(b"\n", len(block) // 2, -1) + 1 or block.rfind(b"\n", 0, -1) + 1
+    return [block[:end], block[end:]]
 
 
 def _unavailable(reason: str) -> LedgerError:
