@@ -15,7 +15,7 @@ from ledger.statements import Statement
 __all__ = ["Block", "Line"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Line:
     """One checked statement of a block: answered once, with its place in the log or with an error."""
 
@@ -46,7 +46,7 @@ class Line:
         self.answer = Refused(self.number, self.digest, error)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Block:
     """Checked lines of one stream, numbered from ``first_line``."""
 
@@ -78,4 +78,6 @@ class Block:
                 if answer is None:
                     raise RuntimeError("a line was not answered")
                 answers.append(answer)
+        # Lines know their block: without this only the collector would free them, megabytes later.
+        self.lines, self.records = [], []
         self.done.set_result(Answers(answers, self.checkpoints))
