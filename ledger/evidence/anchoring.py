@@ -147,6 +147,16 @@ class Anchor(Recorded):
             return History(self._records)
         return History(self._records[:count])
 
+    @property
+    def whole_history(self) -> History:
+        """All records that are given: with a later checkpoint, up to that one's event."""
+        return History(self._records)
+
+    def reaches_past(self, event: ProvenEvent) -> bool:
+        """Whether the records go on beyond an event, by its place in the chain. Raises: MalformedError."""
+        last = self if self.later is None else self.later
+        return event.place < last.chain.place
+
     def verify_inclusion(self, entry: Entry) -> None:
         """Check that the entry is at its index under the checkpoint. Raises: MalformedError, VerificationError."""
         checkpoint = self.checkpoint
@@ -184,10 +194,13 @@ class Anchor(Recorded):
 class Effect:
     """The contract event that shows that a statement took effect."""
 
-    def __init__(self, policy: Policy, node: Node | None, proof: ChainProof, statement: Statement) -> None:
+    def __init__(
+        self, policy: Policy, node: Node | None, proof: ChainProof, statement: Statement, anchor: Anchor
+    ) -> None:
         self._policy = policy
         self._node = node
         self._statement = statement
+        self._anchor = anchor
         self.chain = ProvenEvent("effect", proof)
 
     @cached_property
@@ -213,12 +226,23 @@ class Effect:
             return False
         return True
 
-    def settles(self, signer: Address, deadline: int) -> bool:
-        """Whether the contract itself found this signer active and the deadline not passed.
+    @property
+    def is_covered(self) -> bool:
+        """Whether the history goes on beyond it, so that what came before is known. Raises: MalformedError."""
+        return self._anchor.reaches_past(self.chain)
 
-        A registration lifted out of a log is taken after its deadline, so the block's time is compared again.
+    @property
+    def history(self) -> History:
+        """The records up to its block's end, as far as they are given. Raises: MalformedError."""
+        number = self.chain.header.number
+        return History([each for each in self._anchor.whole_history.records if each.block <= number])
+
+    def is_in_time(self, deadline: int) -> bool:
+        """Whether its block came by the deadline. Raises: MalformedError.
+
+        A registration lifted out of a log is taken after its deadline, so the contract alone does not say so.
         """
-        return self.stands and self.chain.header.timestamp <= deadline and self.signer in {None, signer}
+        return self.chain.header.timestamp <= deadline
 
     def describe(self) -> InForce:
         """The event with its block. Raises: MalformedError, VerificationError."""

@@ -36,6 +36,11 @@ class ProvenEvent:
         """The block's header. Raises: MalformedError."""
         return Header.parse(self.proof.header)
 
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Its place in the chain: block, receipt, position. Raises: MalformedError."""
+        return self.header.number, self.proof.receipt_index, self.proof.log_position
+
     @cached_property
     def event(self) -> EventLog:
         """The event, not yet decoded. Raises: MalformedError: no receipt, or no event at that position."""

@@ -61,19 +61,26 @@ class Signing:
             VerificationError: it is no signature of the participant's key.
             UnavailableError: only a contract can say, and no effect is shown that stands.
         """
-        if len(self.signature) != _SIGNATURE_SIZE:
-            return self._contract_signer("the signature is not one of secp256k1")
+        if self.is_shown_by_effect:
+            return self._contract_signer()
         recovered = self._recovered
-        if self._own_key is not None:
-            if recovered != self._own_key:
-                raise VerificationError(
-                    "the statement is not signed by the key that it names",
-                    expected=str(self._own_key),
-                    found=str(recovered),
-                )
-        elif not self._sight(recovered).ever:
-            return self._stand_in(recovered)
+        if self._own_key is not None and recovered != self._own_key:
+            raise VerificationError(
+                "the statement is not signed by the key that it names",
+                expected=str(self._own_key),
+                found=str(recovered),
+            )
         return recovered
+
+    @cached_property
+    def is_shown_by_effect(self) -> bool:
+        """Whether the bytes in the log show no signature of the participant, so that only a contract's event can.
+
+        Anybody may have logged them, before there was a signature at all. Raises: MalformedError: not canonical.
+        """
+        if len(self.signature) != _SIGNATURE_SIZE:
+            return True
+        return self._own_key is None and not self._sight(self._recovered).ever
 
     @cached_property
     def _recovered(self) -> Address:
@@ -112,12 +119,13 @@ class Signing:
             VerificationError: the key was not active at any moment since the checkpoint before.
             UnavailableError: it can not be told whether it was active, or in time, when the log took the statement.
         """
+        if self.is_shown_by_effect:
+            return self._verify_execution()
         doubts = self._find_doubts(published)
         if not doubts:
             return f"{self.describe()}, at the checkpoint of {format_time(published.time)}"
-        if self.effect is not None and self.effect.settles(self.signer, self.statement.deadline):
-            event = self.effect.describe()
-            return f"{self.describe()}; the contract found it active and in time itself in block {event.block}"
+        if self.effect is not None and self._is_settled_by(self.effect):
+            return self._describe_execution(self.effect)
         if self._own_key is None and not self._sight(self.signer, published.previous_time).since:
             raise VerificationError(
                 f"{self.signer} could not act for participant {self.statement.participant} at any moment since "
@@ -127,19 +135,38 @@ class Signing:
             )
         raise UnavailableError("; ".join(doubts))
 
+    def find_time(self, published: CheckpointPublished) -> int:
+        """No later than when the participant stated it, where its key could act.
+
+        The checkpoint's time, where the log's entry shows its signature and its key could act then. What only the
+        contract's event shows, who signed or that the key could act, is shown for the event's block alone.
+        """
+        if self.effect is None or not self.effect.stands:
+            return published.time
+        executed = self.effect.describe().time
+        if self.is_shown_by_effect:
+            return executed
+        return max(published.time, executed) if self._find_doubts(published) else published.time
+
     def describe_signature(self) -> str:
         """Whose signature it is, and whether that was checked here or by a contract alone."""
-        if len(self.signature) == _SIGNATURE_SIZE and self._recovered == self.signer:
+        if not self.is_shown_by_effect:
             return f"by {self.signer}"
         return f"by {self.signer} on the word of the contract's event; these bytes show it to nobody (ERC-1271)"
 
     def describe(self) -> str:
-        """The key in words: whose it is and who holds it."""
+        """The key in words: whose it is and who holds it, and where the contract's event alone says so."""
+        if self.is_shown_by_effect:
+            return f"{self._describe_key()}, as the contract's event says (the bytes in the log do not show it)"
+        return self._describe_key()
+
+    def _describe_key(self) -> str:
         if self._own_key is not None:
             return f"the key {self.signer} that the statement itself names"
         if self._role is Role.CONTROL:
             return f"its control key {self.signer}"
-        custodial = self._sight(self.signer).custody is Custody.CUSTODIAL
+        history = self.effect.history if self.effect is not None and self.is_shown_by_effect else self.history
+        custodial = self._sight(self.signer, history=history).custody is Custody.CUSTODIAL
         return f"the key {self.signer} that a gateway holds for it" if custodial else f"its own key {self.signer}"
 
     def _find_doubts(self, published: CheckpointPublished) -> list[str]:
@@ -157,37 +184,66 @@ class Signing:
             )
         return doubts
 
-    def _sight(self, key: Address, since: int = 0) -> KeySighting:
+    def _sight(self, key: Address, since: int = 0, history: History | None = None) -> KeySighting:
+        judged = self.history if history is None else history
         may_be_suspended = self.statement.type.name in _REVOCATIONS
         participant = self.statement.participant
-        return self.history.sight(participant, key, self._role, since=since, may_be_suspended=may_be_suspended)
+        return judged.sight(participant, key, self._role, since=since, may_be_suspended=may_be_suspended)
 
     def _describe_standing(self) -> str:
         sighting = self._sight(self.signer)
         return f"participant {sighting.standing.value}, key " + ("active" if sighting.serves else "not active")
 
-    def _stand_in(self, recovered: Address) -> Address:
-        """The ERC-1271 contract whose owner signed, if the effect's event names it; a stranger's signature else."""
-        if self.effect is not None and self.effect.stands and self.effect.signer is not None:
-            return self._contract_signer("the signature is of no key of the participant")
-        raise VerificationError(
-            f"the signature is not one of participant {self.statement.participant}",
-            expected=f"a {self._role.value} of it in the history",
-            found=str(recovered),
+    def _is_settled_by(self, effect: Effect) -> bool:
+        """Whether the contract itself found this signer active and the deadline not passed."""
+        return effect.stands and effect.is_in_time(self.statement.deadline) and effect.signer in {None, self.signer}
+
+    def _verify_execution(self) -> str:
+        """Check the key that the effect's event names, which the contract found active. Raises: UnavailableError."""
+        effect, deadline = cast(Effect, self.effect), self.statement.deadline
+        if effect.is_in_time(deadline):
+            return self._describe_execution(effect)
+        executed = effect.describe()
+        raise UnavailableError(
+            f"the deadline {format_time(deadline)} passed before block {executed.block} of "
+            f"{format_time(executed.time)}, where the contract found out who signed; whether that was in time can not "
+            "be told"
         )
 
-    def _contract_signer(self, reason: str) -> Address:
+    def _describe_execution(self, effect: Effect) -> str:
+        block = effect.describe().block
+        return f"{self.describe()}; the contract found it active and in time itself in block {block}"
+
+    def _contract_signer(self) -> Address:
+        """The key that the effect's event names: an ERC-1271 contract's, whose own bytes show it to nobody."""
+        is_key = len(self.signature) == _SIGNATURE_SIZE
+        signer = self.effect.signer if self.effect is not None and self.effect.stands else None
+        if is_key and signer is None:
+            raise VerificationError(
+                f"the signature is not one of participant {self.statement.participant}",
+                expected=f"a {self._role.value} of it in the history",
+                found=str(self._recovered),
+            )
+        reason = "the signature is not one of secp256k1"
         if self.effect is None or not self.effect.stands:
             raise UnavailableError(
                 f"{reason}: only a contract event can show who signed, and none is shown that stands"
             )
-        signer = self.effect.signer
         if signer is None:
             raise UnavailableError(f"{reason}, and the contract's event does not say who signed")
-        if not self._sight(signer).ever:
-            raise VerificationError(
-                "the contract's event names a signer that the history does not know",
-                expected=f"a {self._role.value} of {self.statement.participant}",
-                found=str(signer),
-            )
+        self._expect_known(signer, self.effect)
         return signer
+
+    def _expect_known(self, signer: Address, effect: Effect) -> None:
+        if self._sight(signer, history=effect.history).ever:
+            return
+        if not effect.is_covered:
+            raise UnavailableError(
+                f"the history that is given ends before block {effect.chain.header.number}, and {signer}, whom the "
+                "contract's event there names, is not in it: ask for the evidence with a newer checkpoint"
+            )
+        raise VerificationError(
+            "the contract's event names a signer that the history does not know",
+            expected=f"a {self._role.value} of {self.statement.participant}",
+            found=str(signer),
+        )

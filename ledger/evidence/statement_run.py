@@ -55,7 +55,7 @@ class StatementRun:
             steps=steps,
             statement=statement,
             digest=signing.digest if signing else None,
-            time=anchor.published.time if anchor and is_anchored else None,
+            time=signing.find_time(anchor.published) if signing and anchor and is_anchored and 3 in passed else None,
             signer=signing.describe() if signing and passed >= {3, 10} else None,
             in_force=self._effect.describe() if self._effect and is_anchored else None,
             rests_on=tuple(dict.fromkeys(self._basis)) if is_anchored else (),
@@ -87,7 +87,7 @@ class StatementRun:
         domains = self._policy.domains
         self._statement = statement = read_statement(evidence, anchor, domains)
         if evidence.effect is not None:
-            self._effect = Effect(self._policy, self._world.node, evidence.effect, statement)
+            self._effect = Effect(self._policy, self._world.node, evidence.effect, statement, anchor)
         digest = statement.digest(domains)
         self._signing = Signing(
             statement, digest, evidence.signature, evidence.cosignature, anchor.history, self._effect

@@ -593,6 +593,63 @@ def test_a_contract_as_signer_is_shown_by_the_event_alone(signature: bytes) -> N
     assert (left_open(hidden) | failed(hidden)) == {3}
 
 
+def log_unsigned(world: World, signature: bytes, *, signer: bytes | None = None, deadline: int = 9999) -> Stated:
+    """Log bytes that show nobody's signature, have them anchored, and only then let the contract be given one."""
+    member = world.members["utility"]
+    statement = Statement.build(
+        "DatasetRetirement", participant=member.id, datasetSalt=salt(1), deadline=START + deadline, salt=salt(1)
+    )
+    stated = world.append(statement, signature)
+    world.publish()
+    for _ in range(20):
+        world.mine()
+    key = address_of(member.signing) if signer is None else signer
+    if signer is not None:
+        world.extend_history((HistoryKind.KEY_ADDED, member.id, signer))
+    world.take_effect(stated, "DatasetRetired", [salt(1), member.id], word(key))
+    return stated
+
+
+@pytest.mark.parametrize("signature", [b"\x00\x00\x00", sign_digest(private_key(9), bytes(32))])
+def test_bytes_that_show_no_signature_are_dated_by_the_effect(signature: bytes) -> None:
+    report = run(lambda world: log_unsigned(world, signature))
+    assert report.verdict is Verdict.VERIFIED
+    assert report.in_force is not None
+    assert report.time == report.in_force.time
+    executed = to_document(report)["stated_no_later_than"]
+    sentence = format_sentence(report)
+    assert f"no later than {executed}, with its own key" in sentence
+    assert "as the contract's event says (the bytes in the log do not show it)" in sentence
+    late = run(lambda world: log_unsigned(world, signature, deadline=100))
+    assert left_open(late) == {10}
+    assert "where the contract found out who signed" in format_sentence(late)
+
+
+def test_bytes_that_show_no_signature_of_a_key_that_came_later() -> None:
+    report = run(lambda world: log_unsigned(world, b"", signer=address_of(private_key(77))))
+    assert (failed(report), left_open(report)) == (set(), {3})
+    assert "ask for the evidence with a newer checkpoint" in format_sentence(report)
+    assert report.time is None
+    assert "stated_no_later_than" not in to_document(report)
+
+
+def test_a_key_that_could_not_act_yet_is_dated_by_the_effect() -> None:
+    def build(world: World) -> Stated:
+        member = world.members["utility"]
+        world.extend_history((HistoryKind.SUSPENDED, member.id, 0))
+        world.publish()
+        stated = retire(world)
+        world.publish()
+        world.extend_history((HistoryKind.REINSTATED, member.id, 0))
+        world.take_effect(stated, "DatasetRetired", [salt(1), member.id], word(address_of(member.signing)))
+        return stated
+
+    report = run(build)
+    assert report.verdict is Verdict.VERIFIED
+    assert report.in_force is not None
+    assert report.time == report.in_force.time
+
+
 def test_an_event_that_does_not_say_who_signed() -> None:
     def revoke_key(world: World) -> Stated:
         member = world.members["utility"]
