@@ -77,6 +77,8 @@ class GatewaySettings:
     """processes that check signatures in bulk; None: as many as cores"""
     bulk_block_bytes: int = 256 << 10
     """lines that are checked by one process at a time"""
+    bulk_block_lines: int = 512
+    """no more of them than so many, however short they are"""
     bulk_window: int = 32
     """blocks of one stream on their way; beyond that it is read no further"""
     bulk_batch_size: int = 8192

@@ -38,19 +38,32 @@ def pool() -> Iterator[CheckingPool]:
 @pytest.mark.parametrize("piece", [1, 2, 7, 1000])
 def test_lines_come_out_as_they_went_in(piece: int) -> None:
     data = b"one\ntwo\n\nthree\r\nfour"
-    cutter = LineCutter(8)
-    blocks = [cutter.feed(data[at : at + piece]) for at in range(0, len(data), piece)]
-    blocks.append(cutter.finish())
+    cutter = LineCutter(8, 2)
+    blocks = [block for at in range(0, len(data), piece) for block in cutter.feed(data[at : at + piece])]
+    blocks += cutter.finish()
     assert b"".join(blocks) == data + b"\n"
-    assert all(block.endswith(b"\n") for block in blocks if block)
+    assert all(block.endswith(b"\n") and block.count(b"\n") <= 2 for block in blocks)
     assert not cutter.has_lines
+    assert cutter.finish() == []
+
+
+@pytest.mark.parametrize("piece", [1, 3, 40])
+def test_a_block_has_no_more_lines_than_are_taken(piece: int) -> None:
+    data = b"1\n\n" * 20
+    cutter = LineCutter(1 << 20, 7)
+    blocks = [block for at in range(0, len(data), piece) for block in cutter.feed(data[at : at + piece])]
+    assert blocks
+    blocks += cutter.finish()
+    assert b"".join(blocks) == data
+    assert max(block.count(b"\n") for block in blocks) == 7
 
 
 def test_of_a_line_that_is_too_long_no_more_is_kept_than_shows_it() -> None:
-    cutter = LineCutter(1 << 30)
+    cutter = LineCutter(1 << 30, 1000)
     for piece in (b"a\n", *([b"x" * 50_000] * 40), b"end\nb", b"c\n"):
         cutter.feed(piece)
-    first, long, last = cutter.flush().splitlines()
+    (block,) = cutter.flush()
+    first, long, last = block.splitlines()
     assert (first, last) == (b"a", b"bc")
     assert len(long) == MAX_LINE_BYTES + 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from ledger.checking import Record
@@ -147,7 +147,7 @@ class BulkStream:
 
     async def _read(self, body: AsyncIterator[bytes]) -> None:
         """Cut what comes into blocks and have them checked, as many at a time as there is room for."""
-        cutter = LineCutter(self._settings.bulk_block_bytes)
+        cutter = LineCutter(self._settings.bulk_block_bytes, self._settings.bulk_block_lines)
         stopping = asyncio.ensure_future(self._stopping.wait())
         incoming: asyncio.Future[bytes | None] | None = None
         try:
@@ -170,13 +170,12 @@ class BulkStream:
                 incoming.cancel()
         self._checking.put_nowait(None)
 
-    async def _check(self, block: bytes) -> None:
-        if not block:
-            return
-        await self._room.acquire()
-        first_line = self._totals.lines + 1
-        self._totals.lines += block.count(b"\n")
-        self._checking.put_nowait((first_line, asyncio.wrap_future(self._pool.check(block))))
+    async def _check(self, blocks: Sequence[bytes]) -> None:
+        for block in blocks:
+            await self._room.acquire()
+            first_line = self._totals.lines + 1
+            self._totals.lines += block.count(b"\n")
+            self._checking.put_nowait((first_line, asyncio.wrap_future(self._pool.check(block))))
 
     async def _append(self) -> None:
         """Bring checked blocks to the log's writer, in their order."""
