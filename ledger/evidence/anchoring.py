@@ -234,8 +234,15 @@ class Effect:
     @property
     def history(self) -> History:
         """The records up to its block's end, as far as they are given. Raises: MalformedError."""
-        number = self.chain.header.number
-        return History([each for each in self._anchor.whole_history.records if each.block <= number])
+        return self._history_until(self.chain.header.number + 1)
+
+    @property
+    def history_before(self) -> History:
+        """The records before its block, as far as they are given. Raises: MalformedError."""
+        return self._history_until(self.chain.header.number)
+
+    def _history_until(self, block: int) -> History:
+        return History([each for each in self._anchor.whole_history.records if each.block < block])
 
     def is_in_time(self, deadline: int) -> bool:
         """Whether its block came by the deadline. Raises: MalformedError.

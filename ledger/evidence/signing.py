@@ -21,6 +21,8 @@ _SIGNATURE_SIZE: Final = 65
 _REVOCATIONS: Final = frozenset({"AccessRevocation", "KeyRevocation"})
 # The key that signs stands in the statement itself: the participant's id is derived from it, or it is being claimed.
 _SELF_PROVING: Final = {"ParticipantApplication": "controlKey", "ControlKeyClaim": "newKey"}
+# By these a key ends its own power to act.
+_SELF_ENDING: Final = frozenset({"ControlKeyRotation", "ParticipantRetirement"})
 _LAST_SECOND: Final = int(datetime.max.replace(tzinfo=UTC).timestamp())
 
 
@@ -124,9 +126,15 @@ class Signing:
         doubts = self._find_doubts(published)
         if not doubts:
             return f"{self.describe()}, at the checkpoint of {format_time(published.time)}"
-        if self.effect is not None and self._is_settled_by(self.effect):
-            return self._describe_execution(self.effect)
-        if self._own_key is None and not self._sight(self.signer, published.previous_time).since:
+        settled = False if self.effect is None else self._is_settled_by(self.effect)
+        if settled:
+            return self._describe_execution(cast(Effect, self.effect))
+        if settled is None:
+            doubts.append(
+                "the effect's event names no signer, and whether that key could act just before it the history does "
+                "not say"
+            )
+        elif self._own_key is None and not self._sight(self.signer, published.previous_time).since:
             raise VerificationError(
                 f"{self.signer} could not act for participant {self.statement.participant} at any moment since "
                 f"{format_time(published.previous_time)}, when the checkpoint before was recorded",
@@ -171,9 +179,11 @@ class Signing:
 
     def _find_doubts(self, published: CheckpointPublished) -> list[str]:
         doubts = []
-        if self._own_key is None and not self._sight(self.signer).at_end:
+        sighting = self._sight(self.signer, published.previous_time)
+        if self._own_key is None and not sighting.at_end:
+            when = "only at some moment" if sighting.since else "at no moment"
             doubts.append(
-                f"{self.signer} could act only at some moment since the checkpoint before "
+                f"{self.signer} could act {when} since the checkpoint before "
                 f"({format_time(published.previous_time)}), not at this one ({format_time(published.time)}); whether "
                 "the log took the statement in time can not be told"
             )
@@ -194,9 +204,33 @@ class Signing:
         sighting = self._sight(self.signer)
         return f"participant {sighting.standing.value}, key " + ("active" if sighting.serves else "not active")
 
-    def _is_settled_by(self, effect: Effect) -> bool:
-        """Whether the contract itself found this signer active and the deadline not passed."""
-        return effect.stands and effect.is_in_time(self.statement.deadline) and effect.signer in {None, self.signer}
+    def _is_settled_by(self, effect: Effect) -> bool | None:
+        """Whether the effect shows this signer active and the deadline not passed; None: it can not be told.
+
+        An event that names no signer vouches for no key: another one may have signed for the contract. That of the
+        log's entry is judged by the history instead, just before the event.
+        """
+        if not (effect.stands and effect.is_in_time(self.statement.deadline)):
+            return False
+        if self._is_named_by(effect):
+            return effect.signer in {None, self.signer}
+        if not effect.is_covered:
+            return None
+        before = self._sight(self.signer, history=effect.history_before).at_end
+        after = self._sight(self.signer, history=effect.history).at_end
+        if before and (after or self._is_ended_by(effect)):
+            return True
+        return None if before or after else False
+
+    def _is_named_by(self, effect: Effect) -> bool:
+        """Whether the contract's word names the key that it checked: the event does, or the statement itself."""
+        return effect.signer is not None or self._own_key is not None
+
+    def _is_ended_by(self, effect: Effect) -> bool:
+        """Whether it is the statement itself that ends the key's power in its effect's block, and nothing else."""
+        count = len(effect.history_before.records)
+        changes = [each for each in effect.history.records[count:] if each.participant == self.statement.participant]
+        return self.statement.type.name in _SELF_ENDING and len(changes) == 1
 
     def _verify_execution(self) -> str:
         """Check the key that the effect's event names, which the contract found active. Raises: UnavailableError."""
@@ -212,6 +246,8 @@ class Signing:
 
     def _describe_execution(self, effect: Effect) -> str:
         block = effect.describe().block
+        if not self._is_named_by(effect):
+            return f"{self.describe()}; it could act just before block {block}, where this was executed in time"
         return f"{self.describe()}; the contract found it active and in time itself in block {block}"
 
     def _contract_signer(self) -> Address:

@@ -5,6 +5,7 @@ Blocks, receipts and their tries are real, only no EVM runs: a test says which e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ledger.canonical import encode_canonical, hash_document
@@ -198,15 +199,15 @@ class World:
         self.blocks.append(Block(form, receipts))
         return self.blocks[-1]
 
-    def extend_history(self, *records: tuple[HistoryKind, bytes, int | bytes]) -> Block:
-        """Append records (kind, participant, detail) to the registry's history, in one block."""
+    def extend_history(self, *records: tuple[HistoryKind, bytes, int | bytes], also: Sequence[Json] = ()) -> Block:
+        """Append records (kind, participant, detail) to the registry's history, in one block, other events after."""
         number, events = len(self.blocks), []
         for kind, participant, detail in records:
             raw = Bytes32(word(detail))
             self.history.append(HistoryRecord(kind, Bytes32(participant), raw, number, START + 10 * number))
             data = word(kind) + raw + self.head()
             events.append(make_event("HistoryExtended", [len(self.history), participant], data))
-        return self.mine(events)
+        return self.mine([*events, *also])
 
     def head(self, records: int | None = None) -> Bytes32:
         """The history's head after so many records."""

@@ -473,7 +473,7 @@ def test_the_contract_itself_settles_what_the_checkpoint_leaves_open() -> None:
 
     report = run(rotate)
     assert report.verdict is Verdict.VERIFIED
-    assert "the contract found it active and in time itself" in report.steps[9].detail
+    assert "it could act just before block" in report.steps[9].detail
     assert "its control key" in format_sentence(report)
 
     def lifted_late(world: World) -> Stated:
@@ -491,6 +491,78 @@ def test_the_contract_itself_settles_what_the_checkpoint_leaves_open() -> None:
         return stated
 
     assert left_open(run(by_another_key)) == {10}
+
+
+def rotate_keys(world: World) -> tuple[bytes, bytes]:
+    """Revoke the signing key of the utility and give it another; return both."""
+    member = world.members["utility"]
+    old, new = member.signing, private_key(5555)
+    added = (HistoryKind.KEY_ADDED, member.id, int.from_bytes(address_of(new), "big"))
+    world.extend_history(revoked(world, "utility"), added)
+    return old, new
+
+
+def update_profile(world: World, key: bytes, version: int = 2) -> Stated:
+    return world.state("utility", "ProfileUpdate", key=key, version=version, profileHash=salt(3))
+
+
+def executed(world: World, stated: Stated) -> Stated:
+    """Have the contract execute it, signed by whatever key: its event does not say."""
+    world.take_effect(stated, "ProfileUpdated", [stated.statement.participant], word(2) + salt(3))
+    return stated
+
+
+def test_an_event_without_a_signer_vouches_for_no_revoked_key() -> None:
+    def before_the_checkpoint(world: World) -> Stated:
+        old, _ = rotate_keys(world)
+        world.publish()
+        return executed(world, update_profile(world, old))
+
+    assert failed(run(before_the_checkpoint)) == {10}
+
+    def after_the_checkpoint(world: World) -> Stated:
+        old, _ = rotate_keys(world)
+        world.publish()
+        stated = update_profile(world, old)
+        world.publish()
+        return executed(world, stated)
+
+    report = run(after_the_checkpoint)
+    assert (failed(report), left_open(report)) == (set(), {10})
+    assert "could act at no moment since the checkpoint before" in format_sentence(report)
+    assert "the effect's event names no signer" in format_sentence(report)
+
+    def revoked_since_the_checkpoint_before(world: World) -> Stated:
+        old, _ = rotate_keys(world)
+        return executed(world, update_profile(world, old))
+
+    assert left_open(run(revoked_since_the_checkpoint_before)) == {10}
+
+
+def test_an_event_without_a_signer_and_a_key_that_could_act_before_it() -> None:
+    def build(world: World) -> Stated:
+        stated = executed(world, update_profile(world, world.members["utility"].signing))
+        rotate_keys(world)
+        return stated
+
+    assert run(build).verdict is Verdict.VERIFIED
+
+
+@pytest.mark.parametrize(("others", "opened"), [(0, set()), (1, {10})])
+def test_a_statement_that_ends_its_own_keys_power(others: int, opened: set[int]) -> None:
+    def build(world: World) -> Stated:
+        member = world.members["utility"]
+        stated = world.state("utility", "ParticipantRetirement")
+        digest = stated.statement.digest(world.domains)
+        changes = [(HistoryKind.PROFILE_UPDATED, member.id, salt(at)) for at in range(others)]
+        changes.append((HistoryKind.RETIRED, member.id, Bytes32(bytes(32))))
+        stated.effect = world.prove(
+            world.extend_history(*changes, also=[make_event("ParticipantRetired", [digest, member.id])]),
+            0, len(changes),
+        )  # fmt: skip
+        return stated
+
+    assert left_open(run(build)) == opened
 
 
 # Signers that the statement names, co-signatures, contracts as signers
