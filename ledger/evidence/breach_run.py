@@ -13,8 +13,9 @@ from ledger.canonical import JsonValue
 from ledger.errors import MalformedError, VerificationError
 from ledger.evidence.anchoring import leaf_of
 from ledger.evidence.breach import Breach, BreachKind, Contradiction, Promise
-from ledger.evidence.log_note import LogNote, check_log
+from ledger.evidence.log_note import LogNote, check_log, tell_old_key
 from ledger.evidence.log_state import LogState, read_log_state
+from ledger.evidence.policy import PinnedLog
 from ledger.evidence.proven_event import ProvenEvent
 from ledger.evidence.report import Claim, Report, Verdict
 from ledger.evidence.signing import format_time
@@ -142,6 +143,16 @@ class BreachRun:
         return words
 
     def _judge(self) -> Claim:
+        claim = self._judge_kind()
+        doubt = tell_old_key(self._note.key_ids, self._log.keys)
+        if doubt is None or claim.verdict is not Verdict.VERIFIED:
+            return claim
+        return self._claim(
+            Verdict.UNDETERMINED,
+            f"Whether the log {self._name} made the promise that was broken can not be told: {doubt}",
+        )
+
+    def _judge_kind(self) -> Claim:
         if self._breach.kind is BreachKind.FORKED:
             return self._judge_forked(need(self._breach.contradiction))
         return self._judge_missed() if self._breach.kind is BreachKind.MISSED else self._judge_replaced()
@@ -156,14 +167,26 @@ class BreachRun:
                 f"Whether entry {index} was on chain by {until} can not be told from this event: have the log attested "
                 "after that time, or show the checkpoint that first covered the entry",
             )
-        if kept:
+        if kept and self._is_recorded_by(promised):
             return self._claim(Verdict.REFUTED, f"The log kept its promise: entry {index} was on chain by {until}")
+        if kept:
+            return self._claim(
+                Verdict.UNDETERMINED,
+                f"The log had an entry {index} on chain by {until}; whether it is this one, the event does not show: "
+                "where it is another, evidence of kind replaced shows that",
+            )
         size = min(span.size for span in self._state.spans)
         return self._claim(
             Verdict.VERIFIED,
             f"The log {self._name} broke its promise: it promised to have entry {index} on chain by {until}, and after "
             f"that time the contract still had {size} entries of it",
         )
+
+    def _is_recorded_by(self, moment: int) -> bool:
+        """Whether the contract had the receipt's own tree by then: that one holds the entry."""
+        state, checkpoint = self._state, self._note.checkpoint
+        is_same = (checkpoint.size, checkpoint.root) == (state.size, state.root)
+        return is_same and any(span.size == state.size and span.since <= moment for span in state.spans)
 
     def _judge_replaced(self) -> Claim:
         index, other = self._receipt.index, need(self._breach.replacement)
@@ -210,8 +233,11 @@ class BreachRun:
 
     @property
     def _name(self) -> str:
-        log = need(self._world.policy.find_log(self._state.log))
-        return f"{log.origin} of operator {log.operator}"
+        return f"{self._log.origin} of operator {self._log.operator}"
+
+    @property
+    def _log(self) -> PinnedLog:
+        return need(self._world.policy.find_log(self._state.log))
 
     @cached_property
     def _state(self) -> LogState:

@@ -41,7 +41,7 @@ class SignedCheckpoint:
 
     @classmethod
     def verify(cls, note: bytes, keys: Sequence[VerifierKey]) -> SignedCheckpoint:
-        """Read a signed note under whichever of ``keys`` signed it.
+        """Read a signed note under the newest of ``keys``, the last, that signed it.
 
         Raises:
             MalformedError: no note, or no checkpoint in it.
@@ -49,7 +49,7 @@ class SignedCheckpoint:
         """
         signed = SignedNote.parse(note)
         lines = {(line.name, line.key_id): line for line in signed.signatures}
-        key = next((each for each in keys if (each.name, each.key_id) in lines), None)
+        key = next((each for each in reversed(keys) if (each.name, each.key_id) in lines), None)
         if key is None:
             found = ", ".join(sorted(f"{name}+{key_id.hex()}" for name, key_id in lines))
             raise VerificationError(f"none of the log's keys signed the checkpoint, only {found}")

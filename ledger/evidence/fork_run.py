@@ -6,7 +6,7 @@ from ledger.canonical import JsonValue
 from ledger.errors import UnavailableError
 from ledger.evidence.breach_run import QUESTION
 from ledger.evidence.fork import Fork, verify_contradiction
-from ledger.evidence.log_note import LogNote
+from ledger.evidence.log_note import LogNote, find_signer, tell_old_key
 from ledger.evidence.policy import PinnedLog
 from ledger.evidence.report import Claim, Report, Verdict
 from ledger.evidence.steps import Check, TrustedWorld, does_not_apply, need, take_steps
@@ -65,15 +65,13 @@ class ForkRun:
         return "; ".join(dict.fromkeys(words))
 
     def _find_log(self) -> PinnedLog:
-        """The one log of the policy whose keys both notes name: an origin alone may be that of two operators."""
+        """The one log of the policy that signed both notes: an origin alone may be that of two operators."""
         origin = self._notes[0].checkpoint.origin
-        logs = [log for log in self._world.policy.logs if log.origin == origin]
-        if not logs:
+        if all(log.origin != origin for log in self._world.policy.logs):
             raise UnavailableError(
                 f"your policy does not know the log {origin!a}: extend it with a node of your choice"
             )
-        known = (log for log in logs if self._key_ids <= {key.key_id for key in log.keys})
-        return next(known, logs[0])
+        return find_signer(self._world.policy, (self._fork.smaller, self._fork.larger))
 
     @property
     def _key_ids(self) -> frozenset[bytes]:
@@ -82,12 +80,17 @@ class ForkRun:
     def _judge(self) -> Claim:
         log = need(self._log)
         smaller, larger = (note.checkpoint for note in self._notes)
+        facts, name = _list_facts(log, smaller, larger), f"{log.origin} of operator {log.operator}"
+        doubt = tell_old_key(self._key_ids, log.keys)
+        if doubt is not None:
+            words = f"Whether the log {name} signed both of two histories can not be told: {doubt}"
+            return Claim(QUESTION, Verdict.UNDETERMINED, words, facts)
         return Claim(
             QUESTION,
             Verdict.VERIFIED,
-            f"The log {log.origin} of operator {log.operator} broke its promise: its checkpoints of {smaller.size} and "
+            f"The log {name} broke its promise: its checkpoints of {smaller.size} and "
             f"{larger.size} entries are of two histories",
-            _list_facts(log, smaller, larger),
+            facts,
         )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from ledger.errors import MalformedError, UnavailableError, VerificationError
 from ledger.evidence.policy import PinnedLog, Policy
 from ledger.log.checkpoint import Checkpoint
-from ledger.log.note import NoteSignature, SignedNote, VerifierKey, verify_sole_signature
+from ledger.log.note import NoteSignature, SignedNote, VerifierKey, verify_note, verify_sole_signature
 from ledger.types import Bytes32
 
-__all__ = ["LogNote", "check_log"]
+__all__ = ["LogNote", "check_log", "find_signer", "tell_old_key"]
 
 
 class LogNote:
@@ -108,9 +109,63 @@ def check_log(policy: Policy, log_id: Bytes32, origin: str) -> None:
             )
 
 
+def find_signer(policy: Policy, notes: Sequence[bytes]) -> PinnedLog:
+    """The policy's log that signed all the notes; an origin alone may be that of several operators' logs.
+
+    Where one log alone has the origin it is that one, whoever signed.
+
+    Raises:
+        MalformedError: a note is none, or the first is no checkpoint.
+        VerificationError: the policy names no log of its origin.
+        UnavailableError: several logs have the origin, and none of them, or more than one, signed all the notes.
+    """
+    origin = Checkpoint.parse(SignedNote.parse(notes[0]).text).origin
+    logs = [each for each in policy.logs if each.origin == origin]
+    if not logs:
+        raise VerificationError(f"the policy names no log {origin}")
+    signers = logs if len(logs) == 1 else _find_signers(logs, notes)
+    if len(signers) != 1:
+        operators = ", ".join(str(each.operator) for each in signers or logs)
+        words = "more than one of them has the key" if signers else f"none of them signed {_count(notes)}"
+        raise UnavailableError(
+            f"which log is meant can not be told: your policy names {len(logs)} logs {origin}, and {words} "
+            f"(operators {operators})"
+        )
+    return signers[0]
+
+
+def tell_old_key(key_ids: Iterable[bytes], keys: Sequence[VerifierKey]) -> str | None:
+    """Why notes under these keys do not show what the log did; None: the newest of its keys signed them all.
+
+    ``keys`` are the log's, the oldest first. Nothing in a policy says until when an older one served, and whoever got
+    hold of it since can sign what the log never did.
+    """
+    old = sorted(set(key_ids) - {keys[-1].key_id})
+    if not old:
+        return None
+    return (
+        f"{' and '.join(each.hex() for each in old)} signed, an older key of the log than {keys[-1].key_id.hex()}: "
+        "nothing shows that it was still the log's at that time, and not somebody else's since"
+    )
+
+
+def _find_signers(logs: Sequence[PinnedLog], notes: Sequence[bytes]) -> list[PinnedLog]:
+    """The logs whose key every note names; where those are several (a key's id is short), the ones that did sign."""
+    signed = [SignedNote.parse(note) for note in notes]
+    ids = [{line.key_id for line in note.signatures} for note in signed]
+    named = [log for log in logs if all({key.key_id for key in log.keys} & each for each in ids)]
+    if len(named) < 2:
+        return named
+    return [log for log in named if all(any(_is_signed(note, key) for key in log.keys) for note in signed)]
+
+
+def _count(notes: Sequence[bytes]) -> str:
+    return "this checkpoint" if len(notes) == 1 else f"all {len(notes)} checkpoints"
+
+
 def _is_signed(note: SignedNote, key: VerifierKey) -> bool:
     try:
-        verify_sole_signature(note, key)
+        verify_note(note, key)
     except VerificationError:
         return False
     return True

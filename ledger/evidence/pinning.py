@@ -130,7 +130,9 @@ def _is_key_name(origin: str) -> bool:
 
 
 def _merge(log: PinnedLog, keys: Iterable[VerifierKey]) -> PinnedLog:
-    return PinnedLog(log.operator, log.origin, tuple(dict.fromkeys((*log.keys, *keys))))
+    """The log with keys that came after its own; one that came back counts as the newest that it is."""
+    later = tuple(dict.fromkeys(keys))
+    return PinnedLog(log.operator, log.origin, (*(key for key in log.keys if key not in later), *later))
 
 
 def _extend(policy: Policy, earlier: Policy, hashes: list[Bytes32]) -> Policy:

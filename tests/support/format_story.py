@@ -266,8 +266,12 @@ class FormatStory:
 
     def open_promises(self) -> dict[str, Breach]:
         """Accusations that the event shown does not settle."""
-        dropped = self.dropped
+        dropped, count = self.dropped, len(self.lied)
+        replaced_in_time = self.receipt(self.lied, count - 1, self.now + 10_000)
         return {
+            "another-entry-in-time": build_missed(
+                replaced_in_time, dropped.statement, dropped.signature, self.chain(self.anchored)
+            ),
             "attested-before-the-time": build_missed(
                 self.dropped_receipt, dropped.statement, dropped.signature, self.chain(self.too_early)
             ),

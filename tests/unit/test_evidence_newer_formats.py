@@ -35,7 +35,7 @@ from ledger.evidence.fork import parse_fork
 from ledger.evidence.history import HistoryFold
 from ledger.evidence.tree import draw_lineage
 from ledger.evidence.upgrading import link_evidence
-from ledger.log import Checkpoint, SignedNote, TileReader, TlogProof
+from ledger.log import Checkpoint, NoteSigner, SignedNote, TileReader, TlogProof
 from ledger.log.tiles import ENTRIES, TILE_HEIGHT, Tile
 from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.statements import HistoryKind
@@ -179,9 +179,47 @@ def test_two_operators_with_one_origin_do_not_make_a_fork(told: Told) -> None:
     assert Verifier(policy).verify(told.story.fork.to_bytes()).verdict is Verdict.VERIFIED
 
 
-def _key_of(key_id: bytes) -> Any:
-    from ledger.log import NoteSigner
+def test_one_key_of_two_operators_tells_no_log(told: Told) -> None:
+    """Whoever opens a log may name any key, and any origin."""
+    (log,) = told.policy.logs
+    logs = sorted((log, replace(log, operator=Bytes32(salt(70)))), key=lambda each: each.operator)
+    report = Verifier(replace(told.policy, logs=tuple(logs))).verify(told.story.fork.to_bytes())
+    assert report.verdict is Verdict.UNDETERMINED
+    assert "more than one of them has the key" in format_sentence(report)
 
+
+def with_later_key(told: Told) -> Verifier:
+    (log,) = told.policy.logs
+    later = NoteSigner(ORIGIN, b"later".ljust(32, b"\0")).verifier_key
+    return Verifier(replace(told.policy, logs=(replace(log, keys=(*log.keys, later)),)))
+
+
+def test_an_older_key_breaks_no_promise(told: Told) -> None:
+    """Whoever has it since the rotation can sign receipts and histories that the log never did."""
+    verifier = with_later_key(told)
+    for raw in (told.story.fork.to_bytes(), *(each.to_bytes() for each in told.story.breaches().values())):
+        report = verifier.verify(raw)
+        assert report.verdict is Verdict.UNDETERMINED
+        assert "an older key of the log" in format_sentence(report)
+    for breach in told.story.kept_promises().values():
+        assert verifier.verify(breach.to_bytes()).verdict is Verdict.REFUTED
+
+
+def test_the_newest_key_of_several_breaks_promises(told: Told) -> None:
+    (log,) = told.policy.logs
+    earlier = NoteSigner(ORIGIN, b"earlier".ljust(32, b"\0")).verifier_key
+    verifier = Verifier(replace(told.policy, logs=(replace(log, keys=(earlier, *log.keys)),)))
+    for raw in (told.story.fork.to_bytes(), *(each.to_bytes() for each in told.story.breaches().values())):
+        assert verifier.verify(raw).verdict is Verdict.VERIFIED
+
+
+def test_a_place_that_was_taken_in_time_keeps_no_promise(told: Told) -> None:
+    report = told.verify(told.story.open_promises()["another-entry-in-time"].to_bytes())
+    assert report.verdict is Verdict.UNDETERMINED
+    assert "whether it is this one, the event does not show" in format_sentence(report)
+
+
+def _key_of(key_id: bytes) -> Any:
     key = NoteSigner(ORIGIN, bytes(32)).verifier_key
     assert key.key_id == key_id
     return key

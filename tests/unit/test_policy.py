@@ -214,6 +214,11 @@ def test_extended_later() -> None:
             create_policy(Node(url), CONTRACTS, last=1, extends=earlier)
     assert later.epochs == (*earlier.epochs, *world.policy().epochs)
     assert later.logs[0].keys == (world.signer.verifier_key, fresh.verifier_key)
+    back = word(2) + word(b"\x11" * 20) + world.signer.verifier_key.public_key
+    world.mine([make_event("LogRotated", [salt(4), world.log_id], back)])
+    with serve_world(world) as url:
+        again = create_policy(Node(url), CONTRACTS, extends=later)
+    assert again.logs[0].keys == later.logs[0].keys[::-1]  # the newest is the last
     assert diff_policies(earlier, earlier) == []
     assert diff_policies(earlier, later) == [
         f"+ blocks 0 to 4: {later.epochs[1].root}",
