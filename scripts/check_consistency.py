@@ -21,18 +21,21 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 if __package__ in {None, ""}:  # run as a file from a checkout
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ledger.errors import LedgerError, MalformedError, UnavailableError, VerificationError
-from ledger.evidence import build_forked, parse_policy
+from ledger.errors import LedgerError, MalformedError, UnavailableError
+from ledger.evidence import Policy, build_forked, parse_policy
 from ledger.evidence.breach import Breach
 from ledger.evidence.evidence import Evidence
 from ledger.evidence.fork import Fork, SignedCheckpoint, compare_checkpoints, parse_fork, verify_fork
+from ledger.evidence.log_note import find_signer, tell_old_key
 from ledger.evidence.opening import open_file
+from ledger.evidence.policy import PinnedLog
 from ledger.log import Checkpoint, SignedNote, TileReader, TlogProof, VerifierKey
 from ledger.log.mirror import Mirror
 
@@ -58,6 +61,15 @@ class _Parser(argparse.ArgumentParser):
 
 class _UsageError(Exception):
     """What was asked for can not be done; the message says why."""
+
+
+@dataclass(frozen=True)
+class _Trust:
+    """The keys that count, the oldest first, and where they came from a policy that and its log."""
+
+    keys: tuple[VerifierKey, ...]
+    policy: Policy | None = None
+    log: PinnedLog | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,7 +108,7 @@ def _parser() -> _Parser:
     )
     trust = parser.add_mutually_exclusive_group(required=True)
     trust.add_argument("--policy", type=Path, help="what you trust (docs/spec/policy.md)")
-    trust.add_argument("--vkey", action="append", help="the log's verifier key; repeatable, for keys that rotated")
+    trust.add_argument("--vkey", action="append", help="the log's verifier key; repeatable, the oldest first")
     parser.add_argument("--tiles", metavar="FOLDER|URL", help="where the log's tiles are; without: as the checkpoints")
     parser.add_argument(
         "--rpc", metavar="URL", help="a node of your choice: chain is then its newest, chain:SIZE another"
@@ -110,8 +122,9 @@ def _compare(options: argparse.Namespace) -> tuple[int, dict[str, object]]:
     if len(options.checkpoints) != 2:
         raise _UsageError("two checkpoints are compared, or one fork is checked")
     notes = [None if _is_on_chain(each) else _read_note(each) for each in options.checkpoints]
-    keys = _load_keys(options, next((each for each in notes if each is not None), None))
-    chain = _open_chain(options, keys) if None in notes else None
+    trust = _load_trust(options, [each for each in notes if each is not None])
+    keys = trust.keys
+    chain = _open_chain(options, trust) if None in notes else None
     recorded: list[Recorded] = []
     pair: list[SignedCheckpoint] = []
     for name, note in zip(options.checkpoints, notes, strict=True):
@@ -134,22 +147,21 @@ def _compare(options: argparse.Namespace) -> tuple[int, dict[str, object]]:
         kept = fork.to_bytes()
     else:
         kept = _contradict(fork, chain, recorded)
-    return _FORK, _describe(smaller, larger) | _found_root(fork) | {"evidence": str(_keep(options.fork, kept))}
+    answer = _describe(smaller, larger) | _found_root(fork) | {"evidence": str(_keep(options.fork, kept))}
+    return _judge_fork(fork, keys, answer)
 
 
 def _is_on_chain(location: str) -> bool:
     return location == _CHAIN or location.startswith(f"{_CHAIN}:")
 
 
-def _open_chain(options: argparse.Namespace, keys: Sequence[VerifierKey]) -> ChainCheckpoints:
-    if options.rpc is None or options.policy is None:
+def _open_chain(options: argparse.Namespace, trust: _Trust) -> ChainCheckpoints:
+    if options.rpc is None or trust.policy is None or trust.log is None:
         raise _UsageError(f"{_CHAIN} needs --rpc, a node of your choice, and --policy")
     from scripts.chain_checkpoints import ChainCheckpoints  # noqa: PLC0415 - loads what only this way needs
 
-    policy = parse_policy(_read(options.policy))
-    log = next(each for each in policy.logs if each.keys == tuple(keys))
     try:
-        return ChainCheckpoints(options.rpc, policy, log)
+        return ChainCheckpoints(options.rpc, trust.policy, trust.log)
     except MalformedError as error:
         raise _UsageError(str(error)) from error
 
@@ -177,8 +189,17 @@ def _check_fork(options: argparse.Namespace) -> tuple[int, dict[str, object]]:
         fork = parse_fork(_read(Path(name)))
     except MalformedError as error:
         raise _UsageError(f"{name} is no evidence of a fork ({error}); to compare, name two checkpoints") from error
-    smaller, larger = verify_fork(fork, _load_keys(options, fork.smaller))
-    return _FORK, _describe(smaller, larger) | _found_root(fork) | {"evidence": name}
+    keys = _load_trust(options, [fork.smaller, fork.larger]).keys
+    smaller, larger = verify_fork(fork, keys)
+    return _judge_fork(fork, keys, _describe(smaller, larger) | _found_root(fork) | {"evidence": name})
+
+
+def _judge_fork(fork: Fork, keys: Sequence[VerifierKey], answer: dict[str, object]) -> tuple[int, dict[str, object]]:
+    """A fork is the log's where its newest key signed; what an older one signed may be somebody else's."""
+    notes = [SignedNote.parse(note) for note in (fork.smaller, fork.larger) if note]
+    own = {key.key_id for key in keys}
+    doubt = tell_old_key({line.key_id for note in notes for line in note.signatures} & own, keys)
+    return (_FORK, answer) if doubt is None else (_UNDETERMINED, answer | {"reason": doubt})
 
 
 def _read_note(location: str) -> bytes:
@@ -215,28 +236,21 @@ def _read_evidence(raw: bytes) -> bytes:
     return max(notes, key=lambda note: Checkpoint.parse(SignedNote.parse(note).text).size)
 
 
-def _load_keys(options: argparse.Namespace, note: bytes | None) -> tuple[VerifierKey, ...]:
-    """The keys that count: those given, or all of the policy's of the log whose checkpoint ``note`` is.
+def _load_trust(options: argparse.Namespace, notes: Sequence[bytes]) -> _Trust:
+    """The keys that count: those given, or all of the policy's of the log that signed the notes.
 
     Without a note the policy's only log is meant.
     """
     try:
         if options.vkey is not None:
-            return tuple(map(VerifierKey.parse, options.vkey))
+            return _Trust(tuple(map(VerifierKey.parse, options.vkey)))
         policy = parse_policy(_read(options.policy))
     except MalformedError as error:
         raise _UsageError(f"the {'vkey' if options.vkey else 'policy'} is malformed: {error}") from error
-    if note is None:
-        if len(policy.logs) != 1:
-            raise _UsageError(
-                f"the policy names {len(policy.logs)} logs: compare with a checkpoint of the one you mean"
-            )
-        return policy.logs[0].keys
-    origin = Checkpoint.parse(SignedNote.parse(note).text).origin
-    keys = tuple(key for log in policy.logs if log.origin == origin for key in log.keys)
-    if not keys:
-        raise VerificationError(f"the policy names no log {origin}")
-    return keys
+    if not notes and len(policy.logs) != 1:
+        raise _UsageError(f"the policy names {len(policy.logs)} logs: compare with a checkpoint of the one you mean")
+    log = find_signer(policy, notes) if notes else policy.logs[0]
+    return _Trust(log.keys, policy, log)
 
 
 def _open_tiles(

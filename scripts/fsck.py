@@ -36,9 +36,9 @@ from ledger.errors import LedgerError, MalformedError, NotFoundError, Verificati
 from ledger.evidence import Node, Policy, parse_checkpoint_published, parse_policy
 from ledger.evidence.events import EVENTS
 from ledger.evidence.fork import SignedCheckpoint
+from ledger.evidence.log_note import find_signer
 from ledger.evidence.node import verify_node
-from ledger.evidence.policy import PinnedLog
-from ledger.log import Checkpoint, SignedNote, VerifierKey
+from ledger.log import Checkpoint, VerifierKey
 from ledger.log.fsck import Anchor, Finding, LogCheck
 from ledger.log.mirror import Mirror
 from ledger.types import Bytes32
@@ -157,7 +157,7 @@ def _check_mirror(options: argparse.Namespace, policy: Policy | None, node: Node
     except MalformedError as error:
         raise _UsageError(str(error)) from error
     note = mirror.fetch_checkpoint()
-    pinned = _find_log(policy, note)
+    pinned = find_signer(policy, [note])
     published = SignedCheckpoint.verify(note, pinned.keys).checkpoint
     on_chain = _fetch_anchors(node, policy, pinned.id, result)
     anchors = [*on_chain, Anchor(_PUBLISHED, published.size, published.root)]
@@ -222,14 +222,6 @@ def _load_published(mirror: Mirror, keys: Sequence[VerifierKey], result: _Result
         result.add([Finding("root", f"{_PUBLISHED}: {error}")])
         return []
     return [Anchor(_PUBLISHED, published.size, published.root)]
-
-
-def _find_log(policy: Policy, note: bytes) -> PinnedLog:
-    origin = Checkpoint.parse(SignedNote.parse(note).text).origin
-    pinned = next((log for log in policy.logs if log.origin == origin), None)
-    if pinned is None:
-        raise VerificationError(f"the policy names no log {origin}")
-    return pinned
 
 
 def _fetch_anchors(node: Node | None, policy: Policy | None, log: Bytes32, result: _Result) -> list[Anchor]:

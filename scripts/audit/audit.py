@@ -40,6 +40,7 @@ class Request:
 class LogRange:
     """The checkpoints of one log that the evidence in scope rests on, and how many entries they cover first."""
 
+    log: Bytes32
     origin: str
     first: Anchored
     last: Anchored
@@ -172,13 +173,14 @@ def _named_parents(pieces: Iterable[Piece]) -> set[Bytes32]:
 
 
 def _ranges(in_scope: Sequence[Piece], pieces: Sequence[Piece]) -> Iterable[LogRange]:
-    by_origin: dict[str, list[Anchored]] = {}
+    by_log: dict[Bytes32, list[Anchored]] = {}
     for piece in in_scope:
         if piece.anchored is not None:
-            by_origin.setdefault(piece.anchored.origin, []).append(piece.anchored)
-    for origin, found in sorted(by_origin.items()):
+            by_log.setdefault(piece.anchored.log, []).append(piece.anchored)
+    for log, found in sorted(by_log.items(), key=lambda each: (each[1][0].origin, each[0])):
         ordered = sorted(found, key=lambda each: (each.size, each.index))
         span = range(ordered[0].previous_size, ordered[-1].size)
-        given = {each.anchored.index for each in pieces if each.anchored and each.anchored.origin == origin}
+        given = {each.anchored.index for each in pieces if each.anchored and each.anchored.log == log}
         shown = sum(index in span for index in given)
-        yield LogRange(origin, ordered[0], ordered[-1], len({each.size for each in ordered}), shown)
+        checkpoints = len({each.size for each in ordered})
+        yield LogRange(log, ordered[0].origin, ordered[0], ordered[-1], checkpoints, shown)

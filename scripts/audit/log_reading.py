@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.evidence import Policy
 from ledger.evidence.fork import SignedCheckpoint
+from ledger.evidence.log_note import find_signer
 from ledger.log import Checkpoint, SignedNote
 from ledger.log.fsck import Anchor, Finding, LogCheck
 from ledger.log.mirror import Mirror
@@ -66,10 +67,10 @@ def _read(
 ) -> None:
     note = mirror.fetch_checkpoint()
     reading.origin = Checkpoint.parse(SignedNote.parse(note).text).origin
-    keys = [key for log in policy.logs if log.origin == reading.origin for key in log.keys]
-    published = SignedCheckpoint.verify(note, keys).checkpoint
+    log = find_signer(policy, [note])
+    published = SignedCheckpoint.verify(note, log.keys).checkpoint
     reading.size, reading.root = published.size, published.root
-    places = {each.anchored.index: each for each in pieces if each.anchored and each.anchored.origin == reading.origin}
+    places = {each.anchored.index: each for each in pieces if each.anchored and each.anchored.log == log.id}
     anchors = {(each.anchored.size, each.anchored.root) for each in places.values() if each.anchored}
     reading.compared = len(anchors | {(published.size, published.root)})
     check = LogCheck(

@@ -67,6 +67,7 @@ class Source:
 class Anchored:
     """Where an entry stands, and the checkpoint on chain that first covered it, as far as verified."""
 
+    log: Bytes32
     origin: str
     index: int
     size: int
@@ -197,6 +198,7 @@ def _find_anchored(policy: Policy, evidence: Content, report: Report) -> Anchore
     chain = ProvenEvent("anchor", evidence.anchor)
     found = parse_checkpoint_published(chain.event, policy.address_of("CheckpointLog"))
     return Anchored(
+        found.log,
         Checkpoint.parse(SignedNote.parse(evidence.log.checkpoint).text).origin,
         evidence.log.index,
         found.size,

@@ -91,6 +91,8 @@ def render_log(audit: Audit) -> Iterator[Markup]:
         return
     for each in audit.ranges:
         yield element("h3", "Log ", foreign(each.origin))
+        if Counter(other.origin for other in audit.ranges)[each.origin] > 1:  # two operators' logs may have one origin
+            yield element("p", "Log id ", element("code", str(each.log)))
         yield _render_range(each)
     if audit.reading is not None:
         yield from _render_reading(audit.reading, audit.names)

@@ -19,12 +19,13 @@ import pytest
 from ledger.canonical import encode_canonical, parse_canonical
 from ledger.content import scan_folder
 from ledger.errors import MalformedError, UnavailableError, VerificationError
-from ledger.evidence import Verdict, Verifier
+from ledger.evidence import Verdict, Verifier, parse_policy
 from ledger.evidence.fork import Fork, SignedCheckpoint, compare_checkpoints, parse_fork, verify_fork
 from ledger.evidence.policy import PinnedLog
 from ledger.log import Checkpoint, NoteSigner, Sequencer, TileReader, build_receipt
 from ledger.log.mirror import Mirror
 from ledger.merkle import EMPTY_ROOT
+from ledger.types import Bytes32
 from scripts.check_consistency import main
 from tests.support.evidence_node import answers_of, respond, serve
 from tests.support.evidence_world import World, make_event
@@ -33,6 +34,7 @@ from tests.support.log import ANCHOR_BY, ORIGIN, SIGNER, MemoryCheckpointStore, 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "check_consistency.py"
 VKEY = str(SIGNER.verifier_key)
 KEYS = (SIGNER.verifier_key,)
+TWIN = NoteSigner(ORIGIN, b"twin".ljust(32, b"\0"))
 SIZES = (1, 200, 300, 700)
 
 
@@ -226,6 +228,77 @@ def test_evidence_under_a_policy_as_a_process(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.txt"
     foreign.write_bytes(SIGNER.sign(Checkpoint(ORIGIN, 0, EMPTY_ROOT).text).to_bytes())
     assert main([str(foreign), str(foreign), "--policy", str(policy)]) == 2
+
+
+@pytest.fixture
+def twins(tmp_path: Path) -> Path:
+    """A policy with the logs of two operators, both of one origin: `CheckpointLog` gives each an id of its own."""
+    policy = World().policy()
+    logs = [
+        PinnedLog(Bytes32(bytes([number]) * 32), ORIGIN, (signer.verifier_key,))
+        for number, signer in enumerate((SIGNER, TWIN), start=1)
+    ]
+    (tmp_path / "twins.json").write_bytes(replace(policy, logs=tuple(logs)).to_bytes())
+    return tmp_path / "twins.json"
+
+
+def run_with_policy(*arguments: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    code = main([*map(str, arguments), "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_two_logs_of_one_origin_are_not_one(
+    honest: Path, twins: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = TileReader(honest)
+    first, second, small = tmp_path / "first.txt", tmp_path / "second.txt", tmp_path / "small.txt"
+    first.write_bytes(signed(200, own.root(200)).note)
+    second.write_bytes(signed(200, bytes(32), TWIN).note)
+    small.write_bytes(signed(100, bytes(32), TWIN).note)
+    kept = tmp_path / "fork.json"
+    code, answer = run_with_policy(first, second, "--policy", twins, "--fork", kept, capsys=capsys)
+    assert (code, kept.exists()) == (2, False)
+    assert "none of them signed all 2 checkpoints" in answer["reason"]
+    fork = Fork(first.read_bytes(), second.read_bytes(), bytes(32), ())
+    kept.write_bytes(fork.to_bytes())
+    assert run_with_policy(kept, "--policy", twins, capsys=capsys)[0] == 2
+    assert run_with_policy(second, second, "--policy", twins, capsys=capsys)[0] == 0
+    forked = tmp_path / "forked.txt"
+    forked.write_bytes(signed(200, b"\1" * 32, TWIN).note)
+    kept.unlink()
+    assert run_with_policy(second, forked, "--policy", twins, "--fork", kept, capsys=capsys)[0] == 1
+    assert run_with_policy(kept, "--policy", twins, capsys=capsys)[0] == 1
+    with serve(lambda _: (500, b"")) as url:
+        arguments = ("chain", second, "--policy", twins, "--rpc", url)
+        assert run_with_policy(*arguments, capsys=capsys)[0] == 2  # the log is known, the node fails
+
+
+def test_one_key_for_two_logs_of_one_origin_tells_neither(twins: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = parse_policy(twins.read_bytes())
+    logs = tuple(replace(each, keys=(SIGNER.verifier_key,)) for each in policy.logs)
+    twins.write_bytes(replace(policy, logs=logs).to_bytes())
+    note = twins.with_name("note.txt")
+    note.write_bytes(signed(200, bytes(32)).note)
+    code, answer = run_with_policy(note, note, "--policy", twins, capsys=capsys)
+    assert code == 2
+    assert "more than one of them has the key" in answer["reason"]
+
+
+def test_what_an_older_key_signed_is_no_fork_of_the_log(
+    twins: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = parse_policy(twins.read_bytes())
+    log = replace(policy.logs[0], keys=(SIGNER.verifier_key, TWIN.verifier_key))
+    twins.write_bytes(replace(policy, logs=(log,)).to_bytes())
+    old, new, kept = tmp_path / "old.txt", tmp_path / "new.txt", tmp_path / "kept.json"
+    old.write_bytes(signed(200, bytes(32)).note)
+    new.write_bytes(signed(200, b"\1" * 32, TWIN).note)
+    code, answer = run_with_policy(old, new, "--policy", twins, "--fork", kept, capsys=capsys)
+    assert (code, answer["verdict"], answer["evidence"]) == (2, "undetermined", str(kept))
+    assert "an older key of the log" in answer["reason"]
+    assert run_with_policy(kept, "--policy", twins, capsys=capsys)[0] == 2
+    keys = [part for key in log.keys for part in ("--vkey", str(key))]
+    assert run_with_policy(kept, *keys, capsys=capsys)[0] == 2
 
 
 def signed(size: int, root: bytes, signer: NoteSigner = SIGNER) -> SignedCheckpoint:
