@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from json import dumps
 from typing import Final
@@ -63,21 +63,29 @@ class _BatchResponse(Response):
         self._stream = stream
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        async def put(answers: Answers) -> None:
-            await send(_piece(_render(answers)))
-
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async def put(data: bytes, *, more: bool = True) -> None:
             try:
-                await send(_piece(_render_totals(await self._stream.run(_body(receive), put))))
-            except LedgerError as error:
-                await send(_piece(_render_end(error)))
-                await _discard(receive)
-            except ClientDisconnect:
-                return  # what was acknowledged stays; nobody is there to be told more
-            await send(_piece(b"", more=False))
-        finally:
-            self._stream.close()
+                async with asyncio.timeout(self._stream.idle_s):
+                    await send(_piece(data, more=more))
+            except TimeoutError as error:
+                raise ClientDisconnect from error  # who does not read is as good as gone
+
+        with suppress(ClientDisconnect):  # what was acknowledged stays; nobody is there to be told more
+            try:
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                await self._answer(receive, put)
+            finally:
+                self._stream.close()
+            await put(b"", more=False)
+
+    async def _answer(self, receive: Receive, put: Callable[[bytes], Awaitable[None]]) -> None:
+        try:
+            totals = await self._stream.run(_body(receive), lambda answers: put(_render(answers)))
+        except LedgerError as error:
+            await put(_render_end(error))
+            await _discard(receive)
+        else:
+            await put(_render_totals(totals))
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:
@@ -99,7 +107,7 @@ async def _discard(receive: Receive) -> None:
                 pass
 
 
-def _piece(data: bytes, *, more: bool = True) -> Message:
+def _piece(data: bytes, *, more: bool) -> Message:
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 

@@ -73,6 +73,10 @@ class GatewaySettings:
     """statements waiting for the log; beyond that: come back later"""
     bulk_streams: int = 8
     """requests to the bulk endpoint at once; beyond that: come back later"""
+    bulk_streams_each: int = 4
+    """so many of them of one participant"""
+    bulk_idle_s: float = 60.0
+    """how long one may bring no whole line, or leave its answers unread"""
     bulk_workers: int | None = None
     """processes that check signatures in bulk; None: as many as cores"""
     bulk_block_bytes: int = 256 << 10

@@ -350,14 +350,18 @@ def test_who_hangs_up_keeps_what_was_answered_and_leaves_nothing_behind(asked: A
 
 
 def test_no_more_streams_than_are_taken(asked: Asking) -> None:
-    most = asked.world.gateway.parts.settings.bulk_streams
-    streams = [connect(asked, "utility") for _ in range(most)]
+    settings = asked.world.gateway.parts.settings
+    most, each = settings.bulk_streams, settings.bulk_streams_each
+    assert most == 2 * each
+    streams: list[BulkConnection] = []
     try:
-        for stream in streams:
-            assert stream.response.status == 200
-        answer = asked.http.post("/v1/statements:batch", content=b"", headers=headers_of(asked, "utility"))
-        assert_problem(answer, 503, "unavailable", str(most))
-        assert int(answer.headers["retry-after"]) >= 1
+        for handle in ("utility", "analyst"):
+            for _ in range(each):
+                streams.append(connect(asked, handle))
+                assert streams[-1].response.status == 200
+            answer = asked.http.post("/v1/statements:batch", content=b"", headers=headers_of(asked, handle))
+            assert_problem(answer, 503, "unavailable", str(len(streams)))
+            assert int(answer.headers["retry-after"]) >= 1
     finally:
         for stream in streams:
             stream.close()

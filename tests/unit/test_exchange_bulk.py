@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
 import secrets
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.types import Message
 
-from ledger.checking import MAX_LINE_BYTES, Checked, Rejected
+from api.statements.batch import _BatchResponse
+from ledger.checking import MAX_LINE_BYTES, Checked, LineChecker, Record, Rejected
 from ledger.client import LocalKey
 from ledger.errors import MalformedError, NotFoundError, RefusedError, UnavailableError, VerificationError
+from ledger.exchange.asker import Asker
+from ledger.exchange.bulk import Answers, BulkIntake, BulkStream
 from ledger.exchange.bulk import pool as pool_module
 from ledger.exchange.bulk.answers import error_of
+from ledger.exchange.bulk.appending import BulkAppender
+from ledger.exchange.bulk.batch import Block
 from ledger.exchange.bulk.lines import LineCutter
 from ledger.exchange.bulk.pool import CheckingPool
+from ledger.exchange.settings import GatewaySettings
 from ledger.exchange.turns import Turns
 from ledger.statements import Domains, generate_private_key
 from ledger.types import Address
@@ -180,3 +192,105 @@ def test_a_turn_is_held_without_waiting() -> None:
     assert entered.is_set()
     assert turns.hold_if_free("a")
     turns.let_go("a")
+
+
+class InOneProcess(CheckingPool):
+    """Checks lines where it stands."""
+
+    def check(self, block: bytes) -> Future[list[Record]]:
+        done: Future[list[Record]] = Future()
+        done.set_result(LineChecker(DOMAINS).check_block(block))
+        return done
+
+
+class NoLog(BulkAppender):
+    """Answers blocks of which no line may enter."""
+
+    def __init__(self) -> None:
+        pass
+
+    def put(self, block: Block) -> None:
+        block.finish()
+
+    def hurry(self) -> None:
+        pass
+
+
+def open_intake(**settings: Any) -> BulkIntake:
+    made = GatewaySettings(Path("nowhere"), "", **settings)
+    return BulkIntake(made, InOneProcess(DOMAINS), NoLog(), lambda: None)
+
+
+def run(stream: BulkStream, body: AsyncIterator[bytes], answered: list[int]) -> None:
+    """Keep the numbers of the lines that were answered. Raises: what ended the stream."""
+
+    async def keep(answers: Answers) -> None:
+        answered.extend(each.line for each in answers.lines)
+
+    async def go() -> None:
+        async with asyncio.timeout(20):
+            await stream.run(body, keep)
+
+    asyncio.run(go())
+
+
+async def drip(first: bytes, pieces: Sequence[bytes], pause_s: float) -> AsyncIterator[bytes]:
+    yield first
+    for piece in itertools.cycle(pieces):
+        await asyncio.sleep(pause_s)
+        yield piece
+
+
+@pytest.mark.parametrize("pause_s", [0.01, 0.1, 100])
+def test_a_stream_that_brings_no_line_ends(pause_s: float) -> None:
+    stream = open_intake(bulk_idle_s=0.3).open(Asker(word()))
+    answered: list[int] = []
+    with pytest.raises(UnavailableError, match="no whole line came for"):
+        run(stream, drip(b"x\ny\nz", [b"z"], pause_s), answered)
+    assert answered == [1, 2]
+
+
+def test_a_stream_that_brings_lines_slowly_goes_on() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(6):
+            await asyncio.sleep(0.1)
+            yield b"x\n"
+
+    answered: list[int] = []
+    run(open_intake(bulk_idle_s=0.3).open(Asker(word())), body(), answered)
+    assert answered == [1, 2, 3, 4, 5, 6]
+
+
+def test_one_participant_does_not_hold_all_streams() -> None:
+    intake = open_intake(bulk_streams=3, bulk_streams_each=2)
+    one, other = Asker(word(), api_key="a"), Asker(word())
+    first, _ = intake.open(one), intake.open(one)
+    with pytest.raises(UnavailableError, match="2 bulk streams of yours") as refused:
+        intake.open(Asker(one.participant, api_key="b"))
+    assert refused.value.retry_after_s
+    intake.open(other)
+    with pytest.raises(UnavailableError, match="3 bulk streams are open"):
+        intake.open(other)
+    first.close()
+    intake.open(one)
+
+
+def test_a_stream_whose_answers_nobody_reads_ends() -> None:
+    intake = open_intake(bulk_idle_s=0.1)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"x\n", "more_body": True}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async def go() -> None:
+        async with asyncio.timeout(20):
+            await _BatchResponse(intake.open(Asker(word())))({}, receive, send)
+
+    asyncio.run(go())
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert intake.open_streams == 0

@@ -47,18 +47,14 @@ class BulkIntake:
 
         Raises:
             ForbiddenError: the asker's key is bound to no participant.
-            UnavailableError: as many streams are open as are taken, or the gateway closes.
+            UnavailableError: as many streams are open as are taken, or of one participant; or the gateway closes.
         """
         if asker.participant is None:
             raise ForbiddenError("this key is bound to no participant: it states nothing", code="not-yours")
         with self._turn:
             if self._is_closing:
                 raise UnavailableError("the gateway is closing: come back soon", retry_after_s=_RETRY_AFTER_S)
-            if len(self._streams) >= self._settings.bulk_streams:
-                raise UnavailableError(
-                    f"{len(self._streams)} bulk streams are open, the most that are taken at once: come back soon",
-                    retry_after_s=_RETRY_AFTER_S,
-                )
+            self._check_room(asker)
             stream = BulkStream(self._settings, asker, self._pool, self._appender, self._wake, self._forget)
             self._streams.add(stream)
             return stream
@@ -67,6 +63,16 @@ class BulkIntake:
     def open_streams(self) -> int:
         """How many streams are open."""
         return len(self._streams)
+
+    def _check_room(self, asker: Asker) -> None:
+        of_asker = sum(stream.asker.participant == asker.participant for stream in self._streams)
+        if len(self._streams) >= self._settings.bulk_streams:
+            told = f"{len(self._streams)} bulk streams are open, the most that are taken at once"
+        elif of_asker >= self._settings.bulk_streams_each:
+            told = f"{of_asker} bulk streams of yours are open, the most that one participant has at once"
+        else:
+            return
+        raise UnavailableError(f"{told}: come back soon", retry_after_s=_RETRY_AFTER_S)
 
     def _forget(self, stream: BulkStream) -> None:
         with self._turn:
@@ -99,8 +105,8 @@ class BulkStream:
         on_close: Callable[[BulkStream], None],
     ) -> None:
         """Use `BulkIntake.open`."""
+        self.asker = asker
         self._settings = settings
-        self._asker = asker
         self._pool = pool
         self._appender = appender
         self._wake = wake
@@ -111,6 +117,12 @@ class BulkStream:
         self._checking: asyncio.Queue[_Checking | None] = asyncio.Queue()
         self._appending: asyncio.Queue[Block | None] = asyncio.Queue()
         self._totals = Totals()
+        self._is_idle = False
+
+    @property
+    def idle_s(self) -> float:
+        """How long the stream may bring no whole line, or its answers may stay unread."""
+        return self._settings.bulk_idle_s
 
     def stop(self) -> None:
         """Read no more; `run` ends with UnavailableError once all that was read is answered. Thread-safe."""
@@ -127,7 +139,9 @@ class BulkStream:
         """Take all lines of ``body``; ``send`` is given the answers, block by block.
 
         Raises:
-            UnavailableError, FatalError: the log or the gateway stopped: what was not answered is not acknowledged.
+            UnavailableError: no line came for too long, or the log or the gateway stopped: what was not answered is
+                not acknowledged.
+            FatalError: the log stopped.
             Others as ``body`` and ``send``.
         """
         self._loop = asyncio.get_running_loop()
@@ -143,32 +157,49 @@ class BulkStream:
                 "the gateway is closing: send the whole file again, what is in the log is not taken twice",
                 retry_after_s=_RETRY_AFTER_S,
             )
+        if self._is_idle:
+            raise UnavailableError(
+                f"no whole line came for {self.idle_s:g} seconds: send the rest in another request when you have it",
+                retry_after_s=_RETRY_AFTER_S,
+            )
         return self._totals
 
     async def _read(self, body: AsyncIterator[bytes]) -> None:
         """Cut what comes into blocks and have them checked, as many at a time as there is room for."""
-        cutter = LineCutter(self._settings.bulk_block_bytes, self._settings.bulk_block_lines)
         stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await self._read_until(stopping, body)
+        finally:
+            stopping.cancel()
+        self._checking.put_nowait(None)
+
+    async def _read_until(self, stopping: asyncio.Future[Any], body: AsyncIterator[bytes]) -> None:
+        cutter = LineCutter(self._settings.bulk_block_bytes, self._settings.bulk_block_lines)
         incoming: asyncio.Future[bytes | None] | None = None
+        now = asyncio.get_running_loop().time
+        due = now() + self.idle_s  # whole lines are checked then; where there are none, it waited long enough
         try:
             while not stopping.done():
                 incoming = incoming or asyncio.ensure_future(_next(body))
-                patience_s = _FLUSH_S if cutter.has_lines else None
                 awaited: set[asyncio.Future[Any]] = {incoming, stopping}
-                done, _ = await asyncio.wait(awaited, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
-                if not done:
-                    await self._check(cutter.flush())
-                elif incoming in done:
-                    data, incoming = incoming.result(), None
+                await asyncio.wait(awaited, timeout=max(0.0, due - now()), return_when=asyncio.FIRST_COMPLETED)
+                if incoming.done():
+                    data, incoming, had_lines = incoming.result(), None, cutter.has_lines
+                    blocks = cutter.finish() if data is None else cutter.feed(data)
+                    await self._check(blocks)
                     if data is None:
-                        await self._check(cutter.finish())
-                        break
-                    await self._check(cutter.feed(data))
+                        return
+                    if blocks or cutter.has_lines != had_lines:
+                        due = now() + (_FLUSH_S if cutter.has_lines else self.idle_s)
+                if now() >= due:
+                    self._is_idle = not cutter.has_lines
+                    if self._is_idle:
+                        return
+                    await self._check(cutter.flush())
+                    due = now() + self.idle_s
         finally:
-            stopping.cancel()
             if incoming is not None:
                 incoming.cancel()
-        self._checking.put_nowait(None)
 
     async def _check(self, blocks: Sequence[bytes]) -> None:
         for block in blocks:
@@ -181,7 +212,7 @@ class BulkStream:
         """Bring checked blocks to the log's writer, in their order."""
         while (item := await self._checking.get()) is not None:
             first_line, records = item
-            block = Block(self, self._asker, first_line, await records)
+            block = Block(self, self.asker, first_line, await records)
             self._appender.put(block)
             self._wake()
             self._appending.put_nowait(block)
