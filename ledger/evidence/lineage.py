@@ -11,7 +11,7 @@ from ledger.errors import LedgerError
 from ledger.evidence.content import describe_dataset
 from ledger.evidence.evidence import Evidence
 from ledger.evidence.opening import Opened, open_files
-from ledger.evidence.report import Outcome, Report, Step, Verdict, summarize
+from ledger.evidence.report import Outcome, Report, Step, Verdict, judge_together
 from ledger.evidence.verify import Verifier
 from ledger.statements import Statement, compute_dataset_id
 from ledger.types import Bytes32
@@ -38,7 +38,8 @@ def resolve_lineage(reports: Sequence[Report]) -> tuple[Report, ...]:
     """Take step 12 of every report, each parent before its children.
 
     A parent whose evidence is not given leaves the step not checked; a refuted one fails it; one that is undetermined
-    leaves it open. Digests make cycles impossible: a parent's digest is part of what its child's is computed from.
+    leaves it open. Of several files of one parent the best counts. Digests make cycles impossible: a parent's digest
+    is part of what its child's is computed from.
     """
     positions: dict[Bytes32, list[int]] = {}
     for at, report in enumerate(reports):
@@ -79,8 +80,9 @@ def _judge_parent(parent: _Parent, reports: tuple[Report, ...]) -> tuple[Verdict
         return None, f"the evidence of {name} (registration {parent['registration']}) was not given"
     if not _is_registration_of(cast(Statement, reports[0].statement), parent):
         return Verdict.REFUTED, f"the statement {parent['registration']} is no registration of {name}"
-    verdict = summarize(reports)
-    return verdict, f"{name} is {verdict} ({', '.join(report.source for report in reports)})"
+    verdict = judge_together(reports)
+    sources = ", ".join(report.source for report in reports if report.verdict is verdict)
+    return verdict, f"{name} is {verdict} ({sources})"
 
 
 def _is_registration_of(statement: Statement, parent: _Parent) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -20,6 +21,7 @@ __all__ = [
     "ShownEvent",
     "Step",
     "Verdict",
+    "judge_together",
     "summarize",
 ]
 
@@ -191,6 +193,15 @@ class Report:
 def summarize(reports: tuple[Report, ...]) -> Verdict:
     """The verdict over several evidence files: refuted outranks undetermined outranks verified."""
     return _worst({report.verdict for report in reports})
+
+
+def judge_together(reports: Sequence[Report]) -> Verdict:
+    """The verdict on one statement of which there are several evidence files: one that is verified shows it.
+
+    A file that fails shows nothing against it: anybody can write one about any statement. Raises: ValueError: none.
+    """
+    verdicts = {report.verdict for report in reports}
+    return min(verdicts, key=(Verdict.VERIFIED, Verdict.UNDETERMINED, Verdict.REFUTED).index)
 
 
 def _worst(verdicts: set[Verdict]) -> Verdict:

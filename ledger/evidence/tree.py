@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from ledger.canonical import JsonValue
-from ledger.evidence.report import Report, Verdict, summarize
+from ledger.evidence.report import Report, Verdict, judge_together
 from ledger.statements import Statement, compute_dataset_id
 from ledger.types import Bytes32
 
@@ -93,7 +93,7 @@ def _draw(
         depth=depth,
         digest=digest,
         name=name,
-        verdict=summarize(tuple(found)),
+        verdict=judge_together(found),
         sources=tuple(each.source for each in found),
         is_repeated=is_repeated,
         about=() if is_repeated else tuple(about.get(dataset, ())),

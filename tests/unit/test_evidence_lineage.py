@@ -10,6 +10,7 @@ import pytest
 
 from ledger.content import scan_folder
 from ledger.evidence import Outcome, Report, Verdict, Verifier, format_sentence, summarize, verify_all
+from ledger.evidence.tree import draw_lineage
 from ledger.statements import compute_dataset_id
 from tests.support.evidence_world import Stated, World, salt
 
@@ -87,9 +88,16 @@ def test_a_refuted_parent_refutes_its_descendants(family: Family) -> None:
     reports = family.verify("child", "grandchild", "water", power=tampered(family.files["power"]))
     assert lineage(reports["child"]) is lineage(reports["grandchild"]) is Outcome.FAIL
     assert reports["water"].verdict is Verdict.VERIFIED
-    both = family.verify("power", "child", "water", again=tampered(family.files["power"]))
-    assert lineage(both["child"]) is Outcome.FAIL
-    assert summarize(tuple(both.values())) is Verdict.REFUTED
+
+
+def test_junk_with_a_parents_text_says_nothing_against_it(family: Family) -> None:
+    reports = family.verify("power", "child", "water", junk=tampered(family.files["power"]))
+    assert reports["child"].verdict is Verdict.VERIFIED
+    assert "junk" not in reports["child"].steps[11].detail
+    assert reports["junk"].verdict is summarize(tuple(reports.values())) is Verdict.REFUTED
+    lines = {line.digest: line for line in draw_lineage(tuple(reports.values()))}
+    line = lines[family.power.statement.digest(family.world.domains)]
+    assert (line.verdict, line.sources) == (Verdict.VERIFIED, ("power", "junk"))
 
 
 def test_an_undetermined_parent_leaves_it_open(family: Family) -> None:
