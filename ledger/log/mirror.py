@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger.errors import MalformedError, NotFoundError, UnavailableError
+from ledger.log.deadline import Deadline, open_in_time
 from ledger.log.reader import CHECKPOINT_PATH, TileReader
 from ledger.log.tiles import ENTRIES, TILE_WIDTH, Tile, encode_bundle
 from ledger.merkle import HASH_SIZE_BYTES
@@ -28,9 +29,13 @@ _GONE: Final = frozenset({404, 410})
 class Mirror:
     """A log's files: ``Mirror("/srv/mirror")`` or ``Mirror("https://gateway.example/v1/log")``."""
 
-    def __init__(self, location: str, *, timeout_s: float = 10.0) -> None:
-        """Raise MalformedError when ``location`` is a URL that is not one of HTTP."""
+    def __init__(self, location: str, *, timeout_s: float = 10.0, total_s: float = 60.0) -> None:
+        """Raise MalformedError when ``location`` is a URL that is not one of HTTP.
+
+        A server may be silent for ``timeout_s`` and take ``total_s`` for one file, redirections included.
+        """
         self._timeout_s = timeout_s
+        self._total_s = total_s
         self._url: str | None = None
         self._folder = Path(location)
         if "://" in location:
@@ -81,7 +86,7 @@ class Mirror:
     def _fetch_url(self, url: str, path: str) -> bytes | None:
         request = urllib.request.Request(url, headers={"User-Agent": _USER_AGENT})  # noqa: S310 - scheme was checked
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as response:  # noqa: S310 - as above
+            with open_in_time(request, Deadline(self._timeout_s, self._total_s)) as response:
                 raw: bytes = response.read(_MAX_FILE_SIZE_BYTES + 1)
         except urllib.error.HTTPError as error:
             error.close()
