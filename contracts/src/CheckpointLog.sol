@@ -16,9 +16,9 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
     uint256 private constant _PLACE = _RING - 1;
     uint256 private constant _MAX_ORIGIN_BYTES = 255;
 
-    // A log's head: all that a checkpoint touches beside its place in the ring, packed by hand (loading and storing it
-    // once each is part of what keeps a checkpoint below 66,000 gas). The publisher stands in the lowest bits; the number
-    // of checkpoints, the time of the last one and whether the log is closed begin at these.
+    // A log's head: all that a checkpoint touches beside its place in the ring, packed by hand (loading and storing
+    // it once each is part of what keeps a checkpoint below 66,000 gas). The publisher stands in the lowest bits; the
+    // number of checkpoints, the time of the last one and whether the log is closed begin at these.
     uint256 private constant _CHECKPOINTS = 160;
     uint256 private constant _TIME = 200;
     uint256 private constant _CLOSED = 240;
@@ -205,7 +205,8 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         if (msg.sender != publisher) revert CheckpointLogNotPublisher(log, publisher, msg.sender);
     }
 
-    // As a C2SP witness judges: on top of the last one alone, no smaller size, no second root for a size. Always reverts.
+    // As a C2SP witness judges: on top of the last one alone, no smaller size, no second root for a size. It always
+    // reverts.
     function _refuse(
         bytes32 log,
         uint256 head,

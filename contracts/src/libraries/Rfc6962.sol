@@ -75,7 +75,7 @@ library Rfc6962 {
         if (used != proof.length) revert Rfc6962ProofLength(used, proof.length);
     }
 
-    // Section 2.1.4.2, steps 1 to 6, for 0 < size1 < size2. In assembly, since a checkpoint pays for up to forty hashes.
+    // Section 2.1.4.2, steps 1 to 6, for 0 < size1 < size2. In assembly: a checkpoint pays for up to forty hashes.
     // Two inputs of 0x01 || left || right, one for each root; every answer lands in its own right half, where it is
     // wanted next. Instead of shifting the two places down, `bit` walks up: it is the number of leaves below a node
     // of the level. A call of the precompile fails only for want of gas, and what is left then ends the transaction.

@@ -5,14 +5,14 @@ import {ICheckpointLog} from "../../src/interfaces/ICheckpointLog.sol";
 
 // What somebody else might build on a log: acts on an entry once it is shown to be there.
 contract LoggedOnce {
-    ICheckpointLog private immutable _LOGS;
-    bytes32 private immutable _LOG;
+    ICheckpointLog private immutable logContract;
+    bytes32 private immutable logId;
 
     mapping(bytes32 leafHash => bool) public isTaken;
 
     constructor(ICheckpointLog logs, bytes32 log) {
-        _LOGS = logs;
-        _LOG = log;
+        logContract = logs;
+        logId = log;
     }
 
     function take(
@@ -21,7 +21,7 @@ contract LoggedOnce {
         uint64 index,
         bytes32[] calldata proof
     ) external {
-        _LOGS.verifyInclusion(_LOG, checkpoint, leafHash, index, proof);
+        logContract.verifyInclusion(logId, checkpoint, leafHash, index, proof);
         isTaken[leafHash] = true;
     }
 }
