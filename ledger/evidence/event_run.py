@@ -189,4 +189,5 @@ class EventRun:
             retired_at=int(member["retiredAt"]),
             attested_at=attested_at,
             history=History(evidence.history),
+            dataset=Bytes32.parse(member["dataset"]),
         )

@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _GRANT: Final = "AccessGrant"
+_BEST_FIRST: Final = (Verdict.VERIFIED, Verdict.UNDETERMINED, Verdict.REFUTED)
 _FOREVER: Final = 1 << 64
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -133,8 +134,9 @@ def find_hindrance(slot: Attestation, at: int) -> Hindrance | None:
 def judge_permission(reports: Sequence[Report], question: PermissionQuestion) -> tuple[Report, ...]:
     """Answer the question by the newest attestation of each grant among the reports, as its report's claim.
 
-    The terms come from whichever of them carries the grant. Where none is an attestation that stands, each report is
-    left open for the lack of one.
+    Any grant of a dataset to a consumer permits it, so the grants of the same one to the same one answer together:
+    verified where one of them is, refuted only where each is. The terms come from whichever of the reports carries the
+    grant. Where none is an attestation that stands, each report is left open for the lack of one.
     """
     newest: dict[Bytes32, int] = {}
     for at, report in enumerate(reports):
@@ -149,10 +151,23 @@ def judge_permission(reports: Sequence[Report], question: PermissionQuestion) ->
         return tuple(replace(each, claim=each.claim or _open(question, missing)) for each in reports)
     terms = _collect_terms(reports)
     judged = list(reports)
+    claims: dict[tuple[Bytes32, Bytes32], dict[int, Claim]] = {}
     for grant, at in newest.items():
         slot = cast("Attestation", reports[at].attestation)
-        judged[at] = replace(reports[at], claim=_judge(slot, terms.get(grant), question))
+        claims.setdefault((slot.dataset, slot.consumer), {})[at] = _judge(slot, terms.get(grant), question)
+    for together in claims.values():
+        best = min(together.values(), key=lambda claim: _BEST_FIRST.index(claim.verdict))
+        for at, claim in together.items():
+            judged[at] = replace(reports[at], claim=_outdo(claim, best))
     return tuple(judged)
+
+
+def _outdo(claim: Claim, best: Claim) -> Claim:
+    """What a grant's claim becomes where the best of the grants of that dataset to that consumer answers otherwise."""
+    if claim.verdict is best.verdict:
+        return claim
+    words = f"{best.sentence}; the grant {claim.facts['grant']} alone would not do: {claim.sentence}"
+    return replace(claim, verdict=best.verdict, sentence=words)
 
 
 def _judge(slot: Attestation, terms: Statement | None, question: PermissionQuestion) -> Claim:

@@ -130,6 +130,7 @@ class Attestation:
     retired_at: int
     attested_at: int
     history: History
+    dataset: Bytes32
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def record(kind: HistoryKind, participant: Bytes32, time: int) -> HistoryRecord:
 
 
 ADMITTED = tuple(record(HistoryKind.ADMITTED, each, 10) for each in (OTHER, PROVIDER, CONSUMER))
-SLOT = Attestation(salt(9), PROVIDER, CONSUMER, 100, 200, 90, 0, 0, 1000, History(ADMITTED))
+SLOT = Attestation(salt(9), PROVIDER, CONSUMER, 100, 200, 90, 0, 0, 1000, History(ADMITTED), salt(40))
 
 
 def words_at(slot: Attestation, at: int) -> str:
@@ -175,6 +175,33 @@ def test_without_an_attestation_that_stands_it_is_open(asked: Asked) -> None:
     unreadable = asked.verifier.verify(b"{}")
     (refuted,) = judge_permission([unreadable], PermissionQuestion(1))
     assert refuted.verdict is Verdict.REFUTED
+
+
+def ask_slots(*slots: Attestation, at: int) -> tuple[Report, ...]:
+    reports = [Report(source=str(slot.grant), steps=(), attestation=slot) for slot in slots]
+    return judge_permission(reports, PermissionQuestion(at))
+
+
+def test_any_of_several_grants_permits() -> None:
+    revoked, other = replace(SLOT, revoked_at=120), replace(SLOT, grant=salt(10))
+    for slots in ((revoked, other), (other, revoked)):
+        reports = ask_slots(*slots, at=150)
+        assert {each.verdict for each in reports} == {Verdict.VERIFIED}
+    claim = reports[1].claim
+    assert claim is not None
+    assert claim.sentence.startswith("It was permitted at 1970-01-01T00:02:30Z")
+    assert f"the grant {SLOT.grant} alone would not do: It was not permitted" in claim.sentence
+    assert "revoked at" in claim.sentence
+    later = replace(other, attested_at=110)
+    assert {each.verdict for each in ask_slots(revoked, later, at=150)} == {Verdict.UNDETERMINED}
+    both = (revoked, replace(other, revoked_at=130))
+    assert {each.verdict for each in ask_slots(*both, at=150)} == {Verdict.REFUTED}
+
+
+@pytest.mark.parametrize("change", [{"consumer": OTHER}, {"dataset": salt(41)}])
+def test_a_grant_to_another_or_of_another_dataset_permits_nothing(change: dict[str, Any]) -> None:
+    mine, theirs = ask_slots(replace(SLOT, revoked_at=120), replace(SLOT, grant=salt(10), **change), at=150)
+    assert (mine.verdict, theirs.verdict) == (Verdict.REFUTED, Verdict.VERIFIED)
 
 
 def test_moments_and_rights_are_read_strictly() -> None:
