@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from ledger.errors import UnavailableError
@@ -41,6 +42,22 @@ class Allowance:
                     retry_after_s=times[0] + _WINDOW_S - now,
                 )
             times.append(now)
+
+    @contextmanager
+    def spending(self, asker: Hashable) -> Iterator[None]:
+        """Count one, unless what it is spent on is not available. Raises: UnavailableError: as `spend`."""
+        self.spend(asker)
+        try:
+            yield
+        except UnavailableError:
+            self._give_back(asker)
+            raise
+
+    def _give_back(self, asker: Hashable) -> None:
+        with self._turn:
+            times = self._spent.get(asker)
+            if times:
+                times.pop()
 
     def _forget(self, now: float) -> None:
         self._spent = {asker: times for asker, times in self._spent.items() if times and times[-1] > now - _WINDOW_S}

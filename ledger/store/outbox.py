@@ -153,10 +153,12 @@ class Outbox:
                 pending = {"state": OutboxState.PENDING, "block": None, "updated_at": now}
                 connection.execute(update(OUTBOX).where(lost).values(**pending))
 
-    def depth(self) -> int:
-        """How many have no outcome yet."""
+    def depth(self, prefix: str = "") -> int:
+        """How many whose subject begins with ``prefix`` have no outcome yet."""
+        query = select(func.count()).select_from(OUTBOX).where(_O.state.in_(_IN_FLIGHT))
+        if prefix:
+            query = query.where(_O.subject.startswith(prefix, autoescape=True))
         with self._database.read() as connection:
-            query = select(func.count()).select_from(OUTBOX).where(_O.state.in_(_IN_FLIGHT))
             return connection.scalar(query) or 0
 
     def _load(self, condition: ColumnElement[bool], limit: int | None = None) -> tuple[OutboxRow, ...]:

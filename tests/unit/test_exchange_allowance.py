@@ -41,3 +41,16 @@ def test_who_asked_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
     clock.now += 61
     limit.spend("new")
     assert list(limit._spent) == ["new"]
+
+
+def test_what_is_not_available_is_not_counted() -> None:
+    limit = Allowance("attestations", 1, Clock())
+    for _ in range(3):
+        with pytest.raises(UnavailableError, match="busy"), limit.spending("a"):
+            raise UnavailableError("busy")
+    with pytest.raises(ValueError, match="other"), limit.spending("a"):
+        raise ValueError("other")
+    with pytest.raises(UnavailableError, match="within a minute"), limit.spending("a"):
+        pass
+    assert len(limit._spent["a"]) == 1
+    limit._give_back("forgotten")

@@ -277,6 +277,44 @@ def test_a_grant_that_came_past_is_attested_by_its_text(consortium: Consortium) 
     assert (shown.name, shown.statement) == ("GrantAttested", None)
 
 
+def test_an_invented_grant_is_not_worth_a_transaction(consortium: Consortium) -> None:
+    gateway = consortium.gateway
+    utility = consortium.asker("utility")
+    prepared = gateway.statements.prepare(
+        utility,
+        AccessGrantIntent(
+            dataset="utility/power",
+            consumer="manufacturer",
+            purpose="ResearchAndDevelopment",
+            rights=("read",),
+            valid_until=soon(days=3),
+        ),
+    ).statement
+    digest = prepared.digest(gateway.parts.domains)
+    with pytest.raises(NotFoundError, match="no grant"):
+        gateway.evidence.attest_grant(utility, digest, message=prepared.to_json())
+    assert gateway.parts.store.outbox.find(f"attestation:grant:{digest}:0") is None
+    known = grant(consortium, last_version=11)
+    row = gateway.parts.store.statements.find(known)
+    assert row is not None
+    view = gateway.evidence.attest_grant(utility, known, message=dict(row.message), wait_s=20)
+    assert view.state is AttestationState.FINAL
+
+
+def test_attestations_find_room_beside_statements(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence, outbox = consortium.gateway.evidence, consortium.gateway.parts.store.outbox
+    depths = {"": 1000, "attestation:": 64}
+    monkeypatch.setattr(outbox, "depth", lambda prefix="": depths[prefix])
+    spent = evidence._allowance._spent
+    with pytest.raises(UnavailableError, match="too many attestations"):
+        evidence.attest_log(STRANGER)
+    assert not spent["stranger"]
+    depths["attestation:"] = 63
+    evidence.attest_log(STRANGER)
+    monkeypatch.undo()
+    assert len(spent["stranger"]) == 1
+
+
 def test_a_party_reads_the_statement_beside_the_event(consortium: Consortium) -> None:
     evidence = consortium.gateway.evidence
     digest = grant(consortium, last_version=5)
@@ -462,12 +500,6 @@ def test_who_asks_too_often_is_told_when_to_come_back(consortium: Consortium) ->
         evidence.attest_log(asker, after=early)
     assert refused.value.retry_after_s is not None
     assert 0 < refused.value.retry_after_s <= 60
-
-
-def test_too_much_on_its_way_asks_to_come_back(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consortium.gateway.parts.store.outbox, "depth", lambda: 64)
-    with pytest.raises(UnavailableError, match="on its way to the chain"):
-        consortium.gateway.evidence.attest_log(AUDITOR)
 
 
 def test_an_index_behind_the_chain_asks_to_come_back(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:

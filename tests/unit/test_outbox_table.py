@@ -50,6 +50,11 @@ def test_nonces_are_given_in_order_one_a_subject(world: World) -> None:
     assert world.store.outbox.next_nonce(account("fresh"), 3) == 3
 
 
+def test_depth_is_told_by_the_beginning_of_subjects(world: World) -> None:
+    enqueue(world, "b_1", "b_2", "bx3", "c")
+    assert [world.store.outbox.depth(prefix) for prefix in ("", "b", "b_", "c", "d")] == [4, 3, 2, 1, 0]
+
+
 def test_a_signer_that_fails_takes_no_nonce(world: World) -> None:
     def fail(_nonce: int) -> SignedTransaction:
         raise RuntimeError("the signer is gone")

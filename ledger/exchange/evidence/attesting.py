@@ -26,6 +26,7 @@ __all__ = ["AttestedPlace", "Attestations", "Sends"]
 
 _RETRY_AFTER_S: Final = 1.0
 _MOST_IN_FLIGHT: Final = 64
+_PREFIX: Final = "attestation:"
 _EVENTS: Final = {"grant": "GrantAttested", "log": "LogAttested"}
 
 
@@ -104,8 +105,11 @@ class Attestations:
 
     def _send(self, kind: str, subject: Bytes32, call: Call) -> None:
         parts = self._parts
-        if parts.store.outbox.depth() >= _MOST_IN_FLIGHT:
-            raise UnavailableError("too much is on its way to the chain: come back soon", retry_after_s=_RETRY_AFTER_S)
+        # Statements on their way do not count: however many there are, a few attestations find room.
+        if parts.store.outbox.depth(_PREFIX) >= _MOST_IN_FLIGHT:
+            raise UnavailableError(
+                "too many attestations are on their way to the chain: come back soon", retry_after_s=_RETRY_AFTER_S
+            )
         try:
             parts.edge.simulate(call, parts.relay.address)
         except RefusedError as error:
@@ -166,7 +170,7 @@ _STATES: Final = {OutboxState.DONE: AttestationState.FINAL, OutboxState.FAILED: 
 
 
 def _subject(kind: str, subject: Bytes32, number: int) -> str:
-    return f"attestation:{kind}:{subject}:{number}"
+    return f"{_PREFIX}{kind}:{subject}:{number}"
 
 
 def _is_after(known: AttestationView, after: datetime | None) -> bool:

@@ -65,8 +65,8 @@ class EvidenceRoom:
     ) -> AttestationView:
         """Have the chain attest a grant; parties of it and auditors may ask.
 
-        ``message`` is the grant's text, needed where it never came through here. An attestation later than ``after``,
-        or one on its way, answers without another transaction.
+        ``message`` is the grant's text, needed where it never came through here: the chain must have granted it then.
+        An attestation later than ``after``, or one on its way, answers without another transaction.
 
         Raises:
             NotFoundError: no grant that the asker may know of, or its text is not known here.
@@ -74,14 +74,14 @@ class EvidenceRoom:
             UnavailableError: the asker asks too often, or the chain does not answer.
         """
         grant = self._find_grant(asker, digest, message)
-        self._allowance.spend(_who(asker))
-        self._attestations.ask_grant(grant, digest, after=after)
+        with self._allowance.spending(_who(asker)):
+            self._attestations.ask_grant(grant, digest, after=after)
         return self._wait("grant", digest, wait_s)
 
     def attest_log(self, asker: Asker, *, after: datetime | None = None, wait_s: float = 0.0) -> AttestationView:
         """Have the chain attest this gateway's log. Raises: as `attest_grant`."""
-        self._allowance.spend(_who(asker))
-        self._attestations.ask_log(after=after)
+        with self._allowance.spending(_who(asker)):
+            self._attestations.ask_log(after=after)
         return self._wait("log", self._parts.log, wait_s)
 
     def grant_attestation(self, asker: Asker, digest: Bytes32) -> AttestationView:
@@ -170,7 +170,14 @@ class EvidenceRoom:
         consumer = grant.message["consumer"]
         parties = {grant.participant, consumer} if isinstance(consumer, Bytes32) else {grant.participant}
         require_party(asker, frozenset(parties), "grant")
+        self._require_known(digest)
         return grant
+
+    def _require_known(self, digest: Bytes32) -> None:
+        """Anyone can invent a grant that names them: what neither log nor chain knows is not worth a transaction."""
+        row = self._parts.store.statements.find(digest)
+        if row is None or row.log_index is None:
+            self._parts.directory.grant(digest)
 
     def _wait(self, kind: str, subject: Bytes32, wait_s: float) -> AttestationView:
         end = time.monotonic() + wait_s
