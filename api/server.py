@@ -51,13 +51,18 @@ def serve(settings: GatewaySettings, listening: socket.socket, on_open: Callable
     """Run until SIGINT or SIGTERM; then requests get 10 seconds to end, and what was accepted 10 to reach the chain.
 
     Raises:
-        LedgerError: it can not open.
+        LedgerError: it can not open or not start; ``on_open`` was not called then.
     """
     gateway = Gateway.open(settings)
     # What is loaded by now stays: the collector need not look at all of it again and again under load.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
+    try:
+        gateway.start()
+    except BaseException:
+        gateway.close()
+        raise
     on_open(gateway)
     config = uvicorn.Config(
         create_app(gateway, drain_s=_DRAIN_S),

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.chain import ChainEdge, Deployment, check_deployment, decode_events
-from ledger.errors import MalformedError, NotFoundError
+from ledger.errors import MalformedError
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.keystore import KeyStore
 from ledger.exchange.settings import GatewaySettings, Home
+from ledger.exchange.upkeep import load_deployment
 from ledger.log import Checkpoint, TileReader, VerifierKey
 from ledger.log.mirror import Mirror
 from ledger.log.restoring import LogRecovery
@@ -19,7 +20,7 @@ from ledger.statements import Entry
 from ledger.store import Consortium, Store
 from ledger.types import Bytes32
 
-__all__ = ["MissingStatement", "RecoveredLog", "recover_log"]
+__all__ = ["MissingStatement", "RecoveredLog", "read_anchored_size", "recover_log"]
 
 _BLOCKS_AT_ONCE: Final = 100
 _ROWS_AT_ONCE: Final = 256
@@ -57,10 +58,7 @@ def recover_log(settings: GatewaySettings, mirror: Mirror, *, everything: bool =
     """
     home = Home(settings.home)
     config = GatewayFile.load(home.gateway_file)
-    try:
-        deployment = Deployment.parse(home.consortium_file.read_bytes())
-    except FileNotFoundError as error:
-        raise NotFoundError(f"{home.folder} has no consortium.json: import one from another member") from error
+    deployment = load_deployment(home)
     signer = KeyStore.open(home.keys_folder, settings.passphrase).load_log_signer(config.origin)
     chain = config.chain_settings(deployment.chain_id, home.chain_folder, settings.finality_depth)
     url = settings.database_url or f"sqlite:///{home.database_file}"
@@ -86,6 +84,23 @@ def recover_log(settings: GatewaySettings, mirror: Mirror, *, everything: bool =
             anchored_size=0 if anchored is None else anchored.size,
             missing=tuple(statements.find_missing(TileReader(home.log_folder, lambda: size), size)),
         )
+
+
+def read_anchored_size(home: Home) -> int:
+    """The size of the log's last checkpoint on the embedded chain of a home whose database is its own.
+
+    Raises:
+        NotFoundError: no gateway was founded in the home.
+        VerificationError: the chain is not the consortium's.
+        UnavailableError, FatalError: as chain and store.
+    """
+    config, deployment = GatewayFile.load(home.gateway_file), load_deployment(home)
+    chain = config.chain_settings(deployment.chain_id, home.chain_folder, 0)
+    url = f"sqlite:///{home.database_file}"
+    with ChainEdge.open(chain, clock=time.time) as edge, Store.open(url) as store:
+        check_deployment(edge, deployment)
+        anchored, _ = _read_chain(edge, deployment, store, config)
+    return 0 if anchored is None else anchored.size
 
 
 def _read_chain(

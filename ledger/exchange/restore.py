@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger.errors import ConflictError, LedgerError, NotFoundError, UnavailableError, VerificationError
 from ledger.exchange.backup import BackupManifest
 from ledger.exchange.gateway_file import GatewayFile
+from ledger.exchange.log_recovery import read_anchored_size
 from ledger.exchange.settings import Home
 from ledger.log import Checkpoint, SignedNote, VerifierKey, verify_note
 from ledger.log.mirror import Mirror
@@ -28,16 +29,20 @@ _CHAIN_FILE = "chain.sqlite3"
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What came back. ``log_size``: the restored log's; ``mirror_size``: what a mirror that was named has."""
+    """What came back. ``log_size``: the restored log's.
+
+    ``mirror_size``, ``chain_size``: what a mirror, and the checkpoints on a chain, that were named have.
+    """
 
     manifest: BackupManifest
     log_size: int
     mirror_size: int | None
+    chain_size: int | None = None
 
     @property
     def is_behind(self) -> bool:
-        """Whether the mirror knows entries that the restored log lacks: recover it before the gateway signs."""
-        return self.mirror_size is not None and self.mirror_size > self.log_size
+        """Whether mirror or chain know entries that the restored log lacks: recover it before the gateway signs."""
+        return max(self.mirror_size or 0, self.chain_size or 0) > self.log_size
 
 
 def restore(
@@ -51,13 +56,13 @@ def restore(
     """Check the backup and make ``home`` of it, which is a new folder.
 
     ``chain`` is an embedded chain's folder that survived, newer than the backup: it takes the place of the backup's.
-    ``mirror`` is compared with the restored log.
+    ``mirror`` is compared with the restored log, and so are ``chain``'s checkpoints.
 
     Raises:
         NotFoundError: no backup there, or no chain in ``chain``.
         ConflictError: ``home`` is there already.
         VerificationError: a file of the backup was changed or is missing.
-        MalformedError, UnavailableError: as `BackupManifest.load`, disk and mirror.
+        MalformedError, UnavailableError: as `BackupManifest.load`, disk, chain and mirror.
     """
     manifest = BackupManifest.load(backup)
     if home.folder.exists() and any(home.folder.iterdir()):
@@ -80,6 +85,8 @@ def restore(
             staged.chain_folder.mkdir(mode=0o700, exist_ok=True)
             copy_sqlite(chain / _CHAIN_FILE, staged.chain_folder / _CHAIN_FILE)
         restored = _compare(staged, manifest, mirror)
+        if chain is not None:
+            restored = replace(restored, chain_size=read_anchored_size(staged))
         if home.folder.exists():
             home.folder.rmdir()
         staged.folder.rename(home.folder)

@@ -72,12 +72,15 @@ def restore(
         "created_at": done.manifest.created_at.isoformat(),
         "log_size": done.log_size,
         "mirror_size": done.mirror_size,
+        "chain_size": done.chain_size,
     }
     lines = [f"{home} is as of {done.manifest.created_at:%Y-%m-%d %H:%M:%SZ}, its log has {done.log_size} entries"]
     following = f"concord serve --home {home}"
     if done.is_behind:
-        lines.append(f"the mirror has {done.mirror_size}: the gateway signs nothing before they are here")
-        following = f"concord log recover --from {mirror} --home {home}"
+        known = [("mirror", done.mirror_size), ("chain's last checkpoint", done.chain_size)]
+        told = " and ".join(f"the {name} has {size}" for name, size in known if size is not None)
+        lines.append(f"the log is behind: {told}; the gateway signs nothing before they are here")
+        following = f"concord log recover --from {mirror or 'MIRROR'} --home {home}"
     elif done.manifest.has_chain and chain is None:
         lines.append(
             "the embedded chain is the backup's: what was stated after that moment is gone, though its receipts are "

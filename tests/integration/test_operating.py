@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from scripts.concord import main as concord
 from scripts.fsck import main as fsck
 from tests.support.evidence_node import serve
 from tests.support.exchange import PASSPHRASE, Consortium, found_in, open_gateway, registration, upload
+from tests.support.served import ROOT, command_line, environment
 
 DATA = b"plant,mwh\nA,1\n"
 
@@ -151,7 +153,14 @@ def test_a_restored_home_behind_its_chain_signs_nothing_until_it_is_recovered(
     with open_gateway(home, kept.founded) as running:
         state_some(running, "lost")
     restored = tmp_path / "restored"
-    assert run("restore", tmp_path / "backup", restored, "--chain", home / "chain").code == 0
+    ran = run("restore", tmp_path / "backup", restored, "--chain", home / "chain")
+    assert ran.code == 0, ran
+    assert "the log is behind: the chain's last checkpoint has " in ran.out
+    assert f"next: concord log recover --from MIRROR --home {restored}" in ran.out
+    told = environment() | {"CONCORD_PASSPHRASE": PASSPHRASE}
+    served = subprocess.run(command_line(restored), cwd=ROOT, env=told, capture_output=True, text=True, check=False)
+    assert (served.returncode, served.stdout, "Traceback" in served.stderr) == (1, "", False), served
+    assert "concord log recover --from" in json.loads(served.stderr.splitlines()[-1])["error"]
     with pytest.raises(FatalError, match=r"concord log recover --from"), open_gateway(restored, kept.founded):
         pass
     ran = run("doctor", "--home", restored, "--json")
