@@ -20,6 +20,8 @@ _REGISTRATION: Final = "DatasetRegistration"
 # Whoever signs these need not be anybody's key yet.
 _SELF_PROVING: Final = frozenset({"ParticipantApplication", "ControlKeyClaim"})
 _MOST_KEPT: Final = 10_000
+_MOST_BRACKETS: Final = 4_096
+"""No statement has nearly as many; what nests deeper than the stack would end the process."""
 
 Key = tuple[str, Address]
 """A role (signing, control) and an address"""
@@ -69,7 +71,8 @@ class StatementCheck:
         if statement_type is None or row.executable or row.cosignature is not None:
             return None
         head = f'{{"type":"{row.type}","message":{row.message},'
-        record = self._lines.check(f'{head}"signature":"0x{row.signature.hex()}","signer":"{row.signer}"}}'.encode())
+        line = f'{head}"signature":"0x{row.signature.hex()}","signer":"{row.signer}"}}'
+        record = self._lines.check(line.encode(errors="replace"))  # what UTF-8 has not is no statement's
         if not isinstance(record, Checked) or record.message != row.message or record.signature != row.signature:
             return None
         self.signatures += 1
@@ -79,11 +82,13 @@ class StatementCheck:
         )
 
     def _check_slowly(self, row: ScannedStatement) -> FoundStatement:
+        if row.message.count("[") + row.message.count("{") > _MOST_BRACKETS:
+            return FoundStatement(None)
         try:
             statement = Statement.parse(row.type, json.loads(row.message))
         except UnknownStatementTypeError:  # of a later version: its text can not be hashed here
             return FoundStatement(Entry.of(row.digest, row.participant, row.signature).to_bytes())
-        except (MalformedError, ValueError):
+        except (MalformedError, ValueError, RecursionError):
             return FoundStatement(None)
         digest = statement.digest(self._domains)
         return FoundStatement(
