@@ -75,7 +75,7 @@ class Recorded:
                 expected=f"size {published.size}, root {published.root}",
                 found=f"size {checkpoint.size}, root 0x{checkpoint.root.hex()}",
             )
-        check_log(self._policy, published.log, checkpoint.origin)
+        check_log(self._policy, published.log, self.note)
 
     def verify_time(self) -> None:
         """Check that the event has its block's time. Raises: MalformedError, VerificationError."""

@@ -129,7 +129,7 @@ class BreachRun:
     def _check_event(self) -> str:
         # 7. The event is of the policy's contract, about the log that signed.
         state = self._state
-        check_log(self._world.policy, state.log, self._note.checkpoint.origin)
+        check_log(self._world.policy, state.log, self._note)
         return f"{state.event}, size {state.size}"
 
     def _check_receipt(self) -> str:

@@ -91,16 +91,20 @@ class LogNote:
                 raise MalformedError(f"the signature of {key.key_id.hex()} stands under the key id {line.key_id.hex()}")
 
 
-def check_log(policy: Policy, log_id: Bytes32, origin: str) -> None:
-    """Check that the contract's event is of the log that the checkpoint names.
+def check_log(policy: Policy, log_id: Bytes32, note: LogNote) -> None:
+    """Check that the contract's event is of the log that signed the checkpoint.
 
-    A log that the policy does not know at all is left to the check of the signature.
+    A log that the policy does not know at all is left to the check of the signature; that another operator's has the
+    same origin says nothing of it.
 
     Raises:
-        VerificationError: the policy knows the checkpoint's log, under another id.
+        MalformedError: not a signed checkpoint.
+        VerificationError: the policy knows the log whose key signed, under another id.
     """
+    origin = note.checkpoint.origin
     if policy.find_log(log_id) is None:
-        candidates = [each for each in policy.logs if each.origin == origin]
+        logs = [each for each in policy.logs if each.origin == origin]
+        candidates = [each for each in logs if note.key_ids & {key.key_id for key in each.keys}]
         if candidates:
             raise VerificationError(
                 f"the contract recorded the checkpoint for another log than {origin}",

@@ -168,6 +168,17 @@ def test_a_log_that_the_policy_does_not_know(told: Told) -> None:
         assert "does not know the log" in format_sentence(report)
 
 
+def test_a_log_of_a_known_origin_that_the_policy_does_not_know(told: Told) -> None:
+    """Another operator's log of the same origin is no reason to refute what an unknown one signed."""
+    twin = PinnedLog(Bytes32(salt(70)), ORIGIN, (NoteSigner(ORIGIN, bytes(32)).verifier_key,))
+    verifier = Verifier(replace(told.policy, logs=(twin,)))
+    raws = (told.story.members()[0], *(each.to_bytes() for each in told.story.breaches().values()))
+    for raw in raws:
+        report = verifier.verify(raw)
+        assert report.verdict is Verdict.UNDETERMINED
+        assert "your policy knows no key" in format_sentence(report)
+
+
 def test_two_operators_with_one_origin_do_not_make_a_fork(told: Told) -> None:
     """Each signed one of the two checkpoints, as is their right."""
     (log,) = told.policy.logs
