@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,8 +14,12 @@ import pytest
 
 from ledger.errors import NotFoundError, UnavailableError
 from ledger.evidence import Node, Verdict, build_bundle, parse_policy
+from ledger.evidence.policy import PinnedLog
 from ledger.evidence.signing import format_time
+from ledger.log import NoteSigner
+from ledger.types import Bytes32
 from scripts.audit import Period, Request, Scope, find_chromium, print_pdf, read_audit, render_page
+from scripts.audit.audit import _ranges
 from scripts.audit.grants import name_rights
 from scripts.audit.pieces import Role, find_files
 from scripts.audit_report import main
@@ -171,6 +176,32 @@ def test_what_was_refuted_or_left_open_stands_first(story: Story, tmp_path: Path
     (tmp_path / "other" / "policy.json").write_bytes(other.policy().to_bytes())
     later = Request(parse_policy(other.policy().to_bytes()), find_files([story.evidence], b"")[0])
     assert read_audit(later).verdict is Verdict.UNDETERMINED
+
+
+def test_two_logs_of_one_origin_are_counted_apart(story: Story) -> None:
+    """`CheckpointLog` gives each operator's log an id of its own, whatever its origin."""
+    other = Bytes32(b"\x02" * 32)
+    audit = read_audit(request(story))
+    moved = [
+        replace(each, anchored=replace(each.anchored, log=other)) if number % 2 and each.anchored else each
+        for number, each in enumerate(audit.pieces)
+    ]
+    ranges = tuple(_ranges(moved, moved))
+    assert {each.log for each in ranges} == {story.world.log_id, other}
+    assert {each.origin for each in ranges} == {audit.ranges[0].origin}
+    assert sum(each.shown for each in ranges) == audit.ranges[0].shown
+    text = _Tags(render_page(replace(audit, ranges=ranges))).text
+    assert str(other) in text
+    assert str(other) not in _Tags(render_page(audit)).text
+
+
+def test_the_log_that_is_read_is_the_one_whose_key_signed(story: Story) -> None:
+    policy = parse_policy(story.policy.read_bytes())
+    (log,) = policy.logs
+    twin = PinnedLog(Bytes32(bytes(32)), log.origin, (NoteSigner(log.origin, b"\x07" * 32).verifier_key,))
+    audit = read_audit(replace(request(story, log=str(story.log)), policy=replace(policy, logs=(twin, log))))
+    assert audit.reading is not None
+    assert (audit.reading.findings, audit.reading.reason, audit.reading.shown) == ([], "", 7)
 
 
 def test_every_format_is_reported(tmp_path: Path) -> None:

@@ -7,19 +7,22 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ledger.log import Sequencer, TileReader
+from ledger.evidence.policy import PinnedLog
+from ledger.log import NoteSigner, Sequencer, TileReader
 from ledger.log.fsck import Anchor, Finding, LogCheck, SecondRoots
 from ledger.log.mirror import Mirror
 from ledger.log.tiles import encode_bundle
+from ledger.types import Bytes32
 from scripts.fsck import _duration, _parser, _print, _progress, _Result, main
 from tests.support.evidence_node import serve_world
 from tests.support.evidence_world import World
-from tests.support.log import ANCHOR_BY, MemoryCheckpointStore, entries_of, open_log
+from tests.support.log import ANCHOR_BY, ORIGIN, MemoryCheckpointStore, entries_of, open_log
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "fsck.py"
 COUNT = 256 * 256 + 300
@@ -299,3 +302,19 @@ def test_as_a_process_with_the_verifiers_dependencies_alone(audited: Audited) ->
     assert done.stdout.endswith("CLEAN\n")
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert loaded.isdisjoint({"web3", "eth", "sqlalchemy", "fastapi", "httpx", "obstore", "pydantic", "typer", "rich"})
+
+
+def test_of_two_logs_of_one_origin_each_is_known_by_its_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = World().policy()
+    signers = [NoteSigner(ORIGIN, bytes([number]) * 32) for number in (1, 2, 3)]
+    logs = [
+        PinnedLog(Bytes32(bytes([number]) * 32), ORIGIN, (signer.verifier_key,))
+        for number, signer in enumerate(signers[:2], start=1)
+    ]
+    (tmp_path / "policy.json").write_bytes(replace(policy, logs=tuple(logs)).to_bytes())
+    for number, (signer, code) in enumerate(zip(signers, (0, 0, 2), strict=True)):
+        folder = tmp_path / str(number)
+        with Sequencer.open(folder, signer, MemoryCheckpointStore(), anchor_by=lambda: ANCHOR_BY) as log:
+            log.append(entries_of(str(number), 3))
+        assert main(["--log", str(folder), "--policy", str(tmp_path / "policy.json")]) == code
+    assert "none of them signed this checkpoint" in capsys.readouterr().out
