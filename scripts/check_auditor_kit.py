@@ -72,11 +72,22 @@ def _check(archive: Path, work: Path) -> None:
     for line in (kit / "example/EXPECTED.txt").read_text().splitlines()[:2]:
         if line not in said.splitlines():
             raise _WrongError(f"the verdict lacks the line {line!r}")
-    report = ["-m", "scripts.audit_report", "example/evidence", "--policy", "example/policy.json", "--out", "r.html"]
-    _run(kit, python, report)
+    report = [str(python.parent / "concord-audit"), "example/evidence", "--policy", "example/policy.json"]
+    _run(kit, None, [*report, "--out", "r.html"])
+    _check_isolated(kit, python)
     changed = next(path for path in sorted(kit.glob("example/data/**/*.csv")))
     changed.write_bytes(bytes([changed.read_bytes()[0] ^ 1]) + changed.read_bytes()[1:])
     _run(kit, None, verify, expected=1)
+
+
+def _check_isolated(kit: Path, python: Path) -> None:
+    """The programs that have no command of their own are the kit's, whatever lies in the folder where one stands."""
+    for name in ("check_consistency", "fsck"):
+        trap = kit / "trap" / "scripts"
+        trap.mkdir(parents=True, exist_ok=True)
+        (trap / f"{name}.py").write_text("raise SystemExit(77)")
+        (trap / "__init__.py").write_text("")
+        _run(trap.parent, python, ["-I", "-m", f"scripts.{name}", "--help"])
 
 
 def _check_sums(kit: Path) -> None:

@@ -58,6 +58,14 @@ def test_what_is_in_it(kit: Path, tmp_path: Path) -> None:
     assert not [name for name in inside if name.startswith(("tests", "bench")) or "__pycache__" in name]
 
 
+def test_its_readme_starts_nothing_from_the_folder_where_one_stands(kit: Path, tmp_path: Path) -> None:
+    """Python puts that folder before the kit's own packages, and it may have come with the evidence."""
+    text = (unpack(kit, tmp_path) / "README.md").read_text()
+    started = [line for line in text.splitlines() if "bin/python" in line or "python.exe" in line]
+    assert started
+    assert all("python -I -m scripts." in line for line in started)
+
+
 def test_it_is_made_the_same_twice(kit: Path, tmp_path: Path) -> None:
     assert build_kit(tmp_path, [], []).read_bytes() == kit.read_bytes()
 
