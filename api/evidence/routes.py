@@ -17,12 +17,14 @@ from api.datasets.routes import VersionPath
 from api.names import DatasetPath, DigestPath, PinsOf, to_utc
 from api.writes import WaitFor
 from ledger.canonical import JsonValue
+from ledger.exchange.evidence.bundling import LeftOut
 from ledger.surface.attestations import AttestationState, AttestationView
 from ledger.surface.codec import parse_json
 
 router = APIRouter(prefix="/v1", tags=["evidence"])
 
 _PIECE_BYTES: Final = 1 << 20
+_MOST_NAMED: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,7 @@ def get_log_attestation_evidence(gateway: GatewayOf, _asker: Reader, pins: PinsO
 
 @router.get(
     "/datasets/{dataset}/versions/{version}/evidence",
-    summary="All evidence about a version and its ancestors, in one file",
+    summary="All evidence about a dataset up to a version, and its ancestors, in one file",
 )
 def get_bundle(
     gateway: GatewayOf,
@@ -140,12 +142,23 @@ def get_bundle(
     version: VersionPath,
     pins: PinsOf,
     chunks: Annotated[bool, Query(description="with the chunk hashes of their files")] = True,
-    grants: Annotated[bool, Query(description="with the version's grants that you may know of")] = False,
+    grants: Annotated[bool, Query(description="with their grants that you may know of")] = True,
 ) -> Response:
-    """A bundle. Of registrations that you may not read it has the contract's events, which anyone may read."""
-    raw = gateway.evidence.bundle(asker, dataset, version, pins=pins, chunks=chunks, grants=grants)
+    """A bundle: the version, those before it, what they are derived from, their grants and the grants' attestations.
+
+    Of registrations that you may not read it has the contract's events, which anyone may read. Beside the version and
+    its ancestors, what is not final yet or outside the pins is left out and named in `Concord-Left-Out`.
+    """
+    left_out: list[LeftOut] = []
+    raw = gateway.evidence.bundle(
+        asker, dataset, version, pins=pins, chunks=chunks, grants=grants, tell=left_out.append
+    )
     name = f"{dataset.replace('/', '-')}-{version}.bundle.json"
     headers = {"Content-Length": str(len(raw)), **disposition(name)}
+    if left_out:
+        named = [str(each) for each in left_out[:_MOST_NAMED]]
+        more = [f"and {len(left_out) - _MOST_NAMED} more"] if len(left_out) > _MOST_NAMED else []
+        headers["Concord-Left-Out"] = ", ".join(named + more)
     return StreamingResponse(_pieces(raw), media_type="application/json", headers=headers)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -42,12 +42,25 @@ def event(digest: Bytes32, *, name: str | None = None, pins: Iterable[BlockRange
 
 
 def bundle(
-    dataset: str, version: int, *, pins: Iterable[BlockRange] = (), chunks: bool = True, grants: bool = False
+    dataset: str,
+    version: int,
+    *,
+    pins: Iterable[BlockRange] = (),
+    chunks: bool = True,
+    grants: bool = True,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Flow[bytes]:
-    """All evidence about a version and its ancestors that the asker may see, in one file."""
+    """All evidence about a data set up to a version, and its ancestors, that the asker may see, in one file.
+
+    ``tell`` hears of each thing that was left out, because it is not final yet or not within the pins.
+    """
     query = {**_pinned(pins), "chunks": _word(chunks), "grants": _word(grants)}
     path = f"/v1/datasets/{quote_name(dataset)}/versions/{version}/evidence"
-    return (yield Request("GET", path, query=query)).content
+    answer = yield Request("GET", path, query=query)
+    named = next((value for name, value in answer.headers.items() if name.lower() == "concord-left-out"), "")
+    for each in filter(None, named.split(", ")):
+        tell(each)
+    return answer.content
 
 
 def attest_grant(

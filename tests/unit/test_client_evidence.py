@@ -53,9 +53,9 @@ def test_each_is_asked_for_at_its_address() -> None:
         (evidence.event(ID), said({}), "GET", f"/v1/events/{ID}/evidence"),
         (evidence.event(ID, name="KeyAdded", pins=pins), said({}), "GET",
          f"/v1/events/{ID}/evidence?{ranges}&event=KeyAdded"),
-        (evidence.bundle("utility/power", 2), said({}), "GET", f"{versions}?chunks=true&grants=false"),
-        (evidence.bundle("utility/power", 2, pins=pins, chunks=False, grants=True), said({}), "GET",
-         f"{versions}?{ranges}&chunks=false&grants=true"),
+        (evidence.bundle("utility/power", 2), said({}), "GET", f"{versions}?chunks=true&grants=true"),
+        (evidence.bundle("utility/power", 2, pins=pins, chunks=False, grants=False), said({}), "GET",
+         f"{versions}?{ranges}&chunks=false&grants=false"),
         (evidence.attest_grant(ID), done, "POST", grant),
         (evidence.grant_attestation(ID), done, "GET", grant),
         (evidence.grant_attestation_evidence(ID, pins=pins), said({}), "GET", f"{grant}/evidence?{ranges}"),
@@ -110,3 +110,11 @@ def test_what_does_not_fit_now_is_a_conflict(code: str) -> None:
         with pytest.raises(ConflictError) as refused:
             client.run(evidence.event(ID))
         assert (refused.value.code, refused.value.facts) == (code, {"block": 3})
+
+
+def test_what_a_bundle_lacks_is_told() -> None:
+    told: list[str] = []
+    named = f"GrantAttested {ID} outside-range, and 2 more"
+    answer = Said(200, b"{}", {"Content-Type": "application/json", "Concord-Left-Out": named})
+    asked_by(evidence.bundle("utility/power", 2, tell=told.append), answer)
+    assert told == [f"GrantAttested {ID} outside-range", "and 2 more"]

@@ -344,14 +344,16 @@ def test_a_bundle_has_all_ancestors_and_says_by_an_event_what_may_not_be_read(co
     evidence = consortium.gateway.evidence
     policy = policy_of(consortium)
     pins = pins_of(policy)
-    whole = parse_bundle(evidence.bundle(AUDITOR, "manufacturer/wire", 1, pins=pins))
+    whole = parse_bundle(evidence.bundle(AUDITOR, "manufacturer/wire", 1, pins=pins, grants=False))
     assert [json.loads(each)["format"] for each in whole] == ["concord-evidence/1"] * 3
-    reports = verify_all(Verifier(policy), [("wire.json", evidence.bundle(AUDITOR, "manufacturer/wire", 1, pins=pins))])
+    raw = evidence.bundle(AUDITOR, "manufacturer/wire", 1, pins=pins)
+    reports = verify_all(Verifier(policy), [("wire.json", raw)])
     assert {report.verdict for report in reports} == {Verdict.VERIFIED}, reports
-    theirs = parse_bundle(evidence.bundle(consortium.asker("manufacturer"), "manufacturer/wire", 1, pins=pins))
+    asker = consortium.asker("manufacturer")
+    theirs = parse_bundle(evidence.bundle(asker, "manufacturer/wire", 1, pins=pins, grants=False))
     formats = sorted(json.loads(each)["format"] for each in theirs)
     assert formats == ["concord-event/1", "concord-evidence/1", "concord-evidence/1"]
-    stranger = parse_bundle(evidence.bundle(STRANGER, "manufacturer/wire", 1, pins=pins, chunks=False))
+    stranger = parse_bundle(evidence.bundle(STRANGER, "manufacturer/wire", 1, pins=pins, chunks=False, grants=False))
     assert {json.loads(each)["format"] for each in stranger} == {"concord-event/1"}
     with pytest.raises(NotFoundError, match="no version 9"):
         evidence.bundle(AUDITOR, "manufacturer/wire", 9)
@@ -413,17 +415,17 @@ def test_of_what_only_another_log_took_a_bundle_has_nothing(
         consortium.gateway.parts.directory.dataset("manufacturer/steel").id, 1
     )
     monkeypatch.setattr(store.datasets, "find_registration", lambda each: None if each == steel else found(each))
-    raw = consortium.gateway.evidence.bundle(AUDITOR, "manufacturer/wire", 1)
+    raw = consortium.gateway.evidence.bundle(AUDITOR, "manufacturer/wire", 1, grants=False)
     assert len(parse_bundle(raw)) == 1  # what is above it is not known here
     monkeypatch.undo()
     monkeypatch.setattr(store.chain, "find_effect", lambda _: None)
     with pytest.raises(NotFoundError, match="no evidence of this version"):
-        consortium.gateway.evidence.bundle(STRANGER, "manufacturer/wire", 1)
-    raw = consortium.gateway.evidence.bundle(consortium.asker("manufacturer"), "manufacturer/wire", 1)
+        consortium.gateway.evidence.bundle(STRANGER, "manufacturer/wire", 1, grants=False)
+    raw = consortium.gateway.evidence.bundle(consortium.asker("manufacturer"), "manufacturer/wire", 1, grants=False)
     assert len(parse_bundle(raw)) == 2
     monkeypatch.setattr(bundling, "_MOST_MEMBERS", 1)
     with pytest.raises(ConflictError, match="more than 1 versions"):
-        consortium.gateway.evidence.bundle(AUDITOR, "manufacturer/wire", 1)
+        consortium.gateway.evidence.bundle(AUDITOR, "manufacturer/wire", 1, grants=False)
 
 
 def test_an_event_that_is_not_final_or_not_indexed_asks_to_come_back(

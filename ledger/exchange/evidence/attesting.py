@@ -6,7 +6,7 @@ was asked for comes, whatever dies in between, and the asker finds it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -74,14 +74,15 @@ class Attestations:
             raise NotFoundError(f"no attestation of this {kind} was asked for here: POST asks for one")
         return self._present(kind, subject, row)
 
-    def place(self, kind: str, subject: Bytes32) -> AttestedPlace:
-        """Where the newest final attestation's event stands.
+    def place(self, kind: str, subject: Bytes32, *, is_fit: Callable[[int], bool] = lambda _: True) -> AttestedPlace:
+        """Where the event of the newest final attestation stands whose block is fit.
 
         Raises:
-            NotFoundError: none was asked for here, or the newest is not final.
+            NotFoundError: none was asked for here, or none that is fit is final.
             UnavailableError: the chain does not answer, or does not show it any more.
         """
-        row = self._newest_row(kind, subject, OutboxState.DONE)
+        done = (row for row in self._rows(kind, subject) if row.state is OutboxState.DONE)
+        row = next((each for each in done if each.block is not None and is_fit(each.block)), None)
         if row is None:
             raise NotFoundError(f"no attestation of this {kind} is final here: POST asks for one")
         receipt = self._parts.edge.receipt(row.hash)
@@ -130,12 +131,15 @@ class Attestations:
             current = Commitment(last.size, last.root, int(last.time.timestamp()))
         return encode_attest_log(self._parts.deployment.contracts, log, current)
 
-    def _newest_row(self, kind: str, subject: Bytes32, state: OutboxState | None = None) -> OutboxRow | None:
+    def _newest_row(self, kind: str, subject: Bytes32) -> OutboxRow | None:
+        return next(self._rows(kind, subject), None)
+
+    def _rows(self, kind: str, subject: Bytes32) -> Iterator[OutboxRow]:
+        """What was asked for of a subject, the newest first."""
         for number in range(self._count(kind, subject) - 1, -1, -1):
             row = self._parts.store.outbox.find(_subject(kind, subject, number))
-            if row is not None and state in (None, row.state):
-                return row
-        return None
+            if row is not None:
+                yield row
 
     def _count(self, kind: str, subject: Bytes32) -> int:
         """How many there are: they are numbered from 0 without gaps, so that a few look-ups tell."""

@@ -50,6 +50,10 @@ class Pins:
     ranges: tuple[Pin, ...]
     final: int
 
+    def hold(self, number: int) -> bool:
+        """Whether a block lies within one of them."""
+        return any(pin.holds(number) for pin in self.ranges)
+
 
 class EventProver:
     """Proves events; remembers the hashes of final blocks."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -13,7 +13,7 @@ from ledger.evidence import build_bundle
 from ledger.exchange.allowance import Allowance
 from ledger.exchange.asker import Asker
 from ledger.exchange.evidence import Attestations, EventAssembly, EventProver, EvidenceAssembly, Pin
-from ledger.exchange.evidence.bundling import Bundling
+from ledger.exchange.evidence.bundling import Bundling, LeftOut
 from ledger.exchange.parts import Parts
 from ledger.exchange.rooms.visibility import may_see, party_of, require_party
 from ledger.statements import Statement
@@ -121,9 +121,16 @@ class EvidenceRoom:
         *,
         pins: Sequence[Pin] = (),
         chunks: bool = True,
-        grants: bool = False,
+        grants: bool = True,
+        tell: Callable[[LeftOut], None] = lambda _: None,
     ) -> bytes:
-        """All evidence about a version and its ancestors in one file. Raises: as `Bundling.collect`."""
+        """All evidence about a dataset up to a version, and its ancestors, in one file; tells what had to be left out.
+
+        Raises:
+            NotFoundError: no such version, or no evidence of it that the asker may see.
+            ConflictError: as `Bundling.collect`.
+            UnavailableError: the chain does not answer.
+        """
         dataset = self._parts.directory.dataset(name)
         row = self._parts.store.datasets.find_version(dataset.id, version)
         if row is None:
@@ -135,6 +142,7 @@ class EvidenceRoom:
             self._attestations,
             may_see=lambda digest: self._may_see(asker, digest),
             participant=party_of(asker),
+            tell=tell,
         )
         opened = self._prover.open_pins(pins)
         return build_bundle(bundling.collect(row, opened, with_chunks=chunks, with_grants=grants))

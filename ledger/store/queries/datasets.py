@@ -91,11 +91,20 @@ class Datasets:
             rows, following = window.split(connection.execute(query).all())
             return RowPage(tuple(_to_dataset(row) for row in rows), following, read_as_of(connection))
 
-    def versions(self, dataset: Bytes32, *, limit: int = 200, cursor: str | None = None) -> RowPage[VersionRow]:
-        """Versions of a data set, the newest first. Raises: MalformedError: the cursor is not of this list."""
+    def versions(
+        self, dataset: Bytes32, *, until: int | None = None, limit: int = 200, cursor: str | None = None
+    ) -> RowPage[VersionRow]:
+        """Versions of a data set (up to ``until``), the newest first.
+
+        Raises:
+            MalformedError: the cursor is not of this list.
+        """
         query, known = _select_versions(lambda table: table.c.dataset == dataset)
+        filters: dict[str, object] = {"dataset": dataset}
+        if until is not None:
+            query, filters = query.where(known.c.version <= until), filters | {"until": until}
         keys = (known.c.version, known.c.digest)
-        window = Window(self._cursors, "versions", {"dataset": dataset}, limit, cursor, keys)
+        window = Window(self._cursors, "versions", filters, limit, cursor, keys)
         query = window.apply(query)
         with self._database.read() as connection:
             rows, following = window.split(connection.execute(query).all())
