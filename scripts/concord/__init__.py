@@ -19,7 +19,7 @@ from typing import Annotated, Final
 import typer
 from typer._completion_classes import completion_init
 
-from ledger.errors import LedgerError, MalformedError, NotFoundError, UnavailableError
+from ledger.errors import LedgerError
 from scripts.concord import (
     access,
     agreements,
@@ -40,6 +40,7 @@ from scripts.concord import (
     statements,
 )
 from scripts.concord.context import DEFAULT_URL, Context
+from scripts.concord.exit_codes import exit_code_of
 
 __all__ = ["app", "main"]
 
@@ -52,21 +53,10 @@ app = typer.Typer(
     add_completion=False,
 )
 
-_EXIT_CODES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
-    (NotFoundError, 4),
-    (UnavailableError, 2),
-    (MalformedError, 3),
-)
 _COMPLETE: Final = "_CONCORD_COMPLETE"
 """Set by the shell's completion script."""
 _STOPPED: Final = 130
 """By Ctrl-C, as shells say it."""
-_NOT_PERMITTED: Final = frozenset(
-    {
-        "unauthorized", "missing-scope", "not-yours", "no-grant", "grant-revoked", "grant-expired",
-        "grant-not-yet-valid", "participant-suspended", "dataset-retired", "right-not-granted", "wrong-passphrase",
-    }
-)  # fmt: skip
 
 
 _NEXT: Final = {
@@ -153,16 +143,6 @@ app.command(
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
 )(policies.verify)
 app.command("completion")(keys.completion)
-
-
-def exit_code_of(error: LedgerError) -> int:
-    """The documented exit code of an error."""
-    code = getattr(error, "code", None)
-    if code in _NOT_PERMITTED:
-        return 4
-    if code == "not-final":
-        return 2
-    return next((number for kind, number in _EXIT_CODES if isinstance(error, kind)), 1)
 
 
 def _json_first(arguments: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Final, cast
 
 from ledger.canonical import JsonValue
 from ledger.chain import LocalSigner, encode_attest_log
-from ledger.errors import MalformedError, UnavailableError
+from ledger.errors import MalformedError, UnavailableError, VerificationError
 from ledger.evidence import Breach, build_forked, build_missed, build_replaced
 from ledger.evidence.policy import PinnedLog, Policy
 from ledger.exchange.evidence.attesting import AttestedPlace
@@ -49,8 +49,7 @@ def load_promise(kept: Path, policy: Policy, receipt: Path | None = None) -> Pro
     """Read what `concord statement keep` wrote (or any file with the statement) and its receipt, and check it.
 
     Raises:
-        NotFoundError, MalformedError: no such file, or not what it should be.
-        VerificationError: the log never signed this receipt, or for another entry.
+        NotFoundError, MalformedError: no such file, or not what it should be: no receipt that the log signed of this.
         UnavailableError: the policy does not know the log.
     """
     document = read_object(kept)
@@ -68,7 +67,10 @@ def load_promise(kept: Path, policy: Policy, receipt: Path | None = None) -> Pro
         raise MalformedError(f"{receipt} can not be read: {error.strerror}") from error
     entry = Entry.of(statement.digest(policy.domains), statement.participant, signature)
     proof = TlogProof.parse(raw)
-    log, checkpoint = _check_receipt(raw, proof, entry, policy)
+    try:
+        log, checkpoint = _check_receipt(raw, proof, entry, policy)
+    except VerificationError as error:  # says nothing about the log, which promised nothing by it
+        raise MalformedError(f"{receipt or kept} is no receipt of the statement in {kept}: {error}") from error
     return Promise(log, statement, signature, raw, entry, proof.index, checkpoint)
 
 

@@ -12,6 +12,7 @@ from ledger.errors import MalformedError
 from ledger.evidence.policy import PinnedLog, Policy
 from scripts.concord.arguments import DatabaseOption
 from scripts.concord.context import context_of, read_passphrase
+from scripts.concord.exit_codes import finding_out
 from scripts.concord.files import check_place, write_file
 from scripts.concord.statements import load_policy
 
@@ -149,7 +150,11 @@ def breach(
     pinned = load_policy(policy)
     promise = load_promise(kept, pinned, receipt)
     account = None if sender is None else load_sender(sender)
-    with given.working(f"reading {rpc}"), open_chain(rpc, pinned.chain_id) as chain:
+    with (
+        finding_out("whether the promise was kept"),
+        given.working(f"reading {rpc}"),
+        open_chain(rpc, pinned.chain_id) as chain,
+    ):
         found = find_breach(chain, pinned, promise, tiles, account)
     if found is None:
         sentence = f"the promise was kept: {promise.log.origin} anchored your entry {promise.index} in time"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from ledger.log.tlog_proof import TlogProof
 from ledger.merkle import compute_root, leaf_hash, prove_inclusion
 from ledger.statements import Entry, Statement
 from ledger.types import Bytes32
+from tests.support.answering import Said, answering
 from tests.support.console import Console, draw_key_file
 from tests.support.world import Member, World, serving
 
@@ -371,5 +373,31 @@ def test_a_promise_that_was_kept_is_said_to_be(concord: Console, utility: Member
     assert "kept" in concord.ok(utility, *breach(concord, apart, *tiles))
     other = dropped(concord.world, utility, datetime.now(UTC))
     receipt.write_text(other["receipt"])
-    concord.fail(utility, 1, "", *breach(concord, apart, *tiles))
+    concord.fail(utility, 3, "is no receipt of the statement", *breach(concord, apart, *tiles))
     assert policy.exists()
+
+
+def test_a_node_of_another_chain_tells_nothing_about_a_promise(concord: Console, utility: Member) -> None:
+    kept = keep(concord, dropped(concord.world, utility, datetime.now(UTC)))
+    policy, out = pin(concord), concord.folder / "breach.json"
+
+    def answer(_method: str, _path: str, _headers: object, body: bytes) -> Said:
+        return Said(body=json.dumps({"jsonrpc": "2.0", "id": json.loads(body)["id"], "result": "0x1"}).encode())
+
+    with answering(answer) as rpc:
+        ask = ("log", "breach", kept, "-o", out, "--policy", policy, "--rpc", rpc)
+        concord.fail(utility, 3, "the node runs chain 1", *ask)
+    assert not out.exists()
+
+
+def test_tiles_that_are_damaged_tell_nothing_about_a_promise(concord: Console, utility: Member) -> None:
+    made = concord.world.register(utility, "damaged", DATA)
+    concord.be(utility)
+    kept, mirror = concord.folder / "kept.json", concord.folder / "mirror"
+    assert concord.run("statement", "keep", made.digest, "-o", kept).code == 0
+    pin(concord)
+    shutil.copytree(concord.world.folder / "home" / "log", mirror)
+    for path in mirror.rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"\0" * path.stat().st_size)
+    concord.fail(utility, 2, "", *breach(concord, kept, "--tiles", mirror))
