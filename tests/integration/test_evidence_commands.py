@@ -162,6 +162,23 @@ def test_a_bundle_holds_the_lineage_and_names_what_was_withheld(
     assert (judged.code, judged.json["verdict"]) == (0, "verified")
 
 
+def test_a_bundle_has_ancestors_grants_and_says_what_the_policy_does_not_pin(
+    concord: Console, utility: Member, factory: Member
+) -> None:
+    concord.world.register(utility, "coal", DATA)
+    concord.world.register(factory, "coke", DATA, parents=["utility/coal@1"])
+    grant = concord.world.grant(utility, factory, "utility/coal")
+    policy, out = pin(concord), concord.folder / "coke.json"
+    ask = ("evidence", "bundle", "factory/coke", "-o", out, "--policy", policy)
+    assert "AccessGrant" in concord.ok(factory, *ask) + out.read_text()
+    assert concord.answer(factory, *ask)["left_out"] == []
+    assert concord.answer(factory, *ask, "--no-grants")["members"] == 2
+    concord.run("--json", "evidence", "permitted", grant, "--policy", policy, "-o", concord.folder / "case.json")
+    told = concord.answer(factory, *ask)
+    assert told["left_out"] == [f"GrantAttested {grant} outside-range"]
+    assert f"GrantAttested {grant} outside-range" in concord.ok(factory, *ask)
+
+
 def test_kept_evidence_is_upgraded_under_a_newer_policy(concord: Console, utility: Member) -> None:
     old, new = concord.folder / "old.json", concord.folder / "new.json"
     policy = pin(concord)
