@@ -13,6 +13,7 @@ from ledger.evidence.evidence import Evidence
 from ledger.evidence.opening import Opened, open_files
 from ledger.evidence.report import Outcome, Report, Step, Verdict, judge_together
 from ledger.evidence.verify import Verifier
+from ledger.evidence.withheld import ShownRegistration, collect_shown
 from ledger.statements import Statement, compute_dataset_id
 from ledger.types import Bytes32
 
@@ -45,6 +46,7 @@ def resolve_lineage(reports: Sequence[Report]) -> tuple[Report, ...]:
     for at, report in enumerate(reports):
         if report.digest is not None and report.statement is not None:
             positions.setdefault(report.digest, []).append(at)
+    shown = collect_shown(reports)
     done: dict[int, Report] = {}
     pending = list(range(len(reports)))
     while pending:
@@ -54,16 +56,19 @@ def resolve_lineage(reports: Sequence[Report]) -> tuple[Report, ...]:
         if at in done or not missing:
             pending.pop()
             known = {digest: tuple(done[each] for each in found) for digest, found in given.items()}
-            done.setdefault(at, _judge(reports[at], known))
+            done.setdefault(at, _judge(reports[at], known, shown))
         pending += missing if at not in done else []
     return tuple(done[at] for at in range(len(reports)))
 
 
-def _judge(report: Report, known: Mapping[Bytes32, tuple[Report, ...]]) -> Report:
+def _judge(
+    report: Report, known: Mapping[Bytes32, tuple[Report, ...]], shown: Mapping[Bytes32, ShownRegistration]
+) -> Report:
     parents = _parents_of(report)
     if not parents:
         return report
-    judged = [_judge_parent(parent, known[cast(Bytes32, parent["registration"])]) for parent in parents]
+    digests = _digests(parents)
+    judged = [_judge_parent(parent, known[at], shown.get(at)) for parent, at in zip(parents, digests, strict=True)]
     detail = "; ".join(words for _, words in judged)
     verdicts = {verdict for verdict, _ in judged}
     if Verdict.REFUTED in verdicts:
@@ -73,9 +78,16 @@ def _judge(report: Report, known: Mapping[Bytes32, tuple[Report, ...]]) -> Repor
     return report.with_step(Step(_STEP, Outcome.NOT_CHECKED if None in verdicts else Outcome.PASS, detail))
 
 
-def _judge_parent(parent: _Parent, reports: tuple[Report, ...]) -> tuple[Verdict | None, str]:
-    """What is known of one parent, None where its evidence is not given; and in words."""
+def _judge_parent(
+    parent: _Parent, reports: tuple[Report, ...], shown: ShownRegistration | None
+) -> tuple[Verdict | None, str]:
+    """What is known of one parent, None where its evidence is not given or its event alone; and in words."""
     name = f"version {parent['version']} of dataset {parent['dataset']}"
+    if not reports and shown is not None:
+        if (shown.dataset, shown.version) != (parent["dataset"], parent["version"]):
+            return Verdict.REFUTED, f"the statement {parent['registration']} is no registration of {name}"
+        is_so = f"is withheld; it is in force by its event ({shown.source})"
+        return None, f"the text of {name} (registration {parent['registration']}) {is_so}"
     if not reports:
         return None, f"the evidence of {name} (registration {parent['registration']}) was not given"
     if not _is_registration_of(cast(Statement, reports[0].statement), parent):

@@ -8,6 +8,7 @@ from typing import Final, cast
 
 from ledger.canonical import JsonValue
 from ledger.evidence.report import Report, Verdict, judge_together
+from ledger.evidence.withheld import ShownRegistration, collect_shown
 from ledger.statements import Statement, compute_dataset_id
 from ledger.types import Bytes32
 
@@ -21,8 +22,9 @@ _SHOWN: Final = 18  # characters of an id: 0x and eight bytes
 class TreeLine:
     """One line: how deep it stands, what it is, and what became of it.
 
-    ``verdict`` is None where a parent's evidence was not given, ``is_repeated`` where the same version with all below
-    it stands further up; ``about`` are the other statements about that dataset, in words.
+    ``verdict`` is None where a parent's evidence was not given, or (``is_withheld``) the contract's event alone;
+    ``is_repeated`` where the same version with all below it stands further up; ``about`` are the other statements about
+    that dataset, in words.
     """
 
     depth: int
@@ -32,11 +34,12 @@ class TreeLine:
     sources: tuple[str, ...]
     is_repeated: bool = False
     about: tuple[str, ...] = ()
+    is_withheld: bool = False
 
     def to_text(self) -> str:
         """The line as it is printed."""
-        verdict = "not given" if self.verdict is None else self.verdict.value
         where = f" ({', '.join(self.sources)})" if self.sources else ""
+        verdict = "text withheld, in force by its event" if self.is_withheld else self._verdict
         words = f"{verdict}: {self.name}{where}" + (", see above" if self.is_repeated else "")
         return "   " * self.depth + ("└─ " if self.depth else "") + "; ".join([words, *self.about])
 
@@ -46,11 +49,17 @@ class TreeLine:
             "depth": self.depth,
             "registration": str(self.digest),
             "name": self.name,
-            "verdict": "not given" if self.verdict is None else self.verdict.value,
+            "verdict": self._verdict,
             "sources": list(self.sources),
             "repeated": self.is_repeated,
             "about": list(self.about),
         }
+
+    @property
+    def _verdict(self) -> str:
+        if self.verdict is not None:
+            return self.verdict.value
+        return "withheld" if self.is_withheld else "not given"
 
 
 def draw_lineage(reports: Sequence[Report]) -> tuple[TreeLine, ...]:
@@ -59,17 +68,23 @@ def draw_lineage(reports: Sequence[Report]) -> tuple[TreeLine, ...]:
     for report in reports:
         if report.digest is not None and report.statement is not None and report.statement.type.name == _REGISTRATION:
             known.setdefault(report.digest, []).append(report)
-    derived_from = {digest for found in known.values() for digest, _ in _parents_of(found[0])}
+    shown = {digest: each for digest, each in collect_shown(reports).items() if digest not in known}
+    parents = {digest: _name_parents(_parents_of(found[0])) for digest, found in known.items()}
+    parents |= {digest: _name_parents(each.parents) for digest, each in shown.items()}
+    derived_from = {digest for named in parents.values() for digest, _ in named}
     about = _collect_about(reports)
     lines: list[TreeLine] = []
     drawn: set[Bytes32] = set()
-    pending = [(0, digest, "") for digest in reversed(known) if digest not in derived_from]
+    pending = [(0, digest, "") for digest in reversed(parents) if digest not in derived_from]
     while pending:
         depth, digest, name = pending.pop()
-        found = known.get(digest, [])
-        lines.append(_draw(depth, digest, name, found, about, is_repeated=digest in drawn))
-        if digest not in drawn and found:
-            pending += [(depth + 1, *parent) for parent in reversed(_parents_of(found[0]))]
+        is_repeated = digest in drawn
+        if digest in shown:
+            lines.append(_draw_shown(depth, digest, shown[digest], about, is_repeated=is_repeated))
+        else:
+            lines.append(_draw(depth, digest, name, known.get(digest, []), about, is_repeated=is_repeated))
+        if digest not in drawn and digest in parents:
+            pending += [(depth + 1, *parent) for parent in reversed(parents[digest])]
             drawn.add(digest)
     return tuple(lines)
 
@@ -100,8 +115,31 @@ def _draw(
     )
 
 
-def _parents_of(report: Report) -> list[tuple[Bytes32, str]]:
-    parents = cast("tuple[Mapping[str, object], ...]", cast("Statement", report.statement).message["parents"])
+def _draw_shown(
+    depth: int,
+    digest: Bytes32,
+    shown: ShownRegistration,
+    about: Mapping[Bytes32, list[str]],
+    *,
+    is_repeated: bool,
+) -> TreeLine:
+    return TreeLine(
+        depth=depth,
+        digest=digest,
+        name=_name(shown.dataset, shown.version),
+        verdict=None,
+        sources=(shown.source,),
+        is_repeated=is_repeated,
+        about=() if is_repeated else tuple(about.get(shown.dataset, ())),
+        is_withheld=True,
+    )
+
+
+def _parents_of(report: Report) -> Sequence[Mapping[str, object]]:
+    return cast("tuple[Mapping[str, object], ...]", cast("Statement", report.statement).message["parents"])
+
+
+def _name_parents(parents: Sequence[Mapping[str, object]]) -> list[tuple[Bytes32, str]]:
     return [
         (cast("Bytes32", each["registration"]), _name(cast("Bytes32", each["dataset"]), each["version"]))
         for each in parents
