@@ -12,10 +12,10 @@ from ledger.exchange.log_writer import LogWriter
 from ledger.exchange.parts import Parts
 from ledger.exchange.reporting import find_outcome
 from ledger.exchange.rules import check_rules, contended_by
-from ledger.exchange.signatures import check_signatures, check_standing
+from ledger.exchange.signatures import check_authentic, check_signatures, check_standing
 from ledger.exchange.tracing import traces
 from ledger.exchange.turns import Turns
-from ledger.statements import Statement, compute_dataset_id, verify_signature
+from ledger.statements import Entry, Statement, compute_dataset_id, verify_signature
 from ledger.store.rows import NewStatement
 from ledger.surface.outcomes import Outcome, SignedStatement
 from ledger.types import Bytes32
@@ -57,6 +57,8 @@ class Intake:
         """
         statement = signed.statement
         digest = statement.digest(self._parts.domains)
+        if self._parts.lost:
+            self._bring_back(signed, digest, custodial=custodial, api_key=api_key)
         known = find_outcome(self._parts, digest)
         if known is not None:
             self._check_repeat(signed, digest)
@@ -72,6 +74,22 @@ class Intake:
         traces.accepted(str(digest), outcome.type, outcome.index)
         self._on_accepted()
         return outcome
+
+    def _bring_back(self, signed: SignedStatement, digest: Bytes32, *, custodial: bool, api_key: str | None) -> None:
+        """A text that the database lost takes its old place in the log, whatever the rules say by now."""
+        parts = self._parts
+        entry = Entry.of(digest, signed.statement.participant, signed.signature).to_bytes()
+        if parts.lost.place_of(entry) is None:
+            return
+        check_authentic(parts.directory, parts.edge, signed, digest)
+        described = self._describe(signed, digest, custodial=custodial, api_key=api_key)
+        size = parts.sequencer.size
+        parts.lost.bring_back(
+            parts.store,
+            [(entry, described)],
+            lambda placed: parts.store.statements.accept_at(parts.log, placed, size),
+        )
+        self._on_accepted()
 
     def _describe(
         self, signed: SignedStatement, digest: Bytes32, *, custodial: bool, api_key: str | None

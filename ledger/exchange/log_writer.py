@@ -27,6 +27,7 @@ __all__ = ["BulkWriter", "LogWriter", "append_together"]
 
 _RETRY_AFTER_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 60.0
+_MOST_NAMED: Final = 5
 _logger = logging.getLogger(__name__)
 
 
@@ -118,12 +119,32 @@ class LogWriter:
             ) from error
 
     def recover(self) -> None:
-        """Join entries that a crash of version 0.1.0 left without their statement's row; forget what never entered."""
-        self._join_gap()
-        forgotten = [row.digest for row in self._parts.store.statements.list_staged()]
+        """Join entries that a crash of version 0.1.0 left without their statement's row; forget what never entered.
+
+        What has no text here is known from then on: it takes its place when it comes again.
+        """
+        store, log, lost = self._parts.store, self._parts.log, self._parts.lost
+        lost.find(store, self._parts.sequencer, log)
+        staged = store.statements.list_staged()
+        if staged:
+            size = self._parts.sequencer.size
+            entries = [(Entry.of(row.digest, row.participant, row.signature).to_bytes(), row.digest) for row in staged]
+            lost.bring_back(
+                store,
+                entries,
+                lambda found: store.statements.accept_staged(log, {each: at for at, each in found}, size),
+            )
+        forgotten = [row.digest for row in store.statements.list_staged()]
         if forgotten:
             _logger.warning("forgetting %d statements that were never acknowledged", len(forgotten))
-            self._parts.store.statements.discard_staged(forgotten)
+            store.statements.discard_staged(forgotten)
+        if lost:
+            _logger.error(
+                "%d entries of the log have no statement here (the first: %s): their signers send them again, "
+                "or restore the database",
+                len(lost),
+                ", ".join(map(str, lost.first_indexes(_MOST_NAMED))),
+            )
 
     def step(self) -> bool:
         """Append one batch of each kind; whether there was any.
@@ -220,23 +241,6 @@ class LogWriter:
                 claims[_version_of(each.statement)] = each
         said = self._parts.store.bulk.find_versions(claims, alone=True) if claims else {}
         return {claims[version].digest: _version_taken(version, digest) for version, digest in said.items()}
-
-    def _join_gap(self) -> None:
-        """Give indices to staged statements whose entries stand at the log's end."""
-        store, log = self._parts.store, self._parts.log
-        end = first = self._parts.sequencer.size
-        while first > 0 and store.statements.find_by_index(log, first - 1) is None:
-            first -= 1
-        staged = {row.digest for row in store.statements.list_staged()}
-        found: dict[Bytes32, int] = {}
-        for place, raw in enumerate(self._parts.sequencer.reader.entries(first, end - first)):
-            digest = Entry.parse(raw).digest
-            if digest in staged:
-                found.setdefault(digest, first + place)
-            elif digest not in found:
-                _logger.error("entry %d of the log has no statement here: restore the database", first + place)
-        if found:
-            store.statements.accept_staged(log, found, end)
 
 
 def _version_of(statement: Statement) -> tuple[bytes, int]:

@@ -15,6 +15,7 @@ from ledger.errors import NotFoundError
 from ledger.exchange.directory import Directory
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.keystore import KeyStore
+from ledger.exchange.lost import LostStatements
 from ledger.exchange.settings import GatewaySettings, Home
 from ledger.log import NoteSigner, Sequencer
 from ledger.statements import Domains
@@ -45,6 +46,7 @@ class Parts:
     directory: Directory
     clock: Clock
     _closing: ExitStack = field(repr=False)
+    lost: LostStatements = field(default_factory=LostStatements, repr=False)
 
     @property
     def log(self) -> Bytes32:

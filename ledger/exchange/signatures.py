@@ -12,7 +12,14 @@ from ledger.statements.eip712 import compute_struct_hash
 from ledger.surface.outcomes import SignedStatement
 from ledger.types import Address, Bytes32
 
-__all__ = ["check_signatures", "check_signing_key", "check_standing", "check_status", "sign_statement"]
+__all__ = [
+    "check_authentic",
+    "check_signatures",
+    "check_signing_key",
+    "check_standing",
+    "check_status",
+    "sign_statement",
+]
 
 _BY_SUSPENDED: Final = frozenset({"AccessRevocation", "KeyRevocation"})
 _BY_STRANGER: Final = frozenset({"ParticipantApplication"})
@@ -55,13 +62,33 @@ def check_signatures(directory: Directory, edge: ChainEdge, signed: SignedStatem
         VerificationError: a signature of another key.
         RefusedError: the key is not the participant's, or not any more (``key-not-active``, ``not-control-key``).
     """
-    statement = signed.statement
+    if not _is_of_key(signed, digest) and not _may_be_contract(edge, signed):
+        verify_signature(digest, signed.signature, signed.signer)
+    _check_role(directory, signed)
+    _check_cosignature(signed, digest)
+
+
+def check_authentic(directory: Directory, edge: ChainEdge, signed: SignedStatement, digest: Bytes32) -> None:
+    """Check the signatures of what the log took already: a key that has ended since then signed it all the same.
+
+    Raises: as `check_signatures`; RefusedError: of a contract's signature alone, which nobody else can check.
+    """
+    if _is_of_key(signed, digest):
+        _check_cosignature(signed, digest)
+    else:
+        check_signatures(directory, edge, signed, digest)
+
+
+def _is_of_key(signed: SignedStatement, digest: Bytes32) -> bool:
     try:
         verify_signature(digest, signed.signature, signed.signer)
     except (MalformedError, VerificationError):
-        if not _may_be_contract(edge, signed):
-            raise
-    _check_role(directory, signed)
+        return False
+    return True
+
+
+def _check_cosignature(signed: SignedStatement, digest: Bytes32) -> None:
+    statement = signed.statement
     cosigner = statement.type.cosigned_by
     if (cosigner is None) != (signed.cosignature is None):
         rule = "takes no co-signature" if cosigner is None else f"needs the co-signature of its {cosigner}"

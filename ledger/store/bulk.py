@@ -26,6 +26,8 @@ _FIRST: Final = f"{1:020d}"
 _MOST: Final = 1000
 """Values in one query: SQLite takes 32,766, PostgreSQL 65,535."""
 
+_PAGE: Final = 100_000
+
 T = TypeVar("T")
 Version = tuple[bytes, int]
 
@@ -45,6 +47,23 @@ class BulkStatements:
                 if row[1] is not None:
                     found[bytes(row[0])] = int(row[1]), bytes(row[2])
         return found
+
+    def find_gaps(self, log: Bytes32, size: int) -> list[range]:
+        """A log's indexes below ``size`` that no stored statement has."""
+        index = STATEMENTS.c.log_index
+        stored = select(index).where(STATEMENTS.c.log == log, index < size)
+        gaps: list[range] = []
+        following = 0
+        with self._database.read() as connection:
+            is_whole = connection.scalar(select(func.count()).select_from(stored.subquery())) == size
+            while following < size and not is_whole:
+                page = stored.where(index >= following).order_by(index).limit(_PAGE)
+                found = list(connection.scalars(page))
+                for each in found if len(found) == _PAGE else (*found, size):
+                    if each > following:
+                        gaps.append(range(following, each))
+                    following = each + 1
+        return gaps
 
     def find_versions(self, versions: Iterable[Version], *, alone: bool = False) -> dict[Version, bytes]:
         """Digests of those (dataset, version) that are registered, in force or said here and not refused.

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sqlite3
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ledger.client import LocalKey
 from ledger.errors import ConflictError, FatalError, NotFoundError, UnavailableError, VerificationError
 from ledger.evidence import Node, Verdict, Verifier, build_event_evidence, create_policy, parse_policy
 from ledger.exchange import Founded, GatewaySettings
+from ledger.exchange.bulk.answers import Answers, Taken
 from ledger.exchange.log_recovery import recover_log
+from ledger.keyfiles import read_key_file
 from ledger.log import Checkpoint, SignedNote
 from ledger.log.mirror import Mirror
+from ledger.surface.outcomes import SignedStatement
+from ledger.types import Address, parse_hex
 from scripts.chain_checkpoints import ChainCheckpoints
 from scripts.check_consistency import main as compare
 from scripts.concord import main as concord
 from scripts.fsck import main as fsck
+from tests.support.bulk import Said, Sayer
 from tests.support.evidence_node import serve
-from tests.support.exchange import PASSPHRASE, found_in, open_gateway, registration, upload
+from tests.support.exchange import PASSPHRASE, Consortium, found_in, open_gateway, registration, upload
 from tests.support.log import ORIGIN, MemoryCheckpointStore, entries_of, open_log
 
 DATA = b"plant,mwh\nA,1\n" * 1000
@@ -129,6 +137,71 @@ def test_an_old_log_and_database_are_refused_and_recovered(
     code, answer = check(capsys, "--home", home)
     assert (code, answer["first_divergence"]) == (1, before)
     assert [each["kind"] for each in answer["findings"]] == ["statement"] * (after - before)
+
+
+def sign(said: Said) -> SignedStatement:
+    signature, signer = parse_hex(str(said.body["signature"])), Address.parse(str(said.body["signer"]))
+    return SignedStatement(said.statement, signature, signer)
+
+
+def stream(running: Consortium, who: str, data: bytes) -> list[tuple[int, bool]]:
+    """Index of each line of a bulk stream, and whether it was in the log before."""
+    found: list[tuple[int, bool]] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        yield data
+
+    async def keep(answers: Answers) -> None:
+        for each in answers.lines:
+            assert isinstance(each, Taken), each
+            found.append((each.index, each.repeated))
+
+    async def go() -> None:
+        async with asyncio.timeout(30):
+            await running.gateway.bulk.open(running.asker(who)).run(body(), keep)
+
+    asyncio.run(go())
+    return found
+
+
+def test_texts_that_come_again_take_their_old_places(
+    copies: Copies,
+    tmp_path: Path,
+    run_concord: Any,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(copies.folder / "new", home)
+    with open_gateway(home, copies.founded) as running:
+        key = LocalKey(read_key_file(copies.founded.key_files["analyst/signing"], PASSPHRASE))
+        sayer = Sayer(copies.founded.participants["analyst"], key, running.gateway.parts.domains)
+        said = [sayer.register() for _ in range(4)]
+        statements = running.gateway.statements
+        outcomes = [statements.submit(running.asker("analyst"), sign(each)) for each in said]
+        for each in outcomes:
+            running.finish(each)
+    old = tmp_path / "old"
+    shutil.copytree(home, old)
+    for name in OLD:
+        target, before = old / name, copies.folder / "new" / name
+        (shutil.rmtree if target.is_dir() else Path.unlink)(target)
+        (shutil.copytree if before.is_dir() else shutil.copy)(before, target)
+    for tail in ("-wal", "-shm"):
+        (old / f"ledger.db{tail}").unlink(missing_ok=True)
+    assert run_concord("log", "recover", "--from", home / "log", "--home", old)[0] == 0
+    size = size_of(old / "log")
+    with open_gateway(old, copies.founded) as running:
+        (told,) = [each.getMessage() for each in caplog.records if "no statement here" in each.getMessage()]
+        assert told.startswith(f"4 entries of the log have no statement here (the first: {outcomes[0].index}, ")
+        again = running.gateway.statements.submit(running.asker("analyst"), sign(said[0]))
+        assert again.index == outcomes[0].index
+        taken = stream(running, "analyst", said[1].line + said[2].line + said[1].line)
+        assert taken == [(outcomes[1].index, True), (outcomes[2].index, True), (outcomes[1].index, True)]
+        assert running.finish(running.gateway.statements.outcome(said[1].digest)).receipt
+    assert size_of(old / "log") == size
+    code, answer = check(capsys, "--home", old)
+    assert (code, [each["index"] for each in answer["findings"]]) == (1, [outcomes[3].index])
 
 
 def test_everything_fetched_again_heals_a_damaged_folder(

@@ -12,6 +12,7 @@ from ledger.canonical import encode_canonical
 from ledger.checking import Checked, Registered
 from ledger.errors import ConflictError
 from ledger.statements import Entry, compute_dataset_id
+from ledger.store import bulk
 from ledger.store.database import Database
 from ledger.store.migrating import _config, upgrade
 from ledger.store.rows import InForce, NewStatement
@@ -91,6 +92,18 @@ def test_places_and_versions_are_found_among_many(tmp_path: Path) -> None:
         assert world.store.bulk.find_versions(wanted, alone=True).keys() == set(wanted[:2])
         assert world.store.bulk.find_versions([]) == {}
         assert world.store.bulk.find_retired([wanted[0][0]]) == set()
+
+
+@pytest.mark.parametrize("page", [2, 100])
+def test_indexes_without_a_statement_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: int) -> None:
+    monkeypatch.setattr(bulk, "_PAGE", page)
+    with open_world(tmp_path) as world:
+        assert world.store.bulk.find_gaps(world.log, 0) == []
+        placed = [(index, record_of(said(world, salt=word(str(index)))), None) for index in (1, 2, 5)]
+        world.store.bulk.append(world.log, placed, 6, NOW)
+        found = world.store.bulk.find_gaps(world.log, 8)
+        assert found == [range(0, 1), range(3, 5), range(6, 8)]
+        assert world.store.bulk.find_gaps(world.log, 6) == found[:2]
 
 
 def test_a_batch_with_a_taken_digest_stores_nothing(tmp_path: Path) -> None:

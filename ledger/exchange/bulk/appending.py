@@ -106,6 +106,8 @@ class BulkAppender:
         return blocks
 
     def _append(self, lines: Sequence[Line]) -> None:
+        if self._parts.lost:
+            self._bring_back(lines)
         admission = Admission(self._parts, self._turns, lines)
         try:
             admission.judge()
@@ -114,10 +116,18 @@ class BulkAppender:
         finally:
             admission.close()
 
+    def _bring_back(self, lines: Sequence[Line]) -> None:
+        """Texts that the database lost take their old places; they are answered as what is in the log already."""
+        own = [(line.record.entry, line) for line in lines if line.record.entry[33:65] == line.block.asker.participant]
+        size = self._parts.sequencer.size
+        self._parts.lost.bring_back(self._parts.store, own, lambda placed: self._store(placed, size))
+
     def _write(self, admission: Admission) -> None:
         admitted = admission.admitted
         entries = [line.record.entry for line in admitted]
-        batch = append_together(self._parts, entries, lambda first, size: self._store(admitted, first, size))
+        batch = append_together(
+            self._parts, entries, lambda first, size: self._store(list(enumerate(admitted, first)), size)
+        )
         admission.settle(batch.first_index)
         appended = Appended(batch.note.decode(), batch.first_index, batch.count)
         last = {id(line.block.stream): line.block for line in admitted}
@@ -125,21 +135,20 @@ class BulkAppender:
             block.checkpoints.append(appended)
         self._on_accepted()
 
-    def _store(self, lines: Sequence[Line], first_index: int, size: int) -> None:
+    def _store(self, placed: Sequence[tuple[int, Line]], size: int) -> None:
         store, log, now = self._parts.store, self._parts.log, self._parts.now()
         registrations = [
             (index, line.record, line.block.asker.api_key)
-            for index, line in enumerate(lines, first_index)
+            for index, line in placed
             if line.record.registered is not None
         ]
-        store.bulk.append(log, registrations, size, now)
-        others = [line for line in lines if line.record.registered is None]
-        if others:
-            places = {id(line): index for index, line in enumerate(lines, first_index)}
-            stated = [(places[id(line)], self._describe(line)) for line in others]
-            store.statements.accept_at(log, stated, size)
-        for digest in store.bulk.find_drafts([line.digest for line in lines]):
-            store.drafts.bind(Bytes32(digest))
+        with store.transaction():
+            store.bulk.append(log, registrations, size, now)
+            others = [(index, self._describe(line)) for index, line in placed if line.record.registered is None]
+            if others:
+                store.statements.accept_at(log, others, size)
+            for digest in store.bulk.find_drafts([line.digest for _, line in placed]):
+                store.drafts.bind(Bytes32(digest))
 
     def _describe(self, line: Line) -> NewStatement:
         return NewStatement(
