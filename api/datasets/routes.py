@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final
 
 from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import JSONResponse
 
-from api.answers import PagingOf, answer_page, answer_stamped, file_headers
-from api.auth import GatewayOf, Reader
-from api.bodies import MAX_MANIFEST_BYTES
+from api.answers import PagingOf, answer_page, answer_stamped, file_headers, members_of
+from api.auth import GatewayOf, Reader, Writer
+from api.bodies import MAX_MANIFEST_BYTES, RawBody, schema_of
 from api.names import DatasetPath, Since
-from api.writes import add_custodial_write
+from api.writes import WaitFor, add_custodial_write
+from ledger.canonical import JsonValue
 from ledger.exchange import Stamped
 from ledger.exchange.intents import DatasetRegistrationIntent, DatasetRetirementIntent
+from ledger.surface.codec import parse_json
+from ledger.surface.lifting import LiftState, LiftView
+from ledger.types import Address, parse_hex
 
 __all__ = ["VersionPath", "router"]
 
 router = APIRouter(prefix="/v1", tags=["datasets"])
 
 VersionPath = Annotated[int, Path(ge=1, le=2**63 - 1, description="version, from 1")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiftSignature:
+    """A signature of the registration's digest by a key that is active now, r || s || v in hex, and its address."""
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+    signer: Address
+    signature: str
+
+
+_LIFT_SIGNATURE: Final = schema_of(LiftSignature)
+_LIFT_SIGNATURE["requestBody"]["required"] = False
 
 
 @router.get("/datasets", summary="Search the datasets")
@@ -75,6 +95,39 @@ def get_manifest(gateway: GatewayOf, asker: Reader, dataset: DatasetPath, versio
 def get_chunks(gateway: GatewayOf, asker: Reader, dataset: DatasetPath, version: VersionPath) -> Response:
     """In the manifest's order."""
     return _canonical(gateway.datasets.chunks(asker, dataset, version))
+
+
+def _answer_lift(view: LiftView, path: str, status: int) -> Response:
+    links: dict[str, JsonValue] = {"self": path, "statement": f"/v1/statements/{view.registration}"}
+    return JSONResponse({**members_of(view), "links": links}, status_code=status, headers={"Location": path})
+
+
+@router.post(
+    "/datasets/{dataset}/versions/{version}/lift",
+    summary="Bring a registration that came in bulk into force on chain",
+    status_code=202,
+    openapi_extra=_LIFT_SIGNATURE,
+)
+def lift_version(
+    gateway: GatewayOf, asker: Writer, dataset: DatasetPath, version: VersionPath, wait_s: WaitFor, raw: RawBody
+) -> Response:
+    """For the provider. 201 when it is in force within `Prefer: wait=N`, else 202: follow `links.self`.
+
+    409 `lift-first` names the earlier version and the parents that come first. 409 `no-active-key`: the key that signed
+    is not active any more; send a signature of the same digest by one that is.
+    """
+    body = parse_json(LiftSignature, raw) if raw else None
+    given = None if body is None else (body.signer, parse_hex(body.signature))
+    view = gateway.lifting.ask(asker, dataset, version, given=given, wait_s=float(wait_s))
+    status = 201 if view.state is LiftState.FINAL else 202
+    return _answer_lift(view, f"/v1/datasets/{dataset.replace('/', '~')}/versions/{version}/lift", status)
+
+
+@router.get("/datasets/{dataset}/versions/{version}/lift", summary="How far a version is on its way into force")
+def get_lift(gateway: GatewayOf, _asker: Reader, dataset: DatasetPath, version: VersionPath) -> Response:
+    """404 while it is not in force and nobody asked for it."""
+    path = f"/v1/datasets/{dataset.replace('/', '~')}/versions/{version}/lift"
+    return _answer_lift(gateway.lifting.newest(dataset, version), path, 200)
 
 
 add_custodial_write(

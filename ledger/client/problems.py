@@ -20,7 +20,7 @@ __all__ = ["error_of"]
 _CONFLICTS = frozenset(
     {
         "not-final", "conflict", "version-conflict", "file-changed", "no-custodial-key", "outside-range",
-        "grant-text-needed", "lineage-too-long",
+        "grant-text-needed", "lineage-too-long", "lift-first", "not-anchored", "not-alone", "no-active-key",
     }
 )  # fmt: skip
 _MEMBERS = frozenset({"type", "title", "status", "detail", "code", "instance"})

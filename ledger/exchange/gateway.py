@@ -22,6 +22,7 @@ from ledger.exchange.evidence import Attestations, EventProver
 from ledger.exchange.indexer import Indexer
 from ledger.exchange.intake import Announce, Intake
 from ledger.exchange.key_rotation import KeyRotation
+from ledger.exchange.lifting import Lifting
 from ledger.exchange.log_writer import LogWriter
 from ledger.exchange.paging import Paging
 from ledger.exchange.parts import Parts
@@ -86,6 +87,7 @@ class Gateway:
         self.evidence = EvidenceRoom(parts, prover, attestations)
         self.participants = Participants(parts)
         self.datasets = Datasets(parts, permission)
+        self.lifting = Lifting(parts, self._submitter, self._submitting.wake)
         self.access = Access(parts)
         self.agreements = Agreements(parts)
         self.log = PublicLog(parts)

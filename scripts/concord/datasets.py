@@ -13,6 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from ledger.canonical import JsonValue
 from ledger.client import datasets as flows
+from ledger.client import lifting
 from ledger.client.flow import ByteProgress
 from ledger.content import Progress as ScanProgress
 from ledger.content import ScannedContent, scan_folder
@@ -211,6 +212,28 @@ def get(
         f"{dataset}@{number}: {count_of(len(manifest.files), 'file')}, {count_of(manifest.size_bytes, 'byte')}, "
         f"all as registered, in {folder}",
     )
+
+
+@app.command()
+def lift(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="PROVIDER/SLUG[@N]|DIGEST", help="The version, or its registration's digest.")
+    ],
+    key: KeyOption = None,
+) -> None:
+    """Bring a version that was registered in bulk into force on chain.
+
+    The log's entry and its signature are shown to the contract. Where the key that signed is not active any more, name
+    the registration by its digest: then --key, a key that is active, signs that digest anew.
+    """
+    given = context_of(context)
+    with given.working("waiting until it is in force"):
+        if name.startswith("0x") and "@" not in name:
+            found = given.run(lifting.lift_registration(parse_digest(name), given.identity(key)))
+        else:
+            found = given.run(lifting.lift(*split_version(given, name)))
+    given.show(found, f"in force: {found.registration}, version {found.version} (block {found.block})")
 
 
 @app.command()

@@ -13,7 +13,7 @@ from ledger.client import datasets
 from ledger.client import statements as flows
 from ledger.errors import MalformedError, NotFoundError
 from ledger.evidence.policy import Policy, parse_policy
-from ledger.surface.outcomes import State
+from ledger.surface.outcomes import InForce, State
 from ledger.types import Bytes32
 from scripts.concord.arguments import parse_digest
 from scripts.concord.context import Context, context_of
@@ -50,7 +50,13 @@ def show(context: typer.Context, digest: Digest, wait: WaitOption = Until.ACCEPT
     if wait is not Until.ACCEPTED:
         wait_for(given, digest, State(wait.value))
     found = given.run(flows.fetch(digest))
-    given.show(found if given.as_json else {name: value for name, value in found.items() if name not in _HIDDEN})
+    if given.as_json:
+        given.show(found)
+        return
+    shown = {name: value for name, value in found.items() if name not in _HIDDEN}
+    if (found["type"], found["in_force"]) == ("DatasetRegistration", InForce.NOT_APPLICABLE):
+        shown["lift"] = f"the log alone holds it; `concord dataset lift {digest}` brings it into force on chain"
+    given.show(shown)
 
 
 @app.command()
