@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,23 +14,22 @@ import typer.core
 from ledger.client import datasets
 from ledger.client import evidence as flows
 from ledger.client import statements as statement_flows
-from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
+from ledger.errors import MalformedError, NotFoundError, VerificationError
 from ledger.evidence import (
     Evidence,
-    build_bundle,
     build_event_evidence,
     export_tlog_proof,
     parse_bundle,
-    parse_event_evidence,
     parse_evidence,
 )
 from ledger.evidence.policy import Policy
 from ledger.statements import Statement, compute_dataset_id
 from ledger.surface.views import LineageView
 from ledger.types import Bytes32
-from scripts.concord.arguments import now, parse_digest, parse_time
+from scripts.concord.arguments import parse_digest
 from scripts.concord.context import Context, context_of
-from scripts.concord.files import check_place, read_object, write_file
+from scripts.concord.files import check_place, write_file
+from scripts.concord.permission import message_of, permitted
 from scripts.concord.printing import count_of
 from scripts.concord.statements import fetch_evidence, load_policy, pins_of, split_version
 
@@ -58,12 +56,12 @@ app = typer.Typer(
     no_args_is_help=True,
     help="What settles a question later, offline. `concord evidence DIGEST -o FILE` is `evidence statement`.",
 )
+app.command("permitted")(permitted)
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write it.", dir_okay=False)]
 PolicyOption = Annotated[
     Path | None, typer.Option(help="The policy whose pinned blocks it must stand under.", dir_okay=False)
 ]
-Rpc = Annotated[str | None, typer.Option(help="A node of your choice, for blocks that your policy does not pin yet.")]
 Name = Annotated[
     str, typer.Argument(metavar="PROVIDER/SLUG[@N]", help="The dataset's version; without @N: the latest.")
 ]
@@ -105,45 +103,6 @@ def event(
     check_place(output)
     raw = given.run(flows.event(digest, name=name, pins=pins_of(_policy_of(policy))))
     _keep(given, output, raw)
-
-
-@app.command("permitted")
-def permitted(
-    context: typer.Context,
-    grant: Annotated[Bytes32, typer.Argument(parser=parse_digest, metavar="GRANT", help="The grant's digest.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A file (a bundle), or a folder that is there.")],
-    policy: Annotated[Path, typer.Option(help="Your policy: what judges.", dir_okay=False)],
-    at: Annotated[
-        datetime | None,
-        typer.Option(parser=parse_time, metavar="TIME", help="The moment asked about; without: every moment."),
-    ] = None,
-    version: Annotated[int | None, typer.Option(min=1, help="For this version of the dataset.")] = None,
-    right: Annotated[list[str] | None, typer.Option(help="To do this: read, derive, ...; repeatable.")] = None,
-    text: Annotated[
-        Path | None, typer.Option(help="The grant's text (JSON), where the gateway never had it.", dir_okay=False)
-    ] = None,
-    rpc: Rpc = None,
-) -> None:
-    """Was it permitted? Writes proof and prints the verdict.
-
-    The proof is the grant and an attestation of it that is later than TIME, for which the chain is asked. The exit
-    code is the verifier's: 0 it was, 1 it was not, 2 undetermined.
-    """
-    given = context_of(context)
-    moment = now() if at is None else at
-    if moment > now():
-        raise MalformedError(f"{moment:%Y-%m-%d %H:%M:%SZ} lies in the future: nobody can show what will be permitted")
-    pinned = load_policy(policy)
-    pins = [] if rpc is not None else pins_of(pinned)
-    message = None if text is None else message_of(text)
-    with given.working("having the chain attest the grant"):
-        given.run(flows.attestation_after(grant, moment, message=message))
-    files = {"grant.json": _grant(given, grant, pins), "attestation.json": _attestation(given, grant, pins, message)}
-    places = _place(output, files)
-    asked = ["--permitted"] if at is None else ["--permitted-at", f"{at:%Y-%m-%dT%H:%M:%SZ}"]
-    asked += [] if version is None else ["--version", str(version)]
-    asked += [part for each in right or [] for part in ("--right", each)]
-    _judge(given, places, policy, rpc, asked)
 
 
 @app.command("attest")
@@ -272,16 +231,6 @@ def _registration(context: Context, name: str) -> Bytes32:
     return context.run(datasets.version(*split_version(context, name))).registration
 
 
-def message_of(path: Path) -> dict[str, Any]:
-    """The text of a grant: the message alone, or any file that has it (evidence, `concord statement keep`)."""
-    document = read_object(path)
-    for holder in (document.get("statement"), document):
-        message = holder.get("message") if isinstance(holder, dict) else None
-        if isinstance(message, dict):
-            return message
-    return document
-
-
 def _read_evidence(path: Path) -> Evidence:
     try:
         return parse_evidence(path.read_bytes())
@@ -289,52 +238,6 @@ def _read_evidence(path: Path) -> Evidence:
         raise NotFoundError(f"there is no evidence {path}") from error
     except MalformedError as error:
         raise MalformedError(f"{path} is no evidence of a statement: {error}") from error
-
-
-def _grant(context: Context, digest: Bytes32, pins: Sequence[tuple[int, int | None]]) -> bytes:
-    """The grant's own evidence, or, where it came past the gateway, that of the contract's event."""
-    try:
-        return context.run(statement_flows.evidence(digest, pins=pins))
-    except NotFoundError:
-        return context.run(flows.event(digest, pins=pins))
-
-
-def _attestation(
-    context: Context, digest: Bytes32, pins: Sequence[tuple[int, int | None]], message: dict[str, Any] | None
-) -> bytes:
-    try:
-        raw = context.run(flows.grant_attestation_evidence(digest, pins=pins))
-    except ConflictError as error:
-        if error.code != "outside-range":
-            raise
-        raise ConflictError(
-            "the attestation is in a block that your policy does not pin: extend the policy (`concord policy create "
-            "--extends`) and ask again, or give --rpc, a node of your choice",
-            code=error.code,
-            facts=error.facts,
-        ) from error
-    shown = parse_event_evidence(raw)
-    if shown.statement is not None or message is None:
-        return raw
-    grant = Statement.parse("AccessGrant", message)
-    return build_event_evidence(shown.chain, statement=grant, history=shown.history).to_bytes()
-
-
-def _place(output: Path, files: dict[str, bytes]) -> list[Path]:
-    if output.is_dir():
-        for name, raw in files.items():
-            write_file(output / name, raw)
-        return [output / name for name in files]
-    check_place(output)
-    write_file(output, build_bundle(files.values()))
-    return [output]
-
-
-def _judge(context: Context, files: Sequence[Path], policy: Path, rpc: str | None, asked: Sequence[str]) -> None:
-    from scripts.verify_provenance import main  # noqa: PLC0415 - its own program
-
-    options = ["--policy", str(policy), *asked, *([] if rpc is None else ["--rpc", rpc])]
-    raise typer.Exit(main([*map(str, files), *options, *(["--json"] if context.as_json else [])]))
 
 
 def _withheld(lineage: LineageView, members: Sequence[bytes]) -> list[dict[str, Any]]:

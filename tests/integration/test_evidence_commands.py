@@ -14,6 +14,7 @@ import pytest
 
 from ledger.canonical import encode_canonical
 from ledger.client import LocalKey, access, statements
+from ledger.client import evidence as flows
 from ledger.log import Checkpoint, SignedNote, format_anchor_by
 from ledger.log.tlog_proof import TlogProof
 from ledger.merkle import compute_root, leaf_hash, prove_inclusion
@@ -124,8 +125,37 @@ def test_what_can_not_be_asked_about_permission_is_said(concord: Console, utilit
     ask = ("evidence", "permitted", grant, "--policy", policy, "-o", out)
     concord.fail(factory, 3, "lies in the future", *ask, "--at", "1h")
     concord.fail(concord.world.members["stranger"], 4, "", *ask, "--at", utc(granted_at(concord.world, grant)))
-    concord.fail(factory, 1, "does not pin", *ask, "--at", utc(granted_at(concord.world, grant)))
     assert not out.exists()
+
+
+def test_what_the_policy_does_not_pin_is_undetermined_until_it_does(
+    concord: Console, utility: Member, factory: Member
+) -> None:
+    pin(concord)
+    grant = concord.world.grant(utility, factory, "utility/power")
+    policy, out = concord.folder / "policy.json", concord.folder / "permitted.json"
+    given = granted_at(concord.world, grant)
+    while datetime.now(UTC) < given + timedelta(seconds=1):
+        time.sleep(0.05)  # the attestation must be of a later second
+    concord.be(factory)
+    ask = ("evidence", "permitted", grant, "--policy", policy, "-o", out)
+    for _ in range(2):
+        ran = concord.run(*ask)
+        assert ran.code == 2, ran
+        assert "does not pin the block of the attestation and the grant: extend it" in ran.err
+        assert "UNDETERMINED" in ran.out
+        assert json.loads(out.read_bytes())["format"] == "concord-bundle/1"
+    attested = factory.client.run(flows.grant_attestation(grant)).transaction
+    pin(concord)
+    for more in ((), ("--at", utc(given))):
+        ran = concord.run(*ask, *more)
+        assert (ran.code, ran.err) == (0, ""), ran.out
+    assert factory.client.run(flows.grant_attestation(grant)).transaction == attested
+    newer = factory.client.run(flows.attest_grant(grant, wait_s=30))
+    assert newer.transaction != attested
+    for more in ((), ("--at", utc(given))):
+        ran = concord.run(*ask, *more)
+        assert (ran.code, ran.err) == (0, ""), ran.out
 
 
 def test_the_event_of_a_statement_is_evidence(concord: Console, utility: Member) -> None:
@@ -146,7 +176,7 @@ def test_a_bundle_holds_the_lineage_and_names_what_was_withheld(
     concord: Console, utility: Member, factory: Member
 ) -> None:
     policy, out = pin(concord), concord.folder / "steel.json"
-    ask = ("evidence", "bundle", "factory/steel", "-o", out, "--policy", policy)
+    ask = ("evidence", "bundle", "factory/steel", "-o", out, "--policy", policy, "--no-grants")
     told = concord.ok(factory, *ask)
     assert told.startswith("2 members written")
     assert "utility/power@1" in told
@@ -156,7 +186,7 @@ def test_a_bundle_holds_the_lineage_and_names_what_was_withheld(
     answer = concord.run("--json", *ask).json
     assert [each["name"] for each in answer["withheld"]] == ["utility/power"]
     concord.patch.setenv("CONCORD_API_KEY", concord.world.api_key("audit"))
-    whole = concord.run("--json", *ask, "--grants", "--no-chunks").json
+    whole = concord.run("--json", *ask, "--no-chunks").json
     assert (whole["members"], whole["withheld"]) == (2, [])
     judged = concord.run("--json", "verify", out, "--policy", policy)
     assert (judged.code, judged.json["verdict"]) == (0, "verified")

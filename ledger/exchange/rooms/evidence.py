@@ -13,7 +13,9 @@ from ledger.evidence import build_bundle
 from ledger.exchange.allowance import Allowance
 from ledger.exchange.asker import Asker
 from ledger.exchange.evidence import Attestations, EventAssembly, EventProver, EvidenceAssembly, Pin
+from ledger.exchange.evidence.attesting import AttestedPlace
 from ledger.exchange.evidence.bundling import Bundling, LeftOut
+from ledger.exchange.evidence.proving import Pins
 from ledger.exchange.parts import Parts
 from ledger.exchange.rooms.visibility import may_see, party_of, require_party
 from ledger.statements import Statement
@@ -94,7 +96,7 @@ class EvidenceRoom:
         return self._attestations.newest("log", self._parts.log)
 
     def grant_attestation_evidence(self, asker: Asker, digest: Bytes32, *, pins: Sequence[Pin] = ()) -> bytes:
-        """Evidence of the newest final attestation of a grant, with its terms where they are known here.
+        """Evidence of the newest final attestation of a grant within the pins, with its terms if they are known here.
 
         Raises:
             NotFoundError: there is none that the asker may know of.
@@ -102,14 +104,21 @@ class EvidenceRoom:
             UnavailableError: the chain does not answer.
         """
         self._require_party_of_grant(asker, digest)
-        place = self._attestations.place("grant", digest)
         opened = self._prover.open_pins(pins)
+        place = self._place("grant", digest, opened)
         return self._events.build(place, opened, find_statement=lambda _: self._find_visible(asker, digest)).to_bytes()
 
     def log_attestation_evidence(self, *, pins: Sequence[Pin] = ()) -> bytes:
-        """Evidence of the newest final attestation of the log. Raises: as `grant_attestation_evidence`."""
-        place = self._attestations.place("log", self._parts.log)
-        return self._events.build(place, self._prover.open_pins(pins)).to_bytes()
+        """As `grant_attestation_evidence`, of the log."""
+        opened = self._prover.open_pins(pins)
+        return self._events.build(self._place("log", self._parts.log, opened), opened).to_bytes()
+
+    def _place(self, kind: str, subject: Bytes32, pins: Pins) -> AttestedPlace:
+        """The newest final attestation within the pins, else the newest, of which is said that they do not hold it."""
+        try:
+            return self._attestations.place(kind, subject, is_fit=pins.hold)
+        except NotFoundError:
+            return self._attestations.place(kind, subject)
 
     # Bundles
 
