@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import platformdirs
 import typer
 
+from ledger.canonical import JsonValue
 from ledger.errors import MalformedError
+from ledger.evidence import parse_event_evidence
 from ledger.evidence.policy import PinnedLog, Policy
+from ledger.surface.attestations import AttestationState
+from ledger.surface.codec import dump_value
 from scripts.concord.arguments import DatabaseOption
-from scripts.concord.context import context_of, read_passphrase
+from scripts.concord.context import Context, context_of, read_passphrase
 from scripts.concord.exit_codes import finding_out
 from scripts.concord.files import check_place, write_file
+from scripts.concord.printing import text_of
 from scripts.concord.statements import load_policy
 
 __all__ = ["app"]
@@ -99,9 +105,7 @@ def attest(
     """
     given = context_of(context)
     if rpc is None:
-        from ledger.client import evidence as flows  # noqa: PLC0415 - only here
-
-        given.show(given.run(flows.attest_log(wait_s=_HELD_S)))
+        _attest_by_gateway(given)
         return
     if policy is None or sender is None:
         raise MalformedError("--rpc needs --policy, which names contracts and logs, and --sender, who sends")
@@ -114,13 +118,16 @@ def attest(
     with open_chain(rpc, pinned.chain_id) as chain:
         current = chain.present(contract, log)
         sent = chain.send(load_sender(sender), encode_attest_log(pinned.domains.contracts, log.id, current))
+        attested_at = datetime.fromtimestamp(chain.time_of(sent.block_number), UTC)
     answer = {
         "log": str(log.id),
         "size": current.size,
+        "root": str(current.root),
+        "time": attested_at.isoformat(),
         "transaction": str(sent.transaction_hash),
         "block": sent.block_number,
     }
-    given.show(answer, f"attested: {log.origin} has {current.size} entries anchored (block {sent.block_number})")
+    given.show(answer, _tell_attested(log.origin, current.size, str(current.root), sent.block_number, attested_at))
 
 
 @app.command()
@@ -164,6 +171,23 @@ def breach(
     given.note(f"the promise was broken ({found.kind}); the evidence is in {output}")
     judged = main([str(output), "--policy", str(policy), "--rpc", rpc, *(["--json"] if given.as_json else [])])
     raise typer.Exit(1 if judged == 0 else 2)  # a breach that is verified is a finding
+
+
+def _attest_by_gateway(context: Context) -> None:
+    from ledger.client import evidence as flows  # noqa: PLC0415 - only here
+
+    view = context.run(flows.attest_log(wait_s=_HELD_S))
+    if view.state is not AttestationState.FINAL or view.block is None or view.time is None:
+        context.show(view)  # on its way: without an event there is no size yet
+        return
+    members = parse_event_evidence(context.run(flows.log_attestation_evidence())).members
+    size, root = int(str(members["size"])), str(members["root"])
+    shown = {**cast("dict[str, JsonValue]", dump_value(view)), "size": size, "root": root}
+    context.show(shown, _tell_attested(str(view.subject), size, root, view.block, view.time))
+
+
+def _tell_attested(log: str, size: int, root: str, block: int, time: datetime) -> str:
+    return f"attested: {log} has {size} entries anchored, root {root}\n{text_of(time)}, block {block}"
 
 
 def _choose_log(policy: Policy, origin: str | None) -> PinnedLog:

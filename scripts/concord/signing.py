@@ -20,13 +20,23 @@ from ledger.client import Identity
 from ledger.errors import LedgerError, MalformedError
 from ledger.statements import Statement
 from ledger.types import Bytes32
-from scripts.concord.arguments import KeyOption, parse_digest, parse_time
+from scripts.concord.arguments import KeyOption, now, parse_digest, parse_time
 from scripts.concord.context import context_of
 from scripts.concord.files import check_place
 from scripts.concord.importing import STDIN, FileArgument, check_source
 from scripts.concord.printing import count_of
 
 __all__ = ["sign_file"]
+
+
+def _parse_participant(text: str) -> Bytes32:
+    try:
+        return parse_digest(text)
+    except typer.BadParameter as error:
+        raise typer.BadParameter(
+            f"{text!r} is no id, and signing is offline, where no handle is looked up: `concord participant show "
+            "HANDLE` prints its id (0x and 64 hex digits)"
+        ) from error
 
 
 def sign_file(
@@ -39,7 +49,11 @@ def sign_file(
     ] = None,
     participant: Annotated[
         Bytes32 | None,
-        typer.Option(parser=parse_digest, metavar="ID", help="In whose name, where a line does not say it."),
+        typer.Option(
+            parser=_parse_participant,
+            metavar="ID",
+            help="In whose name, where a line says none: its id.",
+        ),
     ] = None,
     deadline: Annotated[
         datetime,
@@ -60,6 +74,8 @@ def sign_file(
     chosen = key or given.key_file
     if chosen is None:
         raise MalformedError("signing needs your own key: --key FILE, or CONCORD_KEY; `concord key new` draws one")
+    if deadline <= now():
+        raise MalformedError(f"the deadline {deadline:%Y-%m-%d %H:%M:%SZ} has passed: no log would take the statements")
     place = output or file.with_name(f"{file.stem}.signed{file.suffix or '.ndjson'}")
     if file == STDIN and output is None:
         raise MalformedError("statements from standard input need --output FILE")

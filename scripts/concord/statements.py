@@ -72,6 +72,7 @@ def keep(
     context: typer.Context,
     digest: Digest,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.", dir_okay=False)],
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite what is there.")] = False,
 ) -> None:
     """Keep a statement with its signature and receipt: what shows later that the gateway took it.
 
@@ -79,6 +80,8 @@ def keep(
     """
     given = context_of(context)
     check_place(output)
+    if output.exists() and not replace:
+        raise MalformedError(f"{output} is there already, and may be what you kept before: name another, or --replace")
     found = given.run(flows.fetch(digest))
     kept = {name: found[name] for name in _KEPT}
     write_file(output, (json.dumps(kept, ensure_ascii=False, indent=1) + "\n").encode())

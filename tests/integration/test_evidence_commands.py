@@ -272,12 +272,18 @@ def test_an_auditor_has_a_grant_attested_without_the_gateway(
 def test_the_log_is_attested_by_the_gateway_or_by_whoever_may_send(
     concord: Console, utility: Member, sender_file: tuple[Path, LocalKey]
 ) -> None:
-    assert concord.answer(utility, "log", "attest")["state"] == "final"
+    attested = concord.answer(utility, "log", "attest")
+    assert attested["state"] == "final"
+    sequencer = concord.world.gateway.parts.sequencer
+    assert attested["size"] == sequencer.size
+    assert attested["root"] == f"0x{sequencer.reader.root(sequencer.size).hex()}"
+    assert "root 0x" in concord.ok(utility, "log", "attest")
     policy = pin(concord)
     told = concord.ok(
         utility, "log", "attest", "--rpc", rpc_of(concord), "--policy", policy, "--sender", sender_file[0]
     )
-    assert "entries anchored" in told
+    assert f"{sequencer.size} entries anchored" in told
+    assert f"root {attested['root']}" in told
     concord.fail(utility, 3, "--rpc needs", "log", "attest", "--rpc", rpc_of(concord))
     concord.fail(
         utility, 3, "names one of the logs", "log", "attest", "--rpc", rpc_of(concord), "--policy", policy,
@@ -416,6 +422,9 @@ def test_a_promise_that_was_kept_is_said_to_be(concord: Console, utility: Member
     apart = keep(concord, document)
     concord.fail(utility, 3, "has no type, message, signature and receipt", *breach(concord, apart))
     concord.fail(utility, 3, "can not be read", *breach(concord, apart, "--receipt", concord.folder / "none"))
+    concord.fail(utility, 3, "is there already", "statement", "keep", made.digest, "-o", kept)
+    assert "receipt kept" in concord.ok(utility, "statement", "keep", made.digest, "-o", kept, "--replace")
+    keep(concord, document)
     tiles = ("--tiles", f"{concord.world.url}/v1/log", "--receipt", receipt)
     assert "kept" in concord.ok(utility, *breach(concord, apart, *tiles))
     other = dropped(concord.world, utility, datetime.now(UTC))

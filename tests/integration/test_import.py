@@ -228,6 +228,12 @@ def test_a_file_is_signed_offline(run: Run, tmp_path: Path) -> None:
     again = ("statements", "sign", unsigned, "--key", tmp_path / "own.key", "--participant", ID)
     assert "is there already: import it, or sign anew with --replace" in run(*again).err
     assert run(*again, "--replace", "--json").json["signed"] == 2
+    late = run(*again, "--replace", "--deadline", "2020-01-01")
+    assert late.code == 3
+    assert "the deadline 2020-01-01 00:00:00Z has passed" in late.err
+    handle = run(*again[:-1], "utility", "--replace")
+    assert handle.code == 3
+    assert "`concord participant show HANDLE` prints its id" in handle.err
 
 
 @pytest.mark.parametrize(
