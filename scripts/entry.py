@@ -18,4 +18,7 @@ def concord() -> None:
             file=sys.stderr,
         )
         sys.exit(3)
+    except KeyboardInterrupt:  # while modules load
+        print("concord: stopped", file=sys.stderr)
+        sys.exit(130)
     main()

@@ -30,6 +30,8 @@ Received = TypeVar("Received")
 _PATH: Final = "/v1/statements:batch"
 _HEADERS: Final = {"Content-Type": "application/x-ndjson", "Accept": "application/x-ndjson"}
 _TRIES: Final = 5
+_TRIES_BEGUN: Final = 8
+"""Of a service that took the request before: a minute, in which one that was killed is started again."""
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 30.0
 _SILENCE_S: Final = 120.0
@@ -103,6 +105,8 @@ class _Bulk:
     on_sent: Callable[[int, int], None] | None
     furthest: int = field(default=0, init=False)
     """The last line that any try got an answer to."""
+    has_begun: bool = field(default=False, init=False)
+    """Whether the service took the request in any try."""
 
     async def run(self) -> AsyncGenerator[list[Answer], None]:
         """Try until it is done, or nothing moves any more."""
@@ -124,8 +128,12 @@ class _Bulk:
 
     def _may_retry(self, error: UnavailableError, failures: int, attempt: _Attempt) -> bool:
         """Whoever never answered is not asked again, unless it said when."""
-        is_worth_it = attempt.has_begun or error.retry_after_s is not None or self.furthest > 0
-        return is_worth_it and failures < _TRIES and (self.source.is_repeatable or not attempt.has_read)
+        is_worth_it = self.has_begun or error.retry_after_s is not None
+        return (
+            is_worth_it
+            and failures < (_TRIES_BEGUN if self.has_begun else _TRIES)
+            and (self.source.is_repeatable or not attempt.has_read)
+        )
 
 
 def _pause_s(error: UnavailableError, failures: int) -> float:
@@ -139,8 +147,6 @@ class _Attempt:
     def __init__(self, bulk: _Bulk) -> None:
         self._bulk = bulk
         self._feed: Feed | None = None
-        self.has_begun = False
-        """Whether the service took the request."""
 
     @property
     def has_read(self) -> bool:
@@ -153,7 +159,7 @@ class _Attempt:
         try:
             head = await connection.begin("POST", _PATH, {**_HEADERS, **authorization_of(self._bulk.api_key)})
             await _check(connection, head)
-            self.has_begun = True
+            self._bulk.has_begun = True
             with Feed(self._bulk.source, self._bulk.on_sent) as feed:
                 self._feed = feed
                 sending = asyncio.create_task(_send_all(connection, feed))

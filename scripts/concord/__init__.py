@@ -1,7 +1,8 @@
 """`concord`: the ledger from the command line.
 
 Exit codes: 0 done; 1 refused by the rules, or refuted; 2 could not find out, or not yet: try again; 3 wrong usage or
-malformed input; 4 not permitted, or not found. With --json an error is one JSON object on stderr.
+malformed input; 4 not permitted, or not found; 130 stopped with Ctrl-C. With --json an error is one JSON object on
+stderr.
 """
 
 from __future__ import annotations
@@ -170,6 +171,8 @@ def main() -> None:
         sys.exit(0)  # the reader went away; what was asked for is done
     except (typer.TyperException, typer.Abort, LedgerError, OSError) as error:
         ending = _ending_of(error)
+    except KeyboardInterrupt:
+        ending = _Ending("stopped", _STOPPED)
     else:
         if status != _STOPPED:
             sys.exit(status if isinstance(status, int) else 0)
@@ -194,7 +197,7 @@ class _Ending:
 
 def _ending_of(error: typer.TyperException | typer.Abort | OSError | LedgerError) -> _Ending:
     if isinstance(error, typer.Abort):
-        return _Ending("stopped", _STOPPED)
+        return _Ending(str(error) or "stopped", _STOPPED)
     if isinstance(error, typer.TyperException):
         return _Ending(_explain_usage(error), 3)
     if isinstance(error, OSError):

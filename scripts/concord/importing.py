@@ -30,7 +30,6 @@ from scripts.concord.statements import load_policy
 __all__ = ["FileArgument", "STDIN", "check_source", "import_file"]
 
 STDIN: Final = Path("-")
-_STOPPED: Final = 130
 _MOST_REASONS: Final = 5
 _AGAIN: Final = "run the same command again: what the log has already is answered as in the log before"
 
@@ -84,16 +83,19 @@ def check_source(file: Path) -> tuple[bulk.Source, int | None]:
 
 
 class _Kept:
-    """A file of lines that appears when the work ends, however it ends; without lines, none is left there."""
+    """A file of lines that appears when the work ends, however it ends; without lines, none is left there.
+
+    Where the work fails, it holds the lines of the try that came furthest.
+    """
 
     def __init__(self, place: Path | None) -> None:
         self._place = place
         self._file: IO[str] | None = None
+        self._lines = 0
+        self._furthest: tuple[int, Path] | None = None
 
     def __enter__(self) -> _Kept:
-        if self._place is not None:
-            staged = self._place.with_name(f".{self._place.name}.{secrets.token_hex(4)}")
-            self._file = staged.open("w", encoding="utf-8")
+        self._begin()
         return self
 
     def __exit__(
@@ -101,26 +103,50 @@ class _Kept:
     ) -> None:
         if self._file is None or self._place is None:
             return
-        is_empty = self._file.tell() == 0
+        if kind is not None:
+            self._put_aside()
         self._file.close()
-        staged = Path(self._file.name)
-        if is_empty:
-            staged.unlink()
-            if kind is None:
-                self._place.unlink(missing_ok=True)  # that of an earlier run says no longer what is refused
-        else:
+        lines, staged = self._lines, Path(self._file.name)
+        if self._furthest is not None and kind is not None:
+            lines, staged = self._furthest
+        elif self._furthest is not None:
+            self._furthest[1].unlink()
+        if lines:
             staged.replace(self._place)
+            return
+        staged.unlink()
+        if kind is None:
+            self._place.unlink(missing_ok=True)  # that of an earlier run says no longer what is refused
 
     def add(self, document: JsonValue) -> None:
         """Write one line."""
         if self._file is not None:
             self._file.write(json.dumps(document, ensure_ascii=False) + "\n")
+            self._lines += 1
 
     def clear(self) -> None:
-        """Forget all lines."""
+        """Begin anew: everything is sent again from the start."""
         if self._file is not None:
-            self._file.seek(0)
-            self._file.truncate()
+            self._put_aside()
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._place is not None:
+            staged = self._place.with_name(f".{self._place.name}.{secrets.token_hex(4)}")
+            self._file, self._lines = staged.open("w", encoding="utf-8"), 0
+
+    def _put_aside(self) -> None:
+        """Keep this try's lines where no other's are more."""
+        if self._file is None:
+            return
+        self._file.close()
+        staged = Path(self._file.name)
+        if self._furthest is not None and self._furthest[0] >= self._lines:
+            staged.unlink()
+            return
+        if self._furthest is not None:
+            self._furthest[1].unlink()
+        self._furthest = self._lines, staged
 
 
 class _Tally:
@@ -130,12 +156,20 @@ class _Tally:
         self.started = time.monotonic()
         self.elapsed_s = 0.0
         self.lines = 0
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin to count anew."""
+        self._most = 0
         self.accepted = self.repeated = self.refused = 0
         self.reasons: Counter[str] = Counter()
+
+    def clear(self) -> None:
+        """Begin to count anew: everything is sent again from the start."""
+        self._most = self.most
+        self.accepted = self.repeated = self.refused = 0
+        self.reasons.clear()
+
+    @property
+    def most(self) -> int:
+        """Lines that have had an answer in any try."""
+        return max(self._most, self.answered)
 
     @property
     def answered(self) -> int:
@@ -200,11 +234,10 @@ def _run(context: Context, source: bulk.Source, keys: tuple[VerifierKey, ...], o
         for answer in answers:
             outcome.take(answer)
     except KeyboardInterrupt:
-        context.note(f"stopped after {count_of(tally.answered, 'answer')}; to go on, {_AGAIN}")
-        raise typer.Exit(_STOPPED) from None
+        raise typer.Abort(f"stopped after {count_of(tally.most, 'answer')}; to go on, {_AGAIN}") from None
     except UnavailableError as error:
         raise UnavailableError(
-            f"{error}\n  {count_of(tally.answered, 'line')} had an answer; to go on, {_AGAIN}",
+            f"{error}\n  {count_of(tally.most, 'line')} had an answer; to go on, {_AGAIN}",
             retry_after_s=error.retry_after_s,
         ) from error
     finally:

@@ -15,8 +15,9 @@ import pytest
 
 from ledger.canonical import JsonValue
 from ledger.client import bulk, parse_domains
+from ledger.errors import UnavailableError
 from ledger.statements import Statement, verify_signature
-from ledger.types import Address
+from ledger.types import Address, Bytes32
 from scripts.concord import import_progress, main
 from scripts.concord.context import Context
 from tests.support.bulk_wire import BulkWire, serving_wire
@@ -136,8 +137,28 @@ def test_ctrl_c_says_how_to_go_on(run: Run, file: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(bulk, "send", interrupted)
     ran = run("statements", "import", file)
     assert (ran.code, ran.out) == (130, "")
-    assert "stopped after 1 answer; to go on, run the same command again" in ran.err
+    assert ran.err.startswith("concord: stopped after 1 answer; to go on, run the same command again")
+    assert ran.err.count("stopped") == 1
     assert read_lines(Path(f"{file}.refused.ndjson")) == [{"line": 1, "problem": {"code": "x"}, "statement": {}}]
+
+
+@pytest.mark.usefixtures("url")
+@pytest.mark.parametrize(("first", "then"), [(3, 1), (1, 3)])
+def test_what_came_is_kept_and_counted_over_all_tries(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch, first: int, then: int
+) -> None:
+    def cut(*_arguments: object, **_options: object) -> Iterator[bulk.Answer]:
+        yield from (bulk.Accepted(line, Bytes32(bytes(32)), line, False) for line in range(first))
+        yield bulk.Restarted("cut", 0.0)
+        yield from (bulk.Accepted(line, Bytes32(bytes(32)), line, False) for line in range(then))
+        raise UnavailableError("gone")
+
+    monkeypatch.setattr(bulk, "send", cut)
+    ran = run("statements", "import", file, "--answers", file.parent / "answers")
+    assert (ran.code, ran.err.count("gone")) == (2, 1)
+    assert "3 lines had an answer" in ran.err
+    assert len(read_lines(file.parent / "answers")) == 3
+    assert [path.name for path in file.parent.iterdir() if path.name.startswith(".")] == []
 
 
 @pytest.mark.usefixtures("url")

@@ -15,6 +15,7 @@ import pytest
 
 from ledger.client import bulk
 from ledger.client.bulk import Accepted, Answer, Checkpointed, Done, Refused, Restarted, Source
+from ledger.client.duplex import Duplex
 from ledger.errors import LedgerError, MalformedError, RefusedError, UnavailableError, VerificationError
 from ledger.log import NoteSigner
 from tests.support.bulk_wire import BulkWire, digest_of, serving_wire
@@ -97,6 +98,24 @@ def test_a_cut_connection_is_sent_anew_from_the_start(send: Send) -> None:
     assert [each.line for each in of(Accepted, last)] == list(range(1, 11))
     assert answers[-1] == Done(lines=10, accepted=2, repeated=8, refused=0)
     assert sorted(wire.log) == sorted(LINES)
+
+
+def test_a_service_that_was_killed_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = Duplex.open, list[str]()
+
+    async def opening(url: str) -> Duplex:
+        calls.append(url)
+        if 1 < len(calls) < 8:
+            raise UnavailableError("nobody listens")
+        return await real(url)
+
+    monkeypatch.setattr(Duplex, "open", opening)
+    monkeypatch.setattr(bulk, "_FIRST_PAUSE_S", 0.0)
+    wire = BulkWire(cuts=[1])
+    with serving_wire(wire) as url:
+        answers = send_sync(url, None, Source.of_lines(LINES))
+    assert [each.reason for each in of(Restarted, answers)][1:] == ["nobody listens"] * 6
+    assert answers[-1] == Done(10, 10, 0, 0)
 
 
 @FACES
