@@ -209,3 +209,16 @@ def test_the_command_lifts_by_digest_or_by_name_and_show_says_that_one_can(asked
     child = say(asked, utility, parents=(place_of(parent := say(asked, utility)),))
     concord.fail(utility, 1, f"lift first {place_of(parent)['dataset']}@1", "dataset", "lift", child.digest)
     concord.fail(utility, 4, "no", "dataset", "lift", "0x" + "ab" * 32)
+
+
+def test_the_gateway_signs_anew_with_a_custodial_key(asked: Asking, concord: Console) -> None:
+    member = asked.world.enroll("plant")
+    said = say(asked, member)
+    for flow in (
+        participants.add_key(member.control_identity, custody="custodial", wait_s=30),
+        participants.revoke_key(member.signing.address, member.control_identity, wait_s=30),
+    ):
+        assert member.client.run(flow).state == "final"
+    answer = post(asked, "plant", said)
+    assert (answer.status_code, answer.json()["state"]) == (201, "final"), answer.text
+    concord.fail(member, 3, "is no id", "dataset", "lift", "0x12")
