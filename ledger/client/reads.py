@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, TypeVar, cast
 
 from ledger.canonical import JsonValue
 from ledger.client.flow import Flow, Request
@@ -13,6 +13,7 @@ from ledger.surface.codec import parse_object
 __all__ = ["BlockRange", "filters", "pin_filters", "read_all", "read_items", "read_one", "read_pages"]
 
 T = TypeVar("T")
+_PAGE: Final = 200
 
 BlockRange = tuple[int, int | None]
 """First and last block of a range that a policy pins; no last block: its open epoch of validators."""
@@ -34,19 +35,26 @@ def read_one(kind: type[T], path: str, query: Mapping[str, str] | None = None) -
     return parse_object(kind, answer.json)
 
 
-def read_pages(path: str, query: Mapping[str, str] | None = None) -> Flow[list[JsonValue]]:
-    """The items of all pages of a list, as they came."""
+def read_pages(
+    path: str,
+    query: Mapping[str, str] | None = None,
+    *,
+    most: int | None = None,
+    tell: Callable[[int], None] = lambda _: None,
+) -> Flow[list[JsonValue]]:
+    """The items of all pages of a list, as they came, or its first ``most``; ``tell`` hears how many came so far."""
     found: list[JsonValue] = []
-    chosen = {"limit": "200", **(query or {})}
+    chosen = {"limit": str(min(most or _PAGE, _PAGE)), **(query or {})}
     while True:
         answer = yield Request("GET", path, query=chosen)
         page = answer.json
         if not isinstance(page, dict) or not isinstance(page.get("items"), list):
             raise MalformedError("the service answered something else than a list: is CONCORD_URL right?")
         found.extend(cast("list[JsonValue]", page["items"]))
+        tell(len(found))
         following = page.get("next")
-        if following is None:
-            return found
+        if following is None or (most is not None and len(found) >= most):
+            return found[:most]
         if not isinstance(following, str) or following == chosen.get("cursor"):
             raise MalformedError("the service answers the same page again and again: nothing more can be read")
         chosen["cursor"] = following

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from ledger.canonical import JsonValue
@@ -131,9 +131,14 @@ def fetch(digest: Bytes32) -> Flow[dict[str, JsonValue]]:
     return _object((yield Request("GET", f"/v1/statements/{digest}")))
 
 
-def list_all(*, type_name: str | None = None) -> Flow[tuple[dict[str, JsonValue], ...]]:
-    """Statements that the asker signed or that name it; all, for scope audit. Members as of ``fetch``."""
-    items = yield from read_pages("/v1/statements", filters(type=type_name))
+def list_all(
+    *, type_name: str | None = None, most: int | None = None, tell: Callable[[int], None] = lambda _: None
+) -> Flow[tuple[dict[str, JsonValue], ...]]:
+    """Statements that the asker signed or that name it; all, for scope audit. Members as of ``fetch``.
+
+    The newest come first, and of them ``most``; ``tell`` hears how many came so far.
+    """
+    items = yield from read_pages("/v1/statements", filters(type=type_name), most=most, tell=tell)
     return tuple(item for item in items if isinstance(item, dict))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
@@ -92,13 +92,13 @@ class Context:
         typer.echo(f"concord: {sentence}", err=True)
 
     @contextmanager
-    def working(self, what: str) -> Iterator[None]:
-        """A sign of life where a person watches."""
+    def working(self, what: str) -> Iterator[Callable[[str], None]]:
+        """A sign of life where a person watches; what it yields tells how far it is."""
         if not self.has_terminal:
-            yield
+            yield lambda _: None
             return
-        with Console(stderr=True).status(what):
-            yield
+        with Console(stderr=True).status(what) as status:
+            yield status.update
 
 
 def context_of(context: typer.Context) -> Context:

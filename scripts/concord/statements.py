@@ -31,10 +31,19 @@ _KEPT: Final = ("type", "message", "signature", "signer", "digest", "receipt")
 def list_statements(
     context: typer.Context,
     type_name: Annotated[str | None, typer.Option("--type", help="Of this type alone: AccessGrant.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="So many, the newest.")] = 100,
+    everything: Annotated[bool, typer.Option("--all", help="All of them, however many there are.")] = False,
 ) -> None:
-    """List the statements that you signed or that name you; with scope audit, all."""
+    """List the newest statements that you signed or that name you; with scope audit, everybody's."""
     given = context_of(context)
-    found = given.run(flows.list_all(type_name=type_name))
+    most = None if everything else limit + 1
+    with given.working("reading statements") as tell:
+        read = given.run(
+            flows.list_all(type_name=type_name, most=most, tell=lambda count: tell(f"{count:,} statements read"))
+        )
+    found = read if everything else read[:limit]
+    if len(read) > len(found):
+        given.note(f"the newest {limit:,}; there are more: --limit N lists N, --all lists all")
     columns = {
         "index": "INDEX", "type": "TYPE", "state": "STATE", "in_force": "IN FORCE", "accepted_at": "ACCEPTED",
         "digest": "DIGEST",

@@ -134,6 +134,12 @@ def test_statements_and_their_receipts(concord: Console, utility: Member) -> Non
     stated = concord.answer(utility, "statement", "list", "--type", "DatasetRegistration")
     digest = stated[0]["digest"]
     assert "DatasetRegistration" in concord.ok(utility, "statement", "list")
+    everything = concord.answer(utility, "statements", "list", "--all")
+    assert len(everything) > 1
+    ran = concord.run("--json", "statements", "list", "--limit", 1)
+    assert (ran.code, [each["digest"] for each in ran.json]) == (0, [everything[0]["digest"]])
+    assert "the newest 1; there are more: --limit N lists N, --all lists all" in ran.err
+    assert len(concord.answer(utility, "statements", "list", "--limit", len(everything))) == len(everything)
     shown = concord.ok(utility, "statement", "show", digest, "--wait", "final")
     assert "state:" in shown
     assert "links" not in shown
