@@ -20,12 +20,13 @@ from ledger.errors import ConflictError
 from ledger.exchange import Founded, Gateway, found
 from ledger.statements import Entry
 from tests.support.asking import registration
+from tests.support.exchange import content_of
 from tests.support.served import ROOT, command_line, environment, served
 from tests.support.world import PLAN, settings_of
 
 KILLS: Final = 3
 WRITERS: Final = 4
-LARGE: Final = bytes(1 << 20)
+LARGE: Final = bytes(8 << 20)
 LARGE_FILE: Final = "/v1/datasets/chamber~large/versions/1/files/a.bin"
 
 
@@ -185,7 +186,7 @@ def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
     home, founded = found_once(tmp_path)
     headers = {"Authorization": f"Bearer {founded.api_keys['chamber']}"}
     largest = max(each.stat().st_size for each in home.rglob("*") if each.is_file())
-    limit = largest + 200_000
+    limit = largest + (4 << 20)  # room for some transactions in the databases' write-ahead logs
     assert limit < len(LARGE)
     stream = Stream("", founded.api_keys["chamber"])
     refused: list[httpx.Response] = []
@@ -193,9 +194,10 @@ def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
         served(home, lambda: _limit_files(limit)) as (child, url),
         httpx.Client(base_url=url, headers=headers, timeout=90) as http,
     ):
-        registered = http.post(
-            "/v1/datasets", json=registration("large", {"a.bin": LARGE}), headers={"Prefer": "wait=30"}
-        )
+        manifest, chunks, _ = content_of({"a.bin": LARGE})
+        intent = registration("large", {"a.bin": b""}) | {"manifest": manifest, "chunks": chunks}
+        registered = http.post("/v1/datasets", json=intent, headers={"Prefer": "wait=30"})
+        assert registered.status_code == 201, registered.text
         upload = http.put(LARGE_FILE, content=LARGE)
         assert (upload.status_code, upload.json()["code"]) == (503, "unavailable"), upload.text
         assert not http.get(LARGE_FILE.rpartition("/")[0]).json()["files"][0]["uploaded"]

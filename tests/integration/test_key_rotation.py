@@ -276,8 +276,8 @@ def _eventually_relays(gateway: Gateway, account: Address) -> None:
     raise AssertionError("the next relay account did not take over")
 
 
-def test_what_keeps_a_rotation_from_its_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys, parts = world.gateway.keys, world.gateway.parts
+def test_what_keeps_a_rotation_from_its_work(ending: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, parts = ending.gateway.keys, ending.gateway.parts
     with monkeypatch.context() as patch:
         patch.setattr(parts.edge, "settings", replace(parts.edge.settings, gas_price_wei=1))
         with pytest.raises(RefusedError, match="holds nothing: fund it"):

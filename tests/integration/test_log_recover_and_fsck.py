@@ -30,6 +30,7 @@ from scripts.check_consistency import main as compare
 from scripts.concord import main as concord
 from scripts.fsck import main as fsck
 from tests.support.bulk import Said, Sayer
+from tests.support.content import flip_bit
 from tests.support.evidence_node import serve
 from tests.support.exchange import PASSPHRASE, Consortium, found_in, open_gateway, registration, upload
 from tests.support.log import ORIGIN, MemoryCheckpointStore, entries_of, open_log
@@ -210,7 +211,7 @@ def test_everything_fetched_again_heals_a_damaged_folder(
     home = copies.restore(tmp_path / "home")
     size = size_of(home / "log")
     damaged = home / f"log/tile/entries/000.p/{size}"
-    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    flip_bit(damaged, -1)
     code, answer = check(capsys, "--home", home)
     assert (code, answer["first_divergence"]) == (1, size - 1)
     done = recover_log(settings_of(home), Mirror(str(copies.newer_log)), everything=True)
@@ -235,7 +236,7 @@ def test_mirrors_that_do_not_help(copies: Copies, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     shutil.copytree(copies.newer_log, wrong)
     bundle = wrong / f"tile/entries/000.p/{size_of(wrong)}"
-    bundle.write_bytes(bundle.read_bytes()[:-1] + b"?")
+    flip_bit(bundle, -1)
     cut = tmp_path / "cut"
     shutil.copytree(copies.newer_log, cut)
     (cut / f"tile/entries/000.p/{size_of(cut)}").write_bytes(b"\xff\xff")
@@ -305,7 +306,7 @@ def change(home: Path, statement: str, *values: object) -> None:
 
 def test_what_fsck_finds_in_a_home(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stored = next(each for each in (home / "content" / "files").rglob("*") if each.is_file())
-    stored.write_bytes(stored.read_bytes()[:-1] + b"?")
+    flip_bit(stored, -1)
     swap = 'replace(message, \'"version":"2"\', \'"version":"1"\')'
     second = "type = 'DatasetRegistration' AND message LIKE '%\"version\":\"2\"%'"
     change(home, f"UPDATE statements SET message = {swap} WHERE {second}")

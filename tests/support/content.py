@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
+from os import SEEK_END, SEEK_SET
 from pathlib import Path
 
 from ledger.content import CHUNK_SIZE_BYTES, FileEntry, Manifest, hash_bytes
@@ -61,11 +62,11 @@ async def collect(pieces: AsyncIterator[bytes]) -> bytes:
 
 
 def flip_bit(path: Path, position: int, bit: int = 0) -> None:
-    """Change one bit of a file in place."""
+    """Change one bit of a file in place; a negative position counts from the end."""
     with path.open("r+b") as file:
-        file.seek(position)
+        place = file.seek(position, SEEK_END if position < 0 else SEEK_SET)
         value = file.read(1)[0]
-        file.seek(position)
+        file.seek(place)
         file.write(bytes([value ^ (1 << bit)]))
 
 

@@ -24,6 +24,7 @@ from scripts.audit.grants import name_rights
 from scripts.audit.pieces import Role, find_files
 from scripts.audit_report import main
 from tests.support.audited import Story
+from tests.support.content import flip_bit
 from tests.support.evidence_node import serve_world
 from tests.support.evidence_world import START
 
@@ -253,7 +254,7 @@ def test_a_log_that_departs_refutes(story: Story, tmp_path: Path) -> None:
     log = tmp_path / "log"
     shutil.copytree(story.log, log)
     bundle = max(log.glob("tile/entries/000.p/*"), key=lambda each: int(each.name))
-    bundle.write_bytes(bundle.read_bytes()[:-1] + b"?")
+    flip_bit(bundle, -1)
     audit = read_audit(request(story, log=str(log)))
     assert audit.verdict is Verdict.REFUTED
     assert "The log departs from its checkpoints" in render_page(audit)

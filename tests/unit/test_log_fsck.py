@@ -20,6 +20,7 @@ from ledger.log.mirror import Mirror
 from ledger.log.tiles import encode_bundle
 from ledger.types import Bytes32
 from scripts.fsck import _duration, _parser, _print, _progress, _Result, main
+from tests.support.content import flip_bit
 from tests.support.evidence_node import serve_world
 from tests.support.evidence_world import World
 from tests.support.log import ANCHOR_BY, ORIGIN, MemoryCheckpointStore, entries_of, open_log
@@ -235,7 +236,7 @@ def test_a_mirror_without_and_with_a_node(audited: Audited, capsys: pytest.Captu
 
 def test_a_damaged_mirror(audited: Audited, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = audited.log / "tile/entries/000.p/2"
-    bundle.write_bytes(bundle.read_bytes()[:-1] + b"?")
+    flip_bit(bundle, -1)
     code, answer = audited.run(capsys=capsys)
     assert (code, answer["first_divergence"]) == (1, 1)
     assert {each["kind"] for each in answer["findings"]} == {"tile", "root"}
