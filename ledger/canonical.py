@@ -1,7 +1,7 @@
 """Canonical JSON (RFC 8785) and the salted hashes of documents.
 
-Reading is strict: what is accepted re-encodes to the same bytes, so a document has one form and a changed byte is
-never ignored.
+Reading is strict: what is accepted as canonical re-encodes to the same bytes, so a document has one form and a changed
+byte is never ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import rfc8785
 from ledger.errors import MalformedError
 from ledger.types import Bytes32
 
-__all__ = ["JsonValue", "encode_canonical", "hash_document", "parse_canonical"]
+__all__ = ["JsonValue", "encode_canonical", "hash_document", "parse_canonical", "parse_json"]
 
 
 class _AnyJson:
@@ -66,12 +66,28 @@ def parse_canonical(raw: bytes, *, max_size_bytes: int | None = None) -> JsonVal
     """
     if max_size_bytes is not None and len(raw) > max_size_bytes:
         raise MalformedError(f"{len(raw)} bytes of JSON, at most {max_size_bytes} are taken")
-    _check_depth(raw)
     numbers = _Numbers()
+    value, text = _parse(raw, numbers), raw.decode()
+    is_plain = numbers.are_plain and _is_plain(text)
+    if (_encode_plain(value) != text) if is_plain else (encode_canonical(value) != raw):
+        raise MalformedError("JSON is not in canonical form (RFC 8785)")
+    return value
+
+
+def parse_json(raw: bytes) -> JsonValue:
+    """Parse JSON in whatever form, as strictly otherwise as `parse_canonical`.
+
+    Raises:
+        MalformedError: not UTF-8, not JSON, a repeated member, or nested beyond 64 levels.
+    """
+    return _parse(raw, _Numbers())
+
+
+def _parse(raw: bytes, numbers: _Numbers) -> JsonValue:
+    _check_depth(raw)
     try:
-        text = raw.decode("utf-8")
         value: JsonValue = json.loads(
-            text,
+            raw.decode(),
             object_pairs_hook=_members,
             parse_constant=_refuse_constant,
             parse_int=numbers.parse_integer,
@@ -79,9 +95,6 @@ def parse_canonical(raw: bytes, *, max_size_bytes: int | None = None) -> JsonVal
         )
     except ValueError as error:
         raise MalformedError(f"not JSON: {error}") from error
-    is_plain = numbers.are_plain and _is_plain(text)
-    if (_encode_plain(value) != text) if is_plain else (encode_canonical(value) != raw):
-        raise MalformedError("JSON is not in canonical form (RFC 8785)")
     return value
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from hashlib import sha256
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, cast
 
-from ledger.canonical import JsonValue, encode_canonical
+from ledger.canonical import JsonValue, encode_canonical, parse_json
 from ledger.checking.codec import BULK_TYPES, REGISTRATION, Codec, Decoded, UnusualLineError
 from ledger.checking.records import Checked, Record, Registered, Rejected
 from ledger.checking.recovering import Recoverer
@@ -104,7 +103,7 @@ def _read(line: bytes) -> tuple[str, JsonValue, bytes, Address]:
     """The members of a signed statement. Raises: MalformedError."""
     if len(line) > MAX_LINE_BYTES:
         raise MalformedError(f"a line has at most {MAX_LINE_BYTES} bytes")
-    value = _parse(line)
+    value = parse_json(line)
     if not isinstance(value, dict):
         raise MalformedError("a line is one JSON object: type, message, signature, signer")
     missing = [name for name in _MEMBERS if name not in value]
@@ -124,27 +123,6 @@ def _hex(value: dict[str, JsonValue], name: str) -> bytes:
         return parse_hex(cast("str", value[name]))
     except MalformedError as error:
         raise MalformedError(f"{name}: {error}") from error
-
-
-def _parse(line: bytes) -> JsonValue:
-    try:
-        value: JsonValue = json.loads(line.decode(), object_pairs_hook=_members, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise MalformedError("the line is nested too deeply") from error
-    except ValueError as error:
-        raise MalformedError(f"not JSON: {error}"[:200]) from error
-    return value
-
-
-def _members(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise MalformedError("a member name stands twice in one JSON object")
-    return members
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise MalformedError(f"{name} is not JSON")
 
 
 def _reject(error: LedgerError, digest: Bytes32 | None) -> Rejected:

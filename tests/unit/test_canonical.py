@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from ledger.canonical import JsonValue, encode_canonical, hash_document, parse_canonical
+from ledger.canonical import JsonValue, encode_canonical, hash_document, parse_canonical, parse_json
 from ledger.errors import MalformedError
 from ledger.types import Bytes32
 
@@ -41,6 +41,22 @@ def test_members_are_sorted_by_utf16_and_nothing_is_escaped_needlessly() -> None
 def test_what_is_not_canonical_is_malformed(raw: bytes) -> None:
     with pytest.raises(MalformedError):
         parse_canonical(raw)
+
+
+def test_json_of_any_form_is_parsed_strictly_otherwise() -> None:
+    assert parse_json(b' {"b": 1.0, "a": "\\u0061"}\n') == {"b": 1.0, "a": "a"}
+    assert parse_json(b"[" * 64 + b"]" * 64)
+    for raw, words in {
+        b"{": "not JSON",
+        b"\xff": "not JSON",
+        b"9" * 20_000: "not JSON",
+        b'{"a":1,"a":1}': "stands twice",
+        b"[NaN]": "NaN is not JSON",
+        b"[" * 65 + b"]" * 65: "nested beyond 64 levels",
+        b"[" * 100_000: "nested beyond 64 levels",
+    }.items():
+        with pytest.raises(MalformedError, match=words):
+            parse_json(raw)
 
 
 def test_size_is_bounded() -> None:

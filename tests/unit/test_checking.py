@@ -162,7 +162,7 @@ def test_a_fault_of_ours_costs_its_line_alone(checker: LineChecker, monkeypatch:
     def fail(_line: bytes) -> None:
         raise TypeError("a fault")
 
-    monkeypatch.setattr("ledger.checking.lines._parse", fail)
+    monkeypatch.setattr("ledger.checking.lines.parse_json", fail)
     records = checker.check_block(b"odd\n" + said_of("Erasure").line)
     assert [type(each) for each in records] == [Rejected, Checked]
     assert isinstance(records[0], Rejected)
