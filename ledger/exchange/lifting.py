@@ -1,29 +1,29 @@
 """Lifting: a registration that only the log holds is brought into force, by its place in the log.
 
 The contract is shown that the log holds the entry under a checkpoint that it keeps, and a signature of a key that is
-active now: the stated one where its key still is, else one by another key of the same participant. The transaction goes
-through the outbox, so that what was asked for comes, whatever dies in between, and the asker finds it again.
+active now: the stated one where its key still is, else one by another key of the same participant.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from ledger.chain import Call, Commitment, LoggedRegistration, encode_register_from_log
 from ledger.chain import SignedStatement as ExecutableStatement
-from ledger.errors import ConflictError, NotFoundError, RefusedError, UnavailableError
+from ledger.errors import ConflictError, NotFoundError, UnavailableError
 from ledger.exchange.allowance import Allowance
 from ledger.exchange.asker import Asker, Scope
+from ledger.exchange.attempts import Attempts, Sends
 from ledger.exchange.errors import ForbiddenError
-from ledger.exchange.evidence.attesting import Sends
 from ledger.exchange.parts import Parts
 from ledger.exchange.reporting import parse_refusal
 from ledger.exchange.signatures import check_signatures, check_standing, sign_statement
 from ledger.exchange.turns import Turns
 from ledger.statements import Entry, Statement
-from ledger.store.rows import OutboxRow, OutboxState, StatementRow, VersionRow
+from ledger.store.rows import OutboxState, StatementRow, VersionRow
 from ledger.surface.lifting import LiftState, LiftView
 from ledger.surface.outcomes import SignedStatement
 from ledger.types import Address, Bytes32
@@ -32,10 +32,7 @@ __all__ = ["Lifting"]
 
 _RETRY_AFTER_S: Final = 1.0
 _LOOK_AGAIN_S: Final = 0.05
-_MOST_IN_FLIGHT: Final = 64
 _LIFTS_A_MINUTE: Final = 600
-_BEHIND: Final = frozenset({"checkpoint-log-not-kept", "dataset-registry-version-taken"})
-"""What the contract says when the index is behind the chain."""
 
 
 class Lifting:
@@ -43,8 +40,7 @@ class Lifting:
 
     def __init__(self, parts: Parts, sender: Sends, on_enqueued: Callable[[], None]) -> None:
         self._parts = parts
-        self._sender = sender
-        self._on_enqueued = on_enqueued
+        self._attempts = Attempts("lift", parts, sender, on_enqueued)
         self._turns = Turns()
         self._allowance = Allowance("lifts", _LIFTS_A_MINUTE)
 
@@ -175,50 +171,33 @@ class Lifting:
     # On its way
 
     def _send(self, version: VersionRow, call: Call) -> None:
-        parts = self._parts
-        rows = parts.store.outbox.in_flight(parts.relay.address)
-        if sum(row.subject.startswith("lift:") for row in rows) >= _MOST_IN_FLIGHT:
-            raise UnavailableError("many lifts are on their way to the chain: ask again", retry_after_s=_RETRY_AFTER_S)
-        try:
-            has_effect = any(parts.edge.simulate(call, parts.relay.address))
-        except RefusedError as error:
-            if error.code in _BEHIND:
-                raise UnavailableError("the chain has just moved on: ask again", retry_after_s=0.5) from error
-            raise
-        if not has_effect:
+        if not any(self._attempts.simulate(call)):
             raise UnavailableError("it has just come into force: ask again", retry_after_s=0.5)
-        registration = version.registration
-        self._sender.enqueue(_subject(registration, len(self._rows(registration))), call)
-        self._on_enqueued()
-
-    def _rows(self, registration: Bytes32) -> list[OutboxRow]:
-        """All attempts: one, unless the contract's mind changed between simulation and block."""
-        rows: list[OutboxRow] = []
-        while (row := self._parts.store.outbox.find(_subject(registration, len(rows)))) is not None:
-            rows.append(row)
-        return rows
+        self._attempts.send(str(version.registration), call)
 
     def _find(self, version: VersionRow) -> LiftView | None:
         store = self._parts.store
         with store.snapshot():
-            effect, rows = store.chain.find_effect(version.registration), self._rows(version.registration)
+            effect = store.chain.find_effect(version.registration)
+            row = self._attempts.newest(str(version.registration))
             cursor = store.projections.cursor()
-        if effect is None and not rows:
-            return None
-        final = 0 if cursor is None else cursor.final
-        has_failed = effect is None and rows[-1].state is OutboxState.FAILED
-        is_final = effect is not None and effect.block <= final
-        outcome = rows[-1].outcome if has_failed else None
-        return LiftView(
+        known = partial(
+            LiftView,
             dataset=version.dataset,
             version=version.version,
             registration=version.registration,
-            state=LiftState.FAILED if has_failed else LiftState.FINAL if is_final else LiftState.PENDING,
-            transaction=rows[-1].hash if effect is None else effect.transaction,
-            block=rows[-1].block if effect is None else effect.block,
-            refusal=None if outcome is None else parse_refusal(outcome),
             as_of_block=0 if cursor is None else cursor.block,
         )
+        if effect is not None:
+            is_final = cursor is not None and effect.block <= cursor.final
+            state = LiftState.FINAL if is_final else LiftState.PENDING
+            return known(state=state, transaction=effect.transaction, block=effect.block, refusal=None)
+        if row is None:
+            return None
+        has_failed = row.state is OutboxState.FAILED
+        state = LiftState.FAILED if has_failed else LiftState.PENDING
+        refusal = parse_refusal(row.outcome) if has_failed and row.outcome is not None else None
+        return known(state=state, transaction=row.hash, block=row.block, refusal=refusal)
 
     def _present(self, version: VersionRow) -> LiftView:
         found = self._find(version)
@@ -233,7 +212,3 @@ class Lifting:
             time.sleep(_LOOK_AGAIN_S)
             view = self._present(version)
         return view
-
-
-def _subject(registration: Bytes32, number: int) -> str:
-    return f"lift:{registration}:{number}"

@@ -190,13 +190,6 @@ def test_the_log_is_attested_as_it_stands(consortium: Consortium) -> None:
     assert Verifier(policy).verify(raw).verdict is Verdict.VERIFIED
 
 
-def test_attestations_are_counted_without_gaps(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
-    attestations = consortium.gateway.evidence._attestations
-    for count in (*range(20), 63, 64, 65):
-        monkeypatch.setattr(attestations, "_exists", lambda _kind, _subject, number, count=count: number < count)
-        assert attestations._count("grant", NONE) == count
-
-
 def test_only_parties_and_auditors_ask_about_a_grant(consortium: Consortium) -> None:
     evidence = consortium.gateway.evidence
     digest = grant(consortium, last_version=9)

@@ -1,18 +1,18 @@
 """Attestations: the gateway's relay account has the chain say what it keeps of a grant, or of the gateway's log.
 
-Anyone may send these transactions; they change nothing and may be repeated. Each goes through the outbox, so that what
-was asked for comes, whatever dies in between, and the asker finds it again.
+Anyone may send these transactions; they change nothing and may be repeated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final
 
 from ledger.chain import Call, Commitment, decode_receipt_events, encode_attest_grant, encode_attest_log
-from ledger.errors import MalformedError, NotFoundError, RefusedError, UnavailableError
+from ledger.errors import MalformedError, NotFoundError, UnavailableError
+from ledger.exchange.attempts import Attempts, Sends
 from ledger.exchange.parts import Parts
 from ledger.exchange.reporting import parse_refusal
 from ledger.exchange.turns import Turns
@@ -22,18 +22,9 @@ from ledger.store.rows import OutboxRow, OutboxState
 from ledger.surface.attestations import AttestationState, AttestationView
 from ledger.types import Bytes32
 
-__all__ = ["AttestedPlace", "Attestations", "Sends"]
+__all__ = ["AttestedPlace", "Attestations"]
 
-_RETRY_AFTER_S: Final = 1.0
-_MOST_IN_FLIGHT: Final = 64
-_PREFIX: Final = "attestation:"
 _EVENTS: Final = {"grant": "GrantAttested", "log": "LogAttested"}
-
-
-class Sends(Protocol):
-    """What gives a call its nonce and stores it signed: `ledger.exchange.submitter.Submitter`."""
-
-    def enqueue(self, subject: str, call: Call) -> OutboxRow | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +41,7 @@ class Attestations:
 
     def __init__(self, parts: Parts, sender: Sends, on_enqueued: Callable[[], None]) -> None:
         self._parts = parts
-        self._sender = sender
-        self._on_enqueued = on_enqueued
+        self._attempts = Attempts("attestation", parts, sender, on_enqueued)
         self._turns = Turns()
 
     def ask_grant(self, grant: Statement, digest: Bytes32, *, after: datetime | None = None) -> AttestationView:
@@ -69,7 +59,7 @@ class Attestations:
 
     def newest(self, kind: str, subject: Bytes32) -> AttestationView:
         """The newest attestation that went through here. Raises: NotFoundError: none did."""
-        row = self._newest_row(kind, subject)
+        row = self._attempts.newest(f"{kind}:{subject}")
         if row is None:
             raise NotFoundError(f"no attestation of this {kind} was asked for here: POST asks for one")
         return self._present(kind, subject, row)
@@ -81,7 +71,7 @@ class Attestations:
             NotFoundError: none was asked for here, or none that is fit is final.
             UnavailableError: the chain does not answer, or does not show it any more.
         """
-        done = (row for row in self._rows(kind, subject) if row.state is OutboxState.DONE)
+        done = (row for row in self._attempts.rows(f"{kind}:{subject}") if row.state is OutboxState.DONE)
         row = next((each for each in done if each.block is not None and is_fit(each.block)), None)
         if row is None:
             raise NotFoundError(f"no attestation of this {kind} is final here: POST asks for one")
@@ -89,36 +79,22 @@ class Attestations:
         events = () if receipt is None else decode_receipt_events(receipt, 0, self._parts.deployment.contracts)
         event = next((each for each in events if each.name == _EVENTS[kind]), None)
         if event is None:
-            raise UnavailableError("the chain no longer shows the attestation: ask again", retry_after_s=_RETRY_AFTER_S)
+            raise UnavailableError("the chain no longer shows the attestation: ask again", retry_after_s=1.0)
         return AttestedPlace(event.block_number, event.tx_hash, event.log_index_in_block)
 
     def _ask(self, kind: str, subject: Bytes32, encode: Callable[[], Call], after: datetime | None) -> AttestationView:
         if after is not None and after > self._parts.now():
             raise MalformedError("after lies in the future: nobody can attest what will be; ask when it has passed")
         with self._turns.of((kind, subject)):
-            newest = self._newest_row(kind, subject)
+            newest = self._attempts.newest(f"{kind}:{subject}")
             if newest is not None:
                 known = self._present(kind, subject, newest)
                 if known.state is AttestationState.PENDING or _is_after(known, after):
                     return known
-            self._send(kind, subject, encode())
+            call = encode()
+            self._attempts.simulate(call)
+            self._attempts.send(f"{kind}:{subject}", call)
         return self.newest(kind, subject)
-
-    def _send(self, kind: str, subject: Bytes32, call: Call) -> None:
-        parts = self._parts
-        # Statements on their way do not count: however many there are, a few attestations find room.
-        if parts.store.outbox.depth(_PREFIX) >= _MOST_IN_FLIGHT:
-            raise UnavailableError(
-                "too many attestations are on their way to the chain: come back soon", retry_after_s=_RETRY_AFTER_S
-            )
-        try:
-            parts.edge.simulate(call, parts.relay.address)
-        except RefusedError as error:
-            if error.code == "checkpoint-log-not-current":  # the index is behind the chain
-                raise UnavailableError("a new checkpoint was just published: ask again", retry_after_s=0.5) from error
-            raise
-        self._sender.enqueue(_subject(kind, subject, self._count(kind, subject)), call)
-        self._on_enqueued()
 
     def _encode_log(self) -> Call:
         chain, log = self._parts.store.chain, self._parts.log
@@ -130,29 +106,6 @@ class Attestations:
         else:
             current = Commitment(last.size, last.root, int(last.time.timestamp()))
         return encode_attest_log(self._parts.deployment.contracts, log, current)
-
-    def _newest_row(self, kind: str, subject: Bytes32) -> OutboxRow | None:
-        return next(self._rows(kind, subject), None)
-
-    def _rows(self, kind: str, subject: Bytes32) -> Iterator[OutboxRow]:
-        """What was asked for of a subject, the newest first."""
-        for number in range(self._count(kind, subject) - 1, -1, -1):
-            row = self._parts.store.outbox.find(_subject(kind, subject, number))
-            if row is not None:
-                yield row
-
-    def _count(self, kind: str, subject: Bytes32) -> int:
-        """How many there are: they are numbered from 0 without gaps, so that a few look-ups tell."""
-        first, end = 0, 1
-        while self._exists(kind, subject, end - 1):
-            first, end = end, end * 2
-        while first < end - 1:
-            middle = (first + end) // 2
-            first, end = (middle, end) if self._exists(kind, subject, middle - 1) else (first, middle)
-        return first
-
-    def _exists(self, kind: str, subject: Bytes32, number: int) -> bool:
-        return self._parts.store.outbox.find(_subject(kind, subject, number)) is not None
 
     def _present(self, kind: str, subject: Bytes32, row: OutboxRow) -> AttestationView:
         state = _STATES.get(row.state, AttestationState.PENDING)
@@ -171,10 +124,6 @@ class Attestations:
 
 
 _STATES: Final = {OutboxState.DONE: AttestationState.FINAL, OutboxState.FAILED: AttestationState.FAILED}
-
-
-def _subject(kind: str, subject: Bytes32, number: int) -> str:
-    return f"{_PREFIX}{kind}:{subject}:{number}"
 
 
 def _is_after(known: AttestationView, after: datetime | None) -> bool:
