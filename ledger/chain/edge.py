@@ -29,6 +29,9 @@ __all__ = ["ChainEdge"]
 _LOG_SPAN: Final = 5_000
 _METHOD_NOT_FOUND: Final = -32601
 _REVERT_CODE: Final = 3
+_LIMIT_EXCEEDED: Final = -32005  # EIP-1474; Besu for a range of more than 5,000 blocks
+# Other nodes have no code of their own for it: a range that is too wide, or too many events in it.
+_TOO_MUCH: Final = re.compile(r"range|limit|exceed|too (?:many|large|big|wide)|more than", re.IGNORECASE)
 _STOPPED: Final = re.compile(r"out of gas|invalid (?:opcode|jump|instruction)|stack (?:under|over)flow", re.IGNORECASE)
 
 
@@ -194,13 +197,24 @@ class ChainEdge:
         """The events of a contract in a range of blocks, whose topics are, in order, among ``topics`` (none: any).
 
         Raises:
-            UnavailableError: the node does not answer, or refuses the range.
+            UnavailableError: the node does not answer, or refuses even a single block.
         """
         wanted = {"address": str(address), "topics": [[str(topic) for topic in each] or None for each in topics]}
         spans = [(start, min(start + _LOG_SPAN - 1, last)) for start in range(first, last + 1, _LOG_SPAN)]
+        return self._find_in_spans(wanted, spans)
+
+    def _find_in_spans(self, wanted: dict[str, Any], spans: Sequence[tuple[int, int]]) -> list[EventRef]:
+        """The events in each span of blocks; one that is too much for the node is asked for in two halves."""
         requests = [("eth_getLogs", [wanted | {"fromBlock": hex(start), "toBlock": hex(end)}]) for start, end in spans]
-        with Reading("list of events"):
-            return [EventRef.parse(form) for answer in self._results(requests) for form in answer]
+        found: list[EventRef] = []
+        for (start, end), answer in zip(spans, self._node.ask_each(requests), strict=True):
+            if start < end and isinstance(answer, RpcError) and _is_too_much(answer):
+                middle = (start + end) // 2
+                found += self._find_in_spans(wanted, [(start, middle), (middle + 1, end)])
+                continue
+            with Reading("list of events"):
+                found += [EventRef.parse(form) for form in _require(answer)]
+        return found
 
     def is_transaction_known(self, transaction_hash: Bytes32) -> bool:
         """Whether the node has it, pooled or in a block. Raises: UnavailableError."""
@@ -243,12 +257,9 @@ class ChainEdge:
             RefusedError: the contract's rules say no; facts are the Solidity error's arguments.
             UnavailableError: the node does not answer, or no longer has that state.
         """
-        form = {"data": "0x" + data.hex()}
-        form |= {"to": str(to)} if to is not None else {}
-        form |= {"from": str(sender)} if sender is not None else {}
-        form |= {"gas": hex(gas_limit)} if gas_limit is not None else {}
+        method, form = _form_call(to, data, sender=sender, number=number, gas_limit=gas_limit)
         try:
-            result = self._node.ask("eth_call", form, "latest" if number is None else hex(number))
+            result = self._node.ask(method, *form)
         except RpcError as error:
             refusal = _to_refusal(error)
             if refusal is None:
@@ -264,6 +275,15 @@ class ChainEdge:
             UnavailableError: the node does not answer.
         """
         return self.call(call.to, call.data, sender=sender, gas_limit=call.gas_limit)
+
+    def simulate_each(self, calls: Sequence[Call], sender: Address) -> list[bytes | RefusedError]:
+        """Like ``simulate``, of several, each by itself on the present state, in batches; refusals stand in the list.
+
+        Raises:
+            UnavailableError: the node does not answer.
+        """
+        asked = [_form_call(each.to, each.data, sender=sender, gas_limit=each.gas_limit) for each in calls]
+        return [_to_result(answer) for answer in self._node.ask_each(asked)]
 
     # Writing
 
@@ -306,6 +326,26 @@ class ChainEdge:
         return [_to_outcome(each, answer) for each, answer in zip(transactions, answers, strict=True)]
 
 
+def _form_call(
+    to: Address | None,
+    data: bytes,
+    *,
+    sender: Address | None,
+    number: int | None = None,
+    gas_limit: int | None = None,
+) -> tuple[str, list[Any]]:
+    form = {"data": "0x" + data.hex()}
+    form |= {"to": str(to)} if to is not None else {}
+    form |= {"from": str(sender)} if sender is not None else {}
+    form |= {"gas": hex(gas_limit)} if gas_limit is not None else {}
+    return "eth_call", [form, "latest" if number is None else hex(number)]
+
+
+def _to_result(answer: Any) -> bytes | RefusedError:
+    refusal = _to_refusal(answer) if isinstance(answer, RpcError) else None
+    return _to_bytes(_require(answer)) if refusal is None else refusal
+
+
 def _to_int(answer: Any) -> int:
     with Reading("number"):
         return int(answer, 16)
@@ -320,6 +360,10 @@ def _require(answer: Any) -> Any:
     if isinstance(answer, RpcError):
         raise answer
     return answer
+
+
+def _is_too_much(error: RpcError) -> bool:
+    return error.code == _LIMIT_EXCEEDED or _TOO_MUCH.search(error.text) is not None
 
 
 def _to_outcome(transaction: SignedTransaction, answer: Any) -> Refusal | None:

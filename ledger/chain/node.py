@@ -18,6 +18,7 @@ Request = tuple[str, list[Any]]
 
 _RETRY_AFTER_S: Final = 2.0
 _MOST_CONNECTIONS: Final = 32
+_CUT_OFF: Final = "response too large"  # go-ethereum (rpc/errors.go), with the code -32003 that others use otherwise
 
 # What a provider raises, most particular first, and the sentence for it.
 _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -54,6 +55,11 @@ class RpcError(UnavailableError):
         self.code = code
         self.text = text
         self.data = data
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the node would have answered in a shorter batch."""
+        return self.text == _CUT_OFF
 
 
 def open_session() -> requests.Session:
@@ -133,7 +139,17 @@ class NodeConnection:
             raise UnavailableError(
                 f"the node answered {len(responses)} of {len(batch)} requests", retry_after_s=_RETRY_AFTER_S
             )
-        return [_unpack(name, response) for (name, _), response in zip(batch, responses, strict=True)]
+        results = [_unpack(name, response) for (name, _), response in zip(batch, responses, strict=True)]
+        return self._ask_cut_off(batch, results)
+
+    def _ask_cut_off(self, batch: Sequence[Request], results: list[Any]) -> list[Any]:
+        """Ask again for what go-ethereum left out of its answer because the answer grew too long."""
+        left_out = [place for place, each in enumerate(results) if isinstance(each, RpcError) and each.is_cut_off]
+        if left_out and len(left_out) < len(batch):
+            again = self._ask_batch([batch[place] for place in left_out])
+            for place, result in zip(left_out, again, strict=True):
+                results[place] = result
+        return results
 
 
 def _raise_unavailable(method: str, error: Exception) -> NoReturn:

@@ -127,30 +127,28 @@ class Submitter:
     # New statements
 
     def _enqueue_new(self) -> bool:
-        in_flight = len(self._parts.store.outbox.in_flight(self._parts.relay.address))
-        rows = self._parts.store.statements.list_submittable(_MOST_IN_FLIGHT)
+        store = self._parts.store
+        in_flight = store.outbox.count_in_flight(self._parts.relay.address)
+        rows = store.statements.list_submittable(_MOST_IN_FLIGHT - in_flight) if in_flight < _MOST_IN_FLIGHT else ()
+        calls = [encode_statement(self._parts.deployment.contracts, _executable(row)) for row in rows]
         ready: list[tuple[str, Call]] = []
         refused = 0
-        for row in rows[: max(0, _MOST_IN_FLIGHT - in_flight)]:
-            call = encode_statement(self._parts.deployment.contracts, _executable(row))
-            try:
-                has_effect = self._simulate(call)
-            except RefusedError as refusal:
+        for row, call, found in zip(rows, calls, self._simulate_each(calls), strict=True):
+            if isinstance(found, RefusedError):
                 if in_flight or ready:
                     break  # what is in flight may be what it waits for
-                self._refuse(row, refusal)
+                self._refuse(row, found)
                 refused += 1
-                continue
-            if has_effect:
+            elif found:
                 ready.append((str(row.digest), call))
         if ready:
             self._store_signed(ready)
         return bool(ready or refused)
 
-    def _simulate(self, call: Call) -> bool:
-        """Whether it would change anything: a repeat answers false."""
-        result = self._parts.edge.simulate(call, self._parts.relay.address)
-        return any(result)
+    def _simulate_each(self, calls: Sequence[Call]) -> list[bool | RefusedError]:
+        """Of each by itself whether it would change anything (a repeat answers false), or why it is refused."""
+        found = self._parts.edge.simulate_each(calls, self._parts.relay.address)
+        return [each if isinstance(each, RefusedError) else any(each) for each in found]
 
     def _refuse(self, row: StatementRow, refusal: RefusedError) -> None:
         if self._parts.store.chain.find_effect(row.digest) is None:
@@ -204,10 +202,19 @@ class Submitter:
             return False
         final = self._parts.edge.final_head().number
         receipts = self._parts.edge.receipts([row.hash for row in rows])
-        moves = [self._settle_row(row, receipt, final) for row, receipt in zip(rows, receipts, strict=True)]
+        reasons = {
+            row.subject: self._explain(row)
+            for row, receipt in zip(rows, receipts, strict=True)
+            if receipt is not None and receipt.block_number <= final and not receipt.is_successful
+        }
+        with self._parts.store.transaction():
+            settled = zip(rows, receipts, strict=True)
+            moves = [self._settle_row(row, receipt, final, reasons) for row, receipt in settled]
         return any(moves)
 
-    def _settle_row(self, row: OutboxRow, receipt: Receipt | None, final: int) -> bool:
+    def _settle_row(
+        self, row: OutboxRow, receipt: Receipt | None, final: int, reasons: Mapping[str, Mapping[str, JsonValue]]
+    ) -> bool:
         outbox, now = self._parts.store.outbox, self._parts.now()
         if receipt is None:
             if row.state is OutboxState.INCLUDED:  # the head went back
@@ -224,7 +231,7 @@ class Submitter:
             outbox.mark_done(row.subject, now, block=receipt.block_number)
             _trace_done(row, receipt.block_number)
         else:
-            outbox.mark_failed(row.subject, self._explain(row), now)
+            outbox.mark_failed(row.subject, reasons[row.subject], now)
             traces.moved(row.subject, "reverted", block=receipt.block_number, transaction=str(row.hash))
         return True
 
@@ -232,10 +239,10 @@ class Submitter:
         """Why a transaction reverted: what its simulation says now."""
         statement = self._parts.store.statements.find(Bytes32.parse(row.subject)) if row.subject[:2] == "0x" else None
         if statement is not None:
-            try:
-                self._simulate(encode_statement(self._parts.deployment.contracts, _executable(statement)))
-            except RefusedError as refusal:
-                return _dump_refusal(refusal)
+            call = encode_statement(self._parts.deployment.contracts, _executable(statement))
+            [found] = self._simulate_each([call])
+            if isinstance(found, RefusedError):
+                return _dump_refusal(found)
         return refusal_json("transaction-reverted", "the transaction was mined and reverted", {"hash": row.hash})
 
 

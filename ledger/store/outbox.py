@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from ledger.canonical import JsonValue
@@ -75,6 +75,12 @@ class Outbox:
         unsettled = _O.state.in_(_IN_FLIGHT)
         return self._load(unsettled if relay is None else unsettled & (_O.relay == relay))
 
+    def count_in_flight(self, relay: Address) -> int:
+        """How many of a relay account's have no outcome yet."""
+        with self._database.read() as connection:
+            unsettled = _O.state.in_(_IN_FLIGHT) & (_O.relay == relay)
+            return connection.scalar(select(func.count()).select_from(OUTBOX).where(unsettled)) or 0
+
     def find(self, subject: str) -> OutboxRow | None:
         """The row of a statement's digest or a checkpoint."""
         rows = self._load(_O.subject == subject)
@@ -109,10 +115,10 @@ class Outbox:
             NotFoundError: no such row.
         """
         with self._database.write() as connection:
-            row = _get(connection, subject)
-            state = OutboxState.FAILED if row.noop else OutboxState.DONE
-            settled = {"state": state, "block": row.block if block is None else block, "updated_at": now}
-            connection.execute(update(OUTBOX).where(_O.subject == subject).values(**settled))
+            state = case((_O.noop, OutboxState.FAILED), else_=OutboxState.DONE)
+            settled = {"state": state, "block": _O.block if block is None else block, "updated_at": now}
+            if connection.execute(update(OUTBOX).where(_O.subject == subject).values(**settled)).rowcount != 1:
+                raise _not_there(subject)
 
     def mark_failed(self, subject: str, refusal: Mapping[str, JsonValue], now: datetime) -> None:
         """Settle it: it will have no effect; in the same transaction that is recorded as the statement's refusal.
@@ -175,8 +181,12 @@ def _next_nonce(connection: Connection, relay: Address, chain_nonce: int) -> int
 def _get(connection: Connection, subject: str) -> Row[Any]:
     row = connection.execute(select(OUTBOX).where(_O.subject == subject)).one_or_none()
     if row is None:
-        raise NotFoundError(f"nothing is on its way to the chain for {subject}")
+        raise _not_there(subject)
     return row
+
+
+def _not_there(subject: str) -> NotFoundError:
+    return NotFoundError(f"nothing is on its way to the chain for {subject}")
 
 
 def _refuse(

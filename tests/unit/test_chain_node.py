@@ -199,6 +199,53 @@ def test_batch_cut_short_is_unavailable() -> None:
         connection.ask_each([("eth_x", [])] * 3)
 
 
+def test_answer_that_grew_too_long_is_asked_for_again() -> None:
+    def batch(requests_: list[Any]) -> Any:
+        too_long = error(-32003, "response too large")
+        return [result(params[0]) if place < 2 else too_long for place, (_, params) in enumerate(requests_)]
+
+    provider = Scripted(lambda *_: None, batch)
+    asked = [("eth_x", [number]) for number in range(6)]
+    assert NodeConnection(provider, 6).ask_each(asked) == list(range(6))
+    assert provider.sizes == [6, 4, 2]
+    hopeless = NodeConnection(
+        Scripted(lambda *_: None, lambda each: [error(-32003, "response too large")] * len(each)), 4
+    )
+    assert [each.is_cut_off for each in hopeless.ask_each(asked[:2])] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (-32005, "Requested range exceeds maximum RPC range limit"),
+        (-32000, "query returned more than 10000 results"),
+        (-32602, "block range is too wide"),
+    ],
+)
+def test_range_of_events_that_is_refused_is_split(code: int, text: str) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def answer(_method: str, params: Any) -> Any:
+        first, last = (int(params[0][name], 16) for name in ("fromBlock", "toBlock"))
+        asked.append((first, last))
+        if last - first >= 3:
+            return error(code, text)
+        form = {"blockNumber": hex(first), "transactionHash": "0x" + "11" * 32, "logIndex": "0x0"}
+        return result([{**form, "topics": [], "data": "0x"}])
+
+    found = edge_of(answer).find_events(Address(bytes(20)), [], 0, 9)
+    assert [each.block for each in found] == [0, 3, 5, 8]
+    assert asked == [(0, 9), (0, 4), (5, 9), (0, 2), (3, 4), (5, 7), (8, 9)]
+
+
+def test_single_block_of_events_that_is_refused_is_unavailable() -> None:
+    edge = edge_of(lambda *_: error(-32005, "query returned more than 10000 results"))
+    with pytest.raises(UnavailableError, match="more than 10000"):
+        edge.find_events(Address(bytes(20)), [], 7, 8)
+    with pytest.raises(UnavailableError, match="internal"):
+        edge_of(lambda *_: error(-32603, "internal error")).find_events(Address(bytes(20)), [], 7, 8)
+
+
 def test_sent_transaction_answered_by_another_hash_is_not_taken() -> None:
     edge = edge_of(lambda *_: result("0x" + "00" * 32))
     refusal = edge.send([edge.sign_noop(LocalSigner(b"\x01" * 32), 0)])[0]

@@ -162,7 +162,7 @@ def test_a_reverted_transaction_tells_why(still: Consortium, monkeypatch: pytest
     gateway = still.gateway
     digest = state(still)
     other = contradict(still, digest)
-    monkeypatch.setattr(gateway._submitter, "_simulate", lambda _call: True)
+    monkeypatch.setattr(gateway._submitter, "_simulate_each", lambda calls: [True] * len(calls))
     gateway._submitter._enqueue_new()
     gateway._submitter._send()
     monkeypatch.undo()
