@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 if __package__ in {None, ""}:  # run as a file from a checkout
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -29,17 +29,11 @@ from scripts.audit import Period, Request, Scope, find_chromium, print_pdf, read
 from scripts.audit.markup import visible
 from scripts.audit.pieces import find_files
 from scripts.audit.scope import parse_time
+from scripts.usage import USAGE_ERROR, Parser
 
 __all__ = ["main"]
 
 _EXIT_CODES: Final = {Verdict.VERIFIED: 0, Verdict.REFUTED: 1, Verdict.UNDETERMINED: 2}
-_USAGE_ERROR: Final = 3
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(_USAGE_ERROR, f"{self.prog}: error: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.out.write_text(page, encoding="utf-8", errors="backslashreplace")
     except (LedgerError, OSError) as error:
         print(f"audit_report: {visible(str(error))}", file=sys.stderr)
-        return _USAGE_ERROR
+        return USAGE_ERROR
     counts = ", ".join(f"{audit.counts[each]} {each.value}" for each in Verdict)
     print(f"policy SHA-256 {request.policy.sha256}")
     print(f"report in {visible(str(options.out))}")
@@ -63,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _EXIT_CODES[audit.verdict]
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="audit_report",
         description="Make a report of what evidence shows: one HTML file that opens without a network.",
         epilog="Exit code 0: verified, 1: refuted, 2: undetermined or nothing in scope, 3: usage error.",

@@ -41,7 +41,7 @@ PLATFORMS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The platforms by name, with the tags of their wheels, those of the oldest systems first"""
 _PYTHONS: Final = ("3.11", "3.12", "3.13")
-_PROGRAMS: Final = ("verify_provenance.py", "audit_report.py", "check_consistency.py", "fsck.py")
+_PROGRAMS: Final = ("verify_provenance.py", "audit_report.py", "check_consistency.py", "fsck.py", "usage.py")
 _PACKAGES: Final = ("api", "ledger", "scripts")
 _UNPACKED: Final = "data.tar.xz"
 

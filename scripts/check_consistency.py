@@ -23,7 +23,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 if __package__ in {None, ""}:  # run as a file from a checkout
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -38,6 +38,7 @@ from ledger.evidence.opening import open_file
 from ledger.evidence.policy import PinnedLog
 from ledger.log import Checkpoint, SignedNote, TileReader, TlogProof, VerifierKey
 from ledger.log.mirror import Mirror
+from scripts.usage import USAGE_ERROR, Parser, UsageError
 
 if TYPE_CHECKING:
     from scripts.chain_checkpoints import ChainCheckpoints, Recorded
@@ -47,20 +48,9 @@ __all__ = ["main"]
 _CONSISTENT: Final = 0
 _FORK: Final = 1
 _UNDETERMINED: Final = 2
-_USAGE_ERROR: Final = 3
 _WORDS: Final = {_CONSISTENT: "consistent", _FORK: "fork", _UNDETERMINED: "undetermined"}
 _CHAIN: Final = "chain"
 _FORK_FILE: Final = "fork.json"
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(_USAGE_ERROR, f"{self.prog}: error: {message}\n")
-
-
-class _UsageError(Exception):
-    """What was asked for can not be done; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code, answer = _check_fork(options) if len(options.checkpoints) == 1 else _compare(options)
-    except _UsageError as error:
+    except UsageError as error:
         print(f"check_consistency: {error}", file=sys.stderr)
-        return _USAGE_ERROR
+        return USAGE_ERROR
     except LedgerError as error:
         code, answer = _UNDETERMINED, {"reason": str(error)}
     try:
@@ -94,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="check_consistency",
         description="Prove that the larger of two checkpoints extends the smaller, or keep both as evidence of a fork.",
         epilog="Exit code 0: consistent, 1: a fork, 2: could not find out, 3: usage error.",
@@ -120,7 +110,7 @@ def _parser() -> _Parser:
 
 def _compare(options: argparse.Namespace) -> tuple[int, dict[str, object]]:
     if len(options.checkpoints) != 2:
-        raise _UsageError("two checkpoints are compared, or one fork is checked")
+        raise UsageError("two checkpoints are compared, or one fork is checked")
     notes = [None if _is_on_chain(each) else _read_note(each) for each in options.checkpoints]
     trust = _load_trust(options, [each for each in notes if each is not None])
     keys = trust.keys
@@ -135,7 +125,7 @@ def _compare(options: argparse.Namespace) -> tuple[int, dict[str, object]]:
             pair.append(SignedCheckpoint.verify(note, keys))
     first, second = pair
     if first.checkpoint.origin != second.checkpoint.origin:
-        raise _UsageError(f"two logs: {first.checkpoint.origin} and {second.checkpoint.origin}")
+        raise UsageError(f"two logs: {first.checkpoint.origin} and {second.checkpoint.origin}")
     sizes = {name: each.checkpoint.size for name, each in zip(options.checkpoints, pair, strict=True)}
     reader, own = _open_tiles(options, keys, sizes)
     fork = compare_checkpoints(first, second, reader, own)
@@ -157,19 +147,19 @@ def _is_on_chain(location: str) -> bool:
 
 def _open_chain(options: argparse.Namespace, trust: _Trust) -> ChainCheckpoints:
     if options.rpc is None or trust.policy is None or trust.log is None:
-        raise _UsageError(f"{_CHAIN} needs --rpc, a node of your choice, and --policy")
+        raise UsageError(f"{_CHAIN} needs --rpc, a node of your choice, and --policy")
     from scripts.chain_checkpoints import ChainCheckpoints  # noqa: PLC0415 - loads what only this way needs
 
     try:
         return ChainCheckpoints(options.rpc, trust.policy, trust.log)
     except MalformedError as error:
-        raise _UsageError(str(error)) from error
+        raise UsageError(str(error)) from error
 
 
 def _find_recorded(chain: ChainCheckpoints, name: str) -> Recorded:
     size = name.partition(":")[2]
     if name != _CHAIN and not (size.isascii() and size.isdigit()):
-        raise _UsageError(f"{name}: write {_CHAIN} for the newest checkpoint on chain, or {_CHAIN}:SIZE")
+        raise UsageError(f"{name}: write {_CHAIN} for the newest checkpoint on chain, or {_CHAIN}:SIZE")
     return chain.find(int(size) if size else None)
 
 
@@ -188,7 +178,7 @@ def _check_fork(options: argparse.Namespace) -> tuple[int, dict[str, object]]:
     try:
         fork = parse_fork(_read(Path(name)))
     except MalformedError as error:
-        raise _UsageError(f"{name} is no evidence of a fork ({error}); to compare, name two checkpoints") from error
+        raise UsageError(f"{name} is no evidence of a fork ({error}); to compare, name two checkpoints") from error
     keys = _load_trust(options, [fork.smaller, fork.larger]).keys
     smaller, larger = verify_fork(fork, keys)
     return _judge_fork(fork, keys, _describe(smaller, larger) | _found_root(fork) | {"evidence": name})
@@ -215,7 +205,7 @@ def _read_note(location: str) -> bytes:
             return TlogProof.parse(raw).note.to_bytes()
         Checkpoint.parse(SignedNote.parse(raw).text)
     except MalformedError as error:
-        raise _UsageError(f"{location} holds no checkpoint: {error}") from error
+        raise UsageError(f"{location} holds no checkpoint: {error}") from error
     return raw
 
 
@@ -246,9 +236,9 @@ def _load_trust(options: argparse.Namespace, notes: Sequence[bytes]) -> _Trust:
             return _Trust(tuple(map(VerifierKey.parse, options.vkey)))
         policy = parse_policy(_read(options.policy))
     except MalformedError as error:
-        raise _UsageError(f"the {'vkey' if options.vkey else 'policy'} is malformed: {error}") from error
+        raise UsageError(f"the {'vkey' if options.vkey else 'policy'} is malformed: {error}") from error
     if not notes and len(policy.logs) != 1:
-        raise _UsageError(f"the policy names {len(policy.logs)} logs: compare with a checkpoint of the one you mean")
+        raise UsageError(f"the policy names {len(policy.logs)} logs: compare with a checkpoint of the one you mean")
     log = find_signer(policy, notes) if notes else policy.logs[0]
     return _Trust(log.keys, policy, log)
 
@@ -278,14 +268,14 @@ def _open_mirror(location: str) -> Mirror:
     try:
         return Mirror(location)
     except MalformedError as error:
-        raise _UsageError(str(error)) from error
+        raise UsageError(str(error)) from error
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:
-        raise _UsageError(f"{path} can not be read: {error}") from error
+        raise UsageError(f"{path} can not be read: {error}") from error
 
 
 def _keep(path: Path, raw: bytes) -> Path:
@@ -298,7 +288,7 @@ def _keep(path: Path, raw: bytes) -> Path:
     try:
         target.write_bytes(raw)
     except OSError as error:
-        raise _UsageError(f"a fork was found and {target} can not be written ({error}): name another --fork") from error
+        raise UsageError(f"a fork was found and {target} can not be written ({error}): name another --fork") from error
     return target
 
 

@@ -32,12 +32,12 @@ from ledger.chain import (
 from ledger.errors import LedgerError, MalformedError, UnavailableError
 from ledger.statements import generate_private_key
 from ledger.types import parse_hex
+from scripts.usage import USAGE_ERROR, Parser
 
 __all__ = ["main"]
 
 _EXIT_NO: Final = 1
 _EXIT_UNAVAILABLE: Final = 2
-_EXIT_USAGE: Final = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,13 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         {"draw": _draw, "run": _run, "check": _check}[options.command](options)
     except MalformedError as error:
-        return _fail(error, _EXIT_USAGE)
+        return _fail(error, USAGE_ERROR)
     except UnavailableError as error:
         return _fail(error, _EXIT_UNAVAILABLE)
     except LedgerError as error:
         return _fail(error, _EXIT_NO)
     except OSError as error:
-        return _fail(error, _EXIT_USAGE)
+        return _fail(error, USAGE_ERROR)
     return 0
 
 
@@ -61,16 +61,9 @@ def _fail(error: Exception, code: int) -> int:
     return code
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]  # argparse would exit with 2, which is taken here
-        self.print_usage(sys.stderr)
-        print(f"{self.prog}: {message}", file=sys.stderr)
-        raise SystemExit(_EXIT_USAGE)
-
-
 def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(prog="deploy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    parser = Parser(prog="deploy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
     draw = commands.add_parser("draw", help="draw a fresh deployer key and say what founders sign under")
     draw.add_argument("key", type=Path, help="the file to write the key to; it must not exist")
     draw.add_argument("--chain-id", type=int, required=True)

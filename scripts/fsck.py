@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 if __package__ in {None, ""}:  # run as a file from a checkout
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -42,27 +42,17 @@ from ledger.log import Checkpoint, VerifierKey
 from ledger.log.fsck import Anchor, Finding, LogCheck
 from ledger.log.mirror import Mirror
 from ledger.types import Bytes32
+from scripts.usage import USAGE_ERROR, Parser, UsageError
 
 __all__ = ["main"]
 
 _CLEAN: Final = 0
 _FINDINGS: Final = 1
 _UNDETERMINED: Final = 2
-_USAGE_ERROR: Final = 3
 _MOST_SHOWN: Final = 50
 _MOST_KEPT: Final = 10_000
 _REFRESH_S: Final = 0.2
 _PUBLISHED: Final = "the published checkpoint"
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(_USAGE_ERROR, f"{self.prog}: error: {message}\n")
-
-
-class _UsageError(Exception):
-    """What was asked for can not be done; the message says why."""
 
 
 @dataclass
@@ -102,9 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         policy, node = _load_trust(options)
         (_check_home if options.home is not None else _check_mirror)(options, policy, node, result)
-    except _UsageError as error:
+    except UsageError as error:
         print(f"fsck: {error}", file=sys.stderr)
-        return _USAGE_ERROR
+        return USAGE_ERROR
     except LedgerError as error:
         result.reason = str(error)
     code = _FINDINGS if result.findings else _UNDETERMINED if result.reason else _CLEAN
@@ -116,8 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="fsck",
         description="Rebuild a log from its entries and statements, and compare it with every checkpoint.",
         epilog="Exit code 0: nothing found, 1: findings, 2: could not find out, 3: usage error.",
@@ -135,14 +125,14 @@ def _parser() -> _Parser:
 
 def _load_trust(options: argparse.Namespace) -> tuple[Policy | None, Node | None]:
     if options.policy is None and (options.log is not None or options.rpc is not None):
-        raise _UsageError("--log and --rpc need --policy: without it nothing says which log and which chain")
+        raise UsageError("--log and --rpc need --policy: without it nothing says which log and which chain")
     if options.log is not None and (options.database or options.content):
-        raise _UsageError("--database and --content belong to --home")
+        raise UsageError("--database and --content belong to --home")
     try:
         node = None if options.rpc is None else Node(options.rpc)
         policy = None if options.policy is None else parse_policy(options.policy.read_bytes())
     except (OSError, MalformedError) as error:
-        raise _UsageError(f"policy or node: {error}") from error
+        raise UsageError(f"policy or node: {error}") from error
     if node is not None and policy is not None:
         verify_node(node, policy)
     return policy, node
@@ -151,11 +141,11 @@ def _load_trust(options: argparse.Namespace) -> tuple[Policy | None, Node | None
 def _check_mirror(options: argparse.Namespace, policy: Policy | None, node: Node | None, result: _Result) -> None:
     """A log alone, its statements being nobody's to show."""
     if policy is None:
-        raise _UsageError("--log needs --policy")
+        raise UsageError("--log needs --policy")
     try:
         mirror = Mirror(options.log)
     except MalformedError as error:
-        raise _UsageError(str(error)) from error
+        raise UsageError(str(error)) from error
     note = mirror.fetch_checkpoint()
     pinned = find_signer(policy, [note])
     published = SignedCheckpoint.verify(note, pinned.keys).checkpoint
@@ -174,7 +164,7 @@ def _check_home(options: argparse.Namespace, policy: Policy | None, node: Node |
         from ledger.exchange.settings import Home  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         reason = f"--home needs the service's packages ({error.name} is missing): pip install '.[service]'"
-        raise _UsageError(reason) from error
+        raise UsageError(reason) from error
 
     home = Home(options.home)
     try:
@@ -196,7 +186,7 @@ def _check_home(options: argparse.Namespace, policy: Policy | None, node: Node |
                 result.not_checked.append(left)
             _check_content(options, home.content_folder, check.files(), result)
     except NotFoundError as error:
-        raise _UsageError(str(error)) from error
+        raise UsageError(str(error)) from error
     if not asks_node:
         result.not_checked.append("that the chain says what the gateway read from it (--rpc asks a node of yours)")
 

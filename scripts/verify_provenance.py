@@ -20,7 +20,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 if __package__ in {None, ""}:  # run as a file from a checkout
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -34,6 +34,7 @@ from ledger.evidence.report import Report, Verdict, summarize
 from ledger.evidence.sentence import format_sentence, to_document
 from ledger.evidence.tree import draw_lineage
 from ledger.evidence.verify import Verifier
+from scripts.usage import USAGE_ERROR, Parser, UsageError
 
 if TYPE_CHECKING:
     from ledger.evidence.evidence import Evidence
@@ -42,17 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _EXIT_CODES: Final = {Verdict.VERIFIED: 0, Verdict.REFUTED: 1, Verdict.UNDETERMINED: 2}
-_USAGE_ERROR: Final = 3
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(_USAGE_ERROR, f"{self.prog}: error: {message}\n")
-
-
-class _UsageError(Exception):
-    """What was asked for can not be done; the message says why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,9 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         question = _read_question(options)
         files = [(name, _read(Path(name), "evidence")) for name in options.evidence]
         files = _make_files(options, files)
-    except _UsageError as error:
+    except UsageError as error:
         print(f"verify_provenance: {error}", file=sys.stderr)
-        return _USAGE_ERROR
+        return USAGE_ERROR
     reports = verify_all(Verifier(policy, node), files, options.data)
     if question is not None:
         reports = judge_permission(reports, question)
@@ -82,8 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _EXIT_CODES[summarize(reports)]
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="verify_provenance",
         description="Verify evidence offline, under a policy of your own.",
         epilog="Exit code 0: verified, 1: refuted, 2: undetermined, 3: usage error or malformed policy.",
@@ -118,23 +108,23 @@ def _read_question(options: argparse.Namespace) -> PermissionQuestion | None:
     is_asked = options.permitted or options.permitted_at is not None
     if not is_asked:
         if options.version is not None or options.right:
-            raise _UsageError("--version and --right belong to --permitted-at or --permitted")
+            raise UsageError("--version and --right belong to --permitted-at or --permitted")
         return None
     try:
         at = None if options.permitted_at is None else parse_moment(options.permitted_at)
         right = parse_rights(options.right) if options.right else None
     except MalformedError as error:
-        raise _UsageError(str(error)) from error
+        raise UsageError(str(error)) from error
     return PermissionQuestion(at, options.version, right)
 
 
 def _make_files(options: argparse.Namespace, files: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     """Make what was asked for out of the one evidence file; what is verified then is the linked one."""
     if any(each is not None for each in (options.tiles, options.output)) and options.upgrade is None:
-        raise _UsageError("--tiles and --output belong to --upgrade")
+        raise UsageError("--tiles and --output belong to --upgrade")
     if options.upgrade is not None:
         if options.tiles is None or options.output is None:
-            raise _UsageError("--upgrade needs --tiles, where the log is, and --output, where the evidence goes")
+            raise UsageError("--upgrade needs --tiles, where the log is, and --output, where the evidence goes")
         raw = _link(_read_one(files), options)
         _write(options.output, raw)
         files = [(str(options.output), raw)]
@@ -144,7 +134,7 @@ def _make_files(options: argparse.Namespace, files: list[tuple[str, bytes]]) -> 
         try:
             _write(options.export_tlog_proof, export_tlog_proof(_read_one(files)))
         except MalformedError as error:
-            raise _UsageError(f"{files[0][0]} has no checkpoint to export: {error}") from error
+            raise UsageError(f"{files[0][0]} has no checkpoint to export: {error}") from error
     return files
 
 
@@ -159,7 +149,7 @@ def _link(evidence: Evidence, options: argparse.Namespace) -> bytes:
         tiles = mirror.reader(_size_of(mirror.fetch_checkpoint()))
         return link_evidence(evidence, newer, tiles).to_bytes()
     except LedgerError as error:
-        raise _UsageError(f"the evidence can not be linked to {options.upgrade}: {error}") from error
+        raise UsageError(f"the evidence can not be linked to {options.upgrade}: {error}") from error
 
 
 def _size_of(note: bytes) -> int:
@@ -175,21 +165,21 @@ def _read_one(files: Sequence[tuple[str, bytes]]) -> Evidence:
     opened = open_files(files)
     if len(opened) == 1 and isinstance(opened[0].content, Evidence):
         return opened[0].content
-    raise _UsageError(f"{', '.join(name for name, _ in files)}: one evidence file of a statement is needed for that")
+    raise UsageError(f"{', '.join(name for name, _ in files)}: one evidence file of a statement is needed for that")
 
 
 def _write(path: Path, raw: bytes) -> None:
     try:
         path.write_bytes(raw)
     except (OSError, ValueError) as error:
-        raise _UsageError(f"{path} can not be written: {error}") from error
+        raise UsageError(f"{path} can not be written: {error}") from error
 
 
 def _load_policy(path: Path) -> Policy:
     try:
         return parse_policy(_read(path, "policy"))
     except MalformedError as error:
-        raise _UsageError(f"the policy {path} is malformed: {error}") from error
+        raise UsageError(f"the policy {path} is malformed: {error}") from error
 
 
 def _open_node(url: str | None) -> Node | None:
@@ -200,14 +190,14 @@ def _open_node(url: str | None) -> Node | None:
     try:
         return Node(url)
     except MalformedError as error:
-        raise _UsageError(str(error)) from error
+        raise UsageError(str(error)) from error
 
 
 def _read(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:
-        raise _UsageError(f"the {what} {path} can not be read: {error}") from error
+        raise UsageError(f"the {what} {path} can not be read: {error}") from error
 
 
 def _print_text(policy: Policy, reports: Sequence[Report]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -17,6 +18,15 @@ from scripts import build_auditor_kit, check_auditor_kit
 from scripts.build_auditor_kit import PLATFORMS, build_kit, pin_requirements, write_archive
 
 ROOT = Path(__file__).parents[2]
+_START = """
+import runpy, sys
+wheel, module, *absent = sys.argv[1:]
+sys.path.insert(0, wheel)
+sys.modules |= dict.fromkeys(absent)
+sys.argv[1:] = []
+runpy.run_module(module, run_name="__main__")
+"""
+"""Starts a module as it is in a wheel, where some packages are not installed."""
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +55,7 @@ def test_what_is_in_it(kit: Path, tmp_path: Path) -> None:
         "docs/operating/auditing.md",
         "scripts/verify_provenance.py",
         "scripts/audit_report.py",
+        "scripts/usage.py",
         "example/policy.json",
         "example/bundle.json",
         "example/EXPECTED.txt",
@@ -54,8 +65,18 @@ def test_what_is_in_it(kit: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:
         inside = packed.namelist()
     assert "ledger/evidence/verify.py" in inside
-    assert "scripts/audit/page.py" in inside
+    assert {"scripts/audit/page.py", "scripts/usage.py"} <= {*inside}
     assert not [name for name in inside if name.startswith(("tests", "bench")) or "__pycache__" in name]
+
+
+@pytest.mark.parametrize("name", ["verify_provenance", "audit_report", "check_consistency", "fsck"])
+def test_its_programs_start_from_its_wheel_and_answer_wrong_usage_alike(kit: Path, tmp_path: Path, name: str) -> None:
+    (wheel,) = unpack(kit, tmp_path).glob("wheels/*.whl")
+    started = [sys.executable, "-I", "-c", _START, str(wheel), f"scripts.{name}", *check_auditor_kit._FORBIDDEN]
+    done = subprocess.run(started, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout) == (3, ""), done.stderr
+    assert done.stderr.startswith(f"usage: {name} ")
+    assert f"{name}: error: " in done.stderr
 
 
 def test_its_readme_starts_nothing_from_the_folder_where_one_stands(kit: Path, tmp_path: Path) -> None:
