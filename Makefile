@@ -48,7 +48,8 @@ test-postgres: $(DEV_STAMP) ## the store's tests and the service's, kept in a re
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --database postgresql \
 		tests/unit/test_store_*.py tests/unit/test_projections.py tests/unit/test_outbox_table.py \
 		tests/unit/test_exchange_gateway.py tests/unit/test_exchange_workers.py \
-		tests/integration/test_every_route.py tests/integration/test_write_answers.py tests/integration/test_gateway_past.py
+		tests/integration/test_every_route.py tests/integration/test_write_answers.py tests/integration/test_gateway_past.py \
+		tests/integration/test_backup_of_a_named_database.py
 
 test-network: $(DEV_STAMP) $(if $(CONCORD_BESU)$(CONCORD_GOQUORUM)$(CONCORD_GETH),,$(GETH)) ## several validators: demo, one lost, quorum lost, healed (CONCORD_BESU, CONCORD_GOQUORUM or CONCORD_GETH name an engine)
 	@CONCORD_GETH=$(or $(CONCORD_GETH),$(abspath $(GETH))) $(BIN)/python -m pytest tests/network

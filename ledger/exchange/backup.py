@@ -4,6 +4,8 @@ At the moment, the database's writers wait for some milliseconds: no checkpoint 
 nonce. So the chain of that moment shows no checkpoint that the database does not know, and lacks no block that it
 counts on. The incomplete tiles are read within the moment; complete ones never change and are copied after it, as are
 contents, which lie under their hashes. Keys are copied encrypted as they are.
+
+Wherever the database is kept, in the folder or in a server, the backup holds it as one SQLite file.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -23,6 +26,7 @@ from ledger.canonical import JsonValue, encode_canonical
 from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError, VerificationError
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.settings import Home
+from ledger.store.copying import FrozenServer, freeze_server, sqlite_file
 from ledger.store.freezing import FrozenFiles, freeze
 
 __all__ = ["MANIFEST_NAME", "BackupManifest", "back_up", "hash_file"]
@@ -84,28 +88,34 @@ class BackupManifest:
                 )
 
 
-def back_up(home: Home, target: Path, on_step: Callable[[str], None] = lambda _: None) -> BackupManifest:
+def back_up(
+    home: Home,
+    target: Path,
+    on_step: Callable[[str], None] = lambda _: None,
+    *,
+    database_url: str | None = None,
+) -> BackupManifest:
     """Write a backup of ``home`` to the new folder ``target``; it appears whole or not at all.
 
+    ``database_url`` names the database where it is not in the folder.
+
     Raises:
-        NotFoundError: no gateway was founded there, or its database is not in the folder (see PostgreSQL's pg_dump).
-        ConflictError: ``target`` is there already, or the founding is not finished.
+        NotFoundError: no gateway was founded there, or its database is not in the folder and none is named.
+        ConflictError: ``target`` is there already, the founding is not finished, or the database is of another version.
+        MalformedError: ``database_url`` is none.
         UnavailableError: disk or database failed.
     """
     config = GatewayFile.load(home.gateway_file)
     if home.founding_file.exists():
         raise ConflictError("the founding is not finished: call `concord init` again first", code="founding-unfinished")
-    if not home.database_file.is_file():
-        raise NotFoundError(
-            f"{home.folder} has no ledger.db: back up a database server with its own tool (pg_dump), then the folder"
-        )
+    source = _Source.of(home, database_url, has_chain=config.rpc_url is None)
     if target.exists() and any(target.iterdir()):
         raise ConflictError(f"{target} is there already: name a new folder", code="backup-exists")
     staged = target.with_name(target.name + ".partial")
     try:
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir(mode=0o700, parents=True)
-        manifest = _write(home, staged, has_chain=config.rpc_url is None, on_step=on_step)
+        manifest = _write(source, staged, on_step)
         (staged / MANIFEST_NAME).write_bytes(manifest.to_bytes())
         _sync(staged)
         if target.exists():
@@ -116,31 +126,77 @@ def back_up(home: Home, target: Path, on_step: Callable[[str], None] = lambda _:
     return manifest
 
 
-def _write(home: Home, target: Path, *, has_chain: bool, on_step: Callable[[str], None]) -> BackupManifest:
-    chain = home.chain_folder / "chain.sqlite3"
-    frozen_paths = [home.database_file, *([chain] if has_chain else [])]
+@dataclass(frozen=True)
+class _Source:
+    """What is to be seen at one moment: SQLite files, and a server's database where the store is kept in one."""
+
+    home: Home
+    files: dict[Path, Path]
+    """from where they lie to where they lie in the backup; the first is the one that the others follow"""
+    server: str | None
+    has_chain: bool
+
+    @classmethod
+    def of(cls, home: Home, database_url: str | None, *, has_chain: bool) -> Self:
+        """Raises: NotFoundError: there is no such database file; MalformedError: not a database's URL."""
+        stored = Path(home.database_file.name)
+        named = home.database_file if database_url is None else sqlite_file(database_url)
+        if named is not None and not named.is_file():
+            raise NotFoundError(f"there is no {named}: name the database where it is not in the folder")
+        chain = home.chain_folder / "chain.sqlite3"
+        files = {} if named is None else {named: stored}
+        if has_chain:
+            files[chain] = chain.relative_to(home.folder)
+        return cls(home, files, database_url if named is None else None, has_chain)
+
+
+class _Moment:
+    """A source at one moment; a server, where there is one, is what the files follow."""
+
+    def __init__(self, source: _Source, stack: ExitStack) -> None:
+        self._source = source
+        self._server: FrozenServer | None = None
+        self._files: FrozenFiles | None = None
+        if source.server is not None:
+            self._server = stack.enter_context(freeze_server(source.server))
+        if source.files:
+            self._files = stack.enter_context(freeze(list(source.files)))
+
+    def release(self) -> None:
+        """Let all writers go on."""
+        for each in (self._files, self._server):
+            if each is not None:
+                each.release()
+
+    def copy(self, target: Path) -> None:
+        """Write all of it into the backup. Raises: UnavailableError, FatalError."""
+        if self._server is not None:
+            self._server.copy(_place(target / self._source.home.database_file.name))
+        if self._files is not None:
+            for path, place in self._source.files.items():
+                self._files.copy(path, _place(target / place))
+
+
+def _write(source: _Source, target: Path, on_step: Callable[[str], None]) -> BackupManifest:
+    home = source.home
     on_step("taking the moment")
-    with freeze(frozen_paths) as frozen:
+    with ExitStack() as stack:
+        frozen = _Moment(source, stack)
         moment = datetime.now(UTC).replace(microsecond=0)
         partial_tiles = {path: path.read_bytes() for path in home.log_folder.rglob("*.p/*")}
         frozen.release()
         on_step("copying database and chain")
-        _copy_frozen(home, frozen, frozen_paths, target)
+        frozen.copy(target)
     for path, data in partial_tiles.items():
         _place(target / path.relative_to(home.folder)).write_bytes(data)
     on_step("copying log, contents and keys")
-    skipped = {*frozen_paths, *partial_tiles}
+    skipped = {home.database_file, *source.files, *partial_tiles}
     for path in _walk(home.folder):
         if path not in skipped and path.parent.suffix != ".p":
             _copy(path, _place(target / path.relative_to(home.folder)))
     on_step("hashing what was written")
     files = {str(path.relative_to(target)): hash_file(path) for path in sorted(_walk(target))}
-    return BackupManifest(moment, version("concord-ledger"), has_chain, files)
-
-
-def _copy_frozen(home: Home, frozen: FrozenFiles, paths: list[Path], target: Path) -> None:
-    for path in paths:
-        frozen.copy(path, _place(target / path.relative_to(home.folder)))
+    return BackupManifest(moment, version("concord-ledger"), source.has_chain, files)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -20,6 +20,7 @@ from ledger.exchange.settings import Home
 from ledger.log import Checkpoint, SignedNote, VerifierKey, verify_note
 from ledger.log.mirror import Mirror
 from ledger.store import Store
+from ledger.store.copying import load_into
 from ledger.store.freezing import copy_sqlite
 
 __all__ = ["Restored", "restore"]
@@ -51,18 +52,20 @@ def restore(
     *,
     chain: Path | None = None,
     mirror: Mirror | None = None,
+    database_url: str | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Restored:
     """Check the backup and make ``home`` of it, which is a new folder.
 
+    ``database_url`` names an empty database that the backup's goes into; None: it becomes a file in the folder.
     ``chain`` is an embedded chain's folder that survived, newer than the backup: it takes the place of the backup's.
     ``mirror`` is compared with the restored log, and so are ``chain``'s checkpoints.
 
     Raises:
         NotFoundError: no backup there, or no chain in ``chain``.
-        ConflictError: ``home`` is there already.
+        ConflictError: ``home`` is there already, or the database is not empty.
         VerificationError: a file of the backup was changed or is missing.
-        MalformedError, UnavailableError: as `BackupManifest.load`, disk, chain and mirror.
+        MalformedError, UnavailableError: as `BackupManifest.load`, disk, chain, mirror and database.
     """
     manifest = BackupManifest.load(backup)
     if home.folder.exists() and any(home.folder.iterdir()):
@@ -87,15 +90,37 @@ def restore(
         restored = _compare(staged, manifest, mirror)
         if chain is not None:
             restored = replace(restored, chain_size=read_anchored_size(staged))
-        if home.folder.exists():
-            home.folder.rmdir()
-        staged.folder.rename(home.folder)
+        if database_url is None:
+            _place(staged, home)
+        else:
+            on_step("filling the database")
+            _place_with_database(staged, home, database_url)
     except OSError as error:
         raise UnavailableError(f"{home.folder} can not be written: {error.strerror}") from error
     except LedgerError:
         shutil.rmtree(staged.folder, ignore_errors=True)
         raise
     return restored
+
+
+def _place(staged: Home, home: Home) -> None:
+    if home.folder.exists():
+        home.folder.rmdir()
+    staged.folder.rename(home.folder)
+
+
+def _place_with_database(staged: Home, home: Home, database_url: str) -> None:
+    """Folder and database come into place together or not at all. Raises: as `load_into`; OSError."""
+    file = staged.database_file
+    try:
+        with load_into(database_url, file):
+            for path in (file, *(file.with_name(file.name + suffix) for suffix in ("-wal", "-shm"))):
+                path.unlink(missing_ok=True)
+            _place(staged, home)
+    except LedgerError:
+        if not staged.folder.exists():
+            home.folder.rename(staged.folder)
+        raise
 
 
 def _compare(home: Home, manifest: BackupManifest, mirror: Mirror | None) -> Restored:

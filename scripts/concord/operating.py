@@ -29,8 +29,9 @@ def backup(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Where to write it: a new folder.", file_okay=False)],
     home: HomeOption = _HOME,
+    database_url: DatabaseOption = None,
 ) -> None:
-    """Copy a gateway's folder as it is at one moment, while the gateway runs.
+    """Copy a gateway's folder and database as they are at one moment, while the gateway runs.
 
     Database, embedded chain, log, contents and keys (encrypted as they are) belong together; take all of it.
     """
@@ -38,7 +39,7 @@ def backup(
     from ledger.exchange.settings import Home  # noqa: PLC0415 - as above
 
     given = context_of(context)
-    manifest = back_up(Home(home), folder, _telling(given))
+    manifest = back_up(Home(home), folder, _telling(given), database_url=database_url)
     answer = {"folder": str(folder), "created_at": manifest.created_at.isoformat(), "files": len(manifest.files)}
     given.show(answer, f"{len(manifest.files)} files in {folder}, as of {manifest.created_at:%Y-%m-%d %H:%M:%SZ}")
 
@@ -54,8 +55,14 @@ def restore(
     mirror: Annotated[
         str | None, typer.Option(metavar="URL|FOLDER", help="A mirror of the log: tells whether the backup is behind.")
     ] = None,
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CONCORD_DATABASE_URL", help="An empty database that takes the backup's, instead of a file."
+        ),
+    ] = None,
 ) -> None:
-    """Make a gateway's folder of a backup; every file is hashed first.
+    """Make a gateway's folder, and its database, of a backup; every file is hashed first.
 
     A restored log that is behind the chain, or behind the mirror that you name, signs nothing until `concord log
     recover` brought it up to date: it never forks.
@@ -66,7 +73,7 @@ def restore(
 
     given = context_of(context)
     named = None if mirror is None else Mirror(mirror)
-    done = run(folder, Home(home), chain=chain, mirror=named, on_step=_telling(given))
+    done = run(folder, Home(home), chain=chain, mirror=named, database_url=database_url, on_step=_telling(given))
     answer = {
         "home": str(home),
         "created_at": done.manifest.created_at.isoformat(),

@@ -241,7 +241,7 @@ def test_what_can_not_be_backed_up_is_not(home: Path, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="can not be written"):
         back_up(Home(home), tmp_path / "file" / "backup")
     (home / "ledger.db").unlink()
-    with pytest.raises(NotFoundError, match="pg_dump"):
+    with pytest.raises(NotFoundError, match="name the database"):
         back_up(Home(home), tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
 
