@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 from ledger.chain import Call, Commitment, encode_publish
 from ledger.errors import RefusedError
+from ledger.exchange.attempts import Attempts
 from ledger.exchange.parts import Parts
 from ledger.exchange.submitter import Submitter
 from ledger.log import Checkpoint
@@ -21,8 +23,7 @@ class Publisher:
 
     def __init__(self, parts: Parts, submitter: Submitter, on_enqueued: Callable[[], None]) -> None:
         self._parts = parts
-        self._submitter = submitter
-        self._on_enqueued = on_enqueued
+        self._attempts = Attempts("checkpoint", parts, submitter, on_enqueued)
         self._enqueued_at = 0.0
 
     def check_log(self) -> None:
@@ -37,23 +38,27 @@ class Publisher:
         previous = self._previous()
         if previous is None or checkpoint.size <= previous.size or self._is_in_flight():
             return False
-        due_in_s = self._due_in_s(checkpoint.size - previous.size)
+        what = f"{self._parts.log}:{checkpoint.size}:{self._parts.relay.address}"
+        due_in_s = max(self._due_in_s(checkpoint.size - previous.size), self._again_in_s(what))
         if due_in_s > 0:
             return due_in_s
-        relay = self._parts.relay.address
-        subject = f"checkpoint:{self._parts.log}:{checkpoint.size}:{relay}"
         call = self._encode(previous, checkpoint)
+        if not self._is_taken(call):
+            return False
+        self._attempts.send(what, call)
+        self._enqueued_at = time.monotonic()
+        return True
+
+    def _is_taken(self, call: Call) -> bool:
+        """Whether the contract would take it now; not yet, when index or relay account are about to change."""
         try:
-            self._parts.edge.simulate(call, relay)
+            self._parts.edge.simulate(call, self._parts.relay.address)
         except RefusedError as error:
             if error.code == "checkpoint-log-not-current":
                 return False  # the index is behind the chain
             if error.code == "checkpoint-log-not-publisher" and self._parts.keystore.find_next_relay() is not None:
                 return False  # the next relay account is about to take over
             raise
-        self._submitter.enqueue(subject, call)
-        self._enqueued_at = time.monotonic()
-        self._on_enqueued()
         return True
 
     def _previous(self) -> Commitment | None:
@@ -74,7 +79,17 @@ class Publisher:
         oldest = self._parts.store.statements.oldest_unanchored(self._parts.log)
         if oldest is None:
             return 0.0
-        return settings.publish_after_s - (self._parts.now() - oldest).total_seconds()
+        since_s = self._since_s(oldest)
+        return settings.publish_after_s - since_s if since_s >= 0 else 0.0  # the clock was put back
+
+    def _again_in_s(self, what: str) -> float:
+        """A checkpoint whose transaction failed is published again, a while later."""
+        failed = self._attempts.newest(what)
+        since_s = 0.0 if failed is None else self._since_s(failed.updated_at)
+        return 0.0 if failed is None or since_s < 0 else self._parts.settings.publish_every_s - since_s
+
+    def _since_s(self, moment: datetime) -> float:
+        return (self._parts.now() - moment).total_seconds()
 
     def _is_in_flight(self) -> bool:
         rows = self._parts.store.outbox.in_flight(self._parts.relay.address)
