@@ -25,23 +25,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture
-def concord(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Console:
-    return Console(world, tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def utility(world: World) -> Member:
-    return world.members["utility"]
-
-
-@pytest.fixture
-def factory(world: World) -> Member:
-    return world.members["factory"]
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     (folder / "raw").mkdir(parents=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -23,23 +22,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         world.register(world.enroll("utility"), "power", {"a.csv": b"plant,mwh\nA,1\n"})
         world.enroll("factory")
         yield world
-
-
-@pytest.fixture
-def concord(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Console:
-    return Console(world, tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def utility(world: World) -> Member:
-    return world.members["utility"]
-
-
-@pytest.fixture
-def factory(world: World) -> Member:
-    return world.members["factory"]
 
 
 def proposal(concord: Console, *more: object) -> tuple[object, ...]:

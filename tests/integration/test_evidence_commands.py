@@ -43,23 +43,6 @@ def world(tmp_path_factory: pytest.TempPathFactory, sender_file: tuple[Path, Loc
         yield world
 
 
-@pytest.fixture
-def concord(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Console:
-    return Console(world, tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def utility(world: World) -> Member:
-    return world.members["utility"]
-
-
-@pytest.fixture
-def factory(world: World) -> Member:
-    return world.members["factory"]
-
-
 def rpc_of(concord: Console) -> str:
     return f"{concord.world.url}/rpc"
 

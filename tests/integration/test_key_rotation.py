@@ -44,12 +44,9 @@ def ending(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def concord(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Console:
-    console = Console(world, tmp_path, monkeypatch, capsys)
-    console.be("chamber")
-    return console
+def concord(concord: Console) -> Console:
+    concord.be("chamber")
+    return concord
 
 
 def state(member: Member, name: str) -> Outcome:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -23,7 +22,7 @@ from ledger.types import Bytes32
 from tests.support.asking import Asking, asking, assert_problem
 from tests.support.bulk import Said, Sayer
 from tests.support.console import Console
-from tests.support.world import Member
+from tests.support.world import Member, World
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +32,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
 
 
 @pytest.fixture
-def concord(
-    asked: Asking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Console:
-    return Console(asked.world, tmp_path, monkeypatch, capsys)
+def world(asked: Asking) -> World:
+    return asked.world
 
 
 def say(asked: Asking, member: Member, key: LocalKey | None = None, **members: object) -> Said:
