@@ -12,9 +12,11 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
-__all__ = ["Network", "Node", "draw_ports", "wait_until"]
+__all__ = ["Network", "Node", "draw_ports", "start_all", "wait_until"]
+
+_START_S: Final = 180  # of four Java machines at once, on two busy cores
 
 
 def draw_ports(count: int) -> list[int]:
@@ -74,8 +76,8 @@ class Node:
         block = self.ask("eth_getBlockByNumber", hex(number), False)
         return block["hash"] if isinstance(block, dict) else None
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
+    def launch(self) -> None:
+        """Start its process; `start_all` waits until it answers."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 list(self.command),
@@ -85,8 +87,12 @@ class Node:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    def await_answer(self) -> None:
+        """Wait until it answers. Raises: AssertionError: not in time, or it ended."""
         process = self.process
-        wait_until(lambda: process.poll() is not None or self.head() >= 0, f"{self.log.stem} answers", 90)
+        assert process is not None, f"{self.log.stem} was not started"
+        wait_until(lambda: process.poll() is not None or self.head() >= 0, f"{self.log.stem} answers", _START_S)
         assert process.poll() is None, self.log.read_text(errors="replace")[-2000:]
 
     def kill(self) -> None:
@@ -95,6 +101,14 @@ class Node:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(20)
             self.process = None
+
+
+def start_all(nodes: Sequence[Node]) -> None:
+    """Start them together, and wait until each answers: alone, none of them makes blocks."""
+    for node in nodes:
+        node.launch()
+    for node in nodes:
+        node.await_answer()
 
 
 class Network(Protocol):

@@ -16,7 +16,7 @@ from scripts.demo.chain_choice import DemoChain
 from scripts.demo.display import Display
 from scripts.demo.program import run
 from tests.network.engines import prepare_network
-from tests.network.nodes import Network, wait_until
+from tests.network.nodes import Network, start_all, wait_until
 from tests.support.exchange import Consortium, open_gateway, plan_of, registration
 
 pytestmark = pytest.mark.timeout(900)
@@ -26,8 +26,7 @@ pytestmark = pytest.mark.timeout(900)
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     network = prepare_network(tmp_path_factory.mktemp("network"))
     try:
-        for node in network.nodes:
-            node.start()
+        start_all(network.nodes)
         network.connect()
         wait_until(lambda: all(node.head() >= 3 for node in network.nodes), "every validator has blocks", 120)
         yield network
@@ -68,8 +67,7 @@ def test_validators_are_lost_and_come_back(network: Network, home: tuple[Path, F
         waiting = [accept(consortium, f"halted-{number}") for number in range(5)]
         assert not any(finish(consortium, digest, 2) for digest in waiting), "writes wait"
         assert network.nodes[0].head() == stalled
-        for node in lost:
-            node.start()
+        start_all(lost)
         network.connect()
         assert all(finish(consortium, digest, 240) for digest in waiting), "nothing is lost"
         assert [effects(consortium, digest) for digest in waiting] == [1] * len(waiting), "and nothing happens twice"
