@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import platformdirs
 from pydantic import Field, SecretStr
@@ -13,6 +14,8 @@ from api.log_lines import LogFormat
 from ledger.exchange import GatewaySettings
 
 __all__ = ["ServiceConfig"]
+
+_DEFAULT: Final = GatewaySettings(Path(), "")
 
 
 class ServiceConfig(BaseSettings):
@@ -26,17 +29,42 @@ class ServiceConfig(BaseSettings):
     """Opens its keystore."""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    database_url: str | None = None
+    database_url: str | None = _DEFAULT.database_url
     """SQLAlchemy's URL; without: SQLite in the home folder."""
-    content_url: str | None = None
+    content_url: str | None = _DEFAULT.content_url
     """``s3://``, ``gs://`` or ``az://``; without: a folder in the home folder."""
-    publish_after_s: Annotated[float, Field(gt=0)] = 0.2
-    """Longest time until what was accepted is published on chain."""
-    publish_after_entries: Annotated[int, Field(gt=0)] = 1024
-    batch_delay_s: Annotated[float, Field(ge=0)] = 0.02
+    batch_size: Annotated[int, Field(gt=0)] = _DEFAULT.batch_size
+    """Most statements, of those that come alone, in one checkpoint."""
+    batch_delay_s: Annotated[float, Field(ge=0)] = _DEFAULT.batch_delay_s
     """How long a batch of the log waits for company."""
-    most_in_flight: Annotated[int, Field(gt=0)] = 4096
+    most_in_flight: Annotated[int, Field(gt=0)] = _DEFAULT.most_in_flight
     """Statements waiting for the log; beyond that: 503, come back later."""
+
+    bulk_streams: Annotated[int, Field(gt=0)] = _DEFAULT.bulk_streams
+    """Requests to the bulk endpoint at once; beyond that: 503, come back later."""
+    bulk_streams_each: Annotated[int, Field(gt=0)] = _DEFAULT.bulk_streams_each
+    """So many of them of one participant."""
+    bulk_idle_s: Annotated[float, Field(gt=0)] = _DEFAULT.bulk_idle_s
+    """How long one may bring no whole line, or leave its answers unread."""
+    bulk_workers: Annotated[int, Field(gt=0)] | None = _DEFAULT.bulk_workers
+    """Processes that check signatures in bulk; without: as many as cores."""
+    bulk_window: Annotated[int, Field(gt=0)] = _DEFAULT.bulk_window
+    """Blocks of lines of one stream on their way; beyond that it is read no further."""
+    bulk_batch_size: Annotated[int, Field(gt=0)] = _DEFAULT.bulk_batch_size
+    """Lines of all streams that one checkpoint brings, about."""
+    bulk_delay_s: Annotated[float, Field(ge=0)] = _DEFAULT.bulk_delay_s
+    """How long such a batch waits for company."""
+
+    publish_after_s: Annotated[float, Field(gt=0)] = _DEFAULT.publish_after_s
+    """Longest time until what was accepted is published on chain."""
+    publish_after_entries: Annotated[int, Field(gt=0)] = _DEFAULT.publish_after_entries
+    """So many gathered: published at once, and then no more often than ``publish_every_s``."""
+    publish_every_s: Annotated[float, Field(ge=0)] = _DEFAULT.publish_every_s
+    """Least time between two checkpoints on chain while statements come in bulk."""
+    anchor_within_s: Annotated[float, Field(gt=0)] = _DEFAULT.anchor_within_s
+    """Within how long receipts promise that a statement is anchored."""
+    poll_s: Annotated[float, Field(gt=0)] = _DEFAULT.poll_s
+    """How often workers look at the chain when nothing wakes them."""
 
     log_format: LogFormat = "text"
     """``json``: a JSON object a line, for machines."""
@@ -45,13 +73,5 @@ class ServiceConfig(BaseSettings):
 
     def gateway_settings(self) -> GatewaySettings:
         """What the gateway takes of it."""
-        return GatewaySettings(
-            home=self.home,
-            passphrase=self.passphrase.get_secret_value(),
-            database_url=self.database_url,
-            content_url=self.content_url,
-            publish_after_s=self.publish_after_s,
-            publish_after_entries=self.publish_after_entries,
-            batch_delay_s=self.batch_delay_s,
-            most_in_flight=self.most_in_flight,
-        )
+        given = {each.name: getattr(self, each.name) for each in fields(GatewaySettings) if hasattr(self, each.name)}
+        return GatewaySettings(**given | {"passphrase": self.passphrase.get_secret_value()})

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -355,3 +356,39 @@ def test_a_log_that_stops_tells_who_waits(still: Consortium) -> None:
     gateway._writer._stop("the tree went back")
     waiting.join(10)
     assert [str(error) for error in told] == ["the tree went back"]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What the publisher takes for the time since the machine started."""
+    clock = SimpleNamespace(now_s=1000.0)
+    monkeypatch.setattr("ledger.exchange.publisher.time", SimpleNamespace(monotonic=lambda: clock.now_s))
+    return clock
+
+
+def test_many_entries_are_published_at_once_and_then_no_more_often_than_is_set(
+    still: Consortium, clock: SimpleNamespace
+) -> None:
+    gateway, parts = still.gateway, still.gateway.parts
+    settle(gateway)
+    parts.settings = replace(parts.settings, publish_after_s=3600.0, publish_after_entries=2, publish_every_s=30.0)
+
+    def state_and_publish(number: int) -> bool | float:
+        state(still, number)
+        due = gateway._publisher.step()
+        while gateway._submitter.step() | gateway._indexer.step():
+            pass
+        return due
+
+    assert 3500 < state_and_publish(1) <= 3600  # one entry waits for company
+    assert state_and_publish(2) is True
+    assert 3500 < state_and_publish(3) <= 3600
+    clock.now_s += 10
+    assert state_and_publish(4) == 20.0
+    clock.now_s += 20
+    assert state_and_publish(5) is True
+    last = parts.store.chain.last_checkpoint(parts.log)
+    assert last is not None
+    assert last.size == parts.sequencer.checkpoint.size
+    parts.settings = replace(parts.settings, publish_after_s=0.0)
+    assert state_and_publish(6) is True  # what waits for its time alone does not wait for the spacing
