@@ -82,24 +82,35 @@ Five cheats to try by hand, and the step that catches each. First, once:
   V() {{ {verify} \\
     $1 --policy {folder}/policy.json --data $2; }}
 {cheats}
+{limits}
+Next: `make serve`
+"""
+
+_LIMITS_OF_PINS: Final = """\
 What one operator's embedded chain does not prove
   That the operator did not found the consortium anew with another past: until several validators
   seal the blocks, the verdict rests on the block hashes that your policy pins. Make it early with a
   node of your choice, compare its SHA-256 with two members over another channel, keep it. And no
   ledger shows that what was said is true.
+"""
 
-Next: `make serve`
+_LIMITS_OF_SEALS: Final = """\
+What a network of {validators} validators does not prove
+  That {quorum} of them, or whoever has their keys, did not seal another past: the verdict rests on
+  the validators that your policy pins. Make it with a node of your choice, compare its SHA-256 with
+  two members over another channel, keep it. And no ledger shows that what was said is true.
 """
 
 
 @dataclass(frozen=True)
 class Ending:
-    """The files that the closing words speak of."""
+    """What the closing words speak of: files, and how many validators the policy pins (0: blocks have no seals)."""
 
     folder: Path
     evidence: Path
     other: Path
     data: Path
+    validators: int = 0
 
 
 def path_of_program(path: Path) -> str:
@@ -118,7 +129,14 @@ def format_closing(ending: Ending) -> str:
         other=ending.other,
         data=ending.data,
         cheats="".join(_format_cheat(number, cheat) for number, cheat in enumerate(CHEATS, 1)),
+        limits=_format_limits(ending.validators),
     )
+
+
+def _format_limits(validators: int) -> str:
+    if not validators:
+        return _LIMITS_OF_PINS
+    return _LIMITS_OF_SEALS.format(validators=validators, quorum=-(-2 * validators // 3))
 
 
 def _format_cheat(number: int, cheat: Cheat) -> str:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ledger.chain.embedded.folder import FolderLock
+from ledger.evidence.policy import parse_policy
 from scripts.demo.audit import collect, tamper, verify
 from scripts.demo.chain_choice import EMBEDDED, DemoChain
 from scripts.demo.closing import Ending, format_closing
@@ -68,7 +69,8 @@ def run(folder: Path, display: Display, *, keep: bool, chain: DemoChain = EMBEDD
     evidence, another = (_find_evidence(folder, story.index_of(each)) for each in (made, other))
     tamper(folder, evidence, made.version, display)
     data = folder / "data" / "analytics" / f"charging@{made.version}"
-    display.plain(format_closing(Ending(folder, evidence, another, data)))
+    sealing = parse_policy((folder / "policy.json").read_bytes()).epochs[-1].validators
+    display.plain(format_closing(Ending(folder, evidence, another, data, len(sealing))))
 
 
 def _find_evidence(folder: Path, index: int) -> Path:

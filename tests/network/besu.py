@@ -19,6 +19,7 @@ class BesuNetwork:
     spare = 1
     gas_price_wei = 0
     finality_blocks = 0
+    is_sealed = True
 
     def __init__(self, besu: Path, folder: Path) -> None:
         plan = NetworkPlan(("127.0.0.1",) * _VALIDATORS, 1, *_draw_port_ranges(_VALIDATORS))

@@ -53,6 +53,7 @@ class CliqueNetwork:
     spare = 1
     gas_price_wei = 10**9
     finality_blocks = 2
+    is_sealed = False
 
     def __init__(self, geth: Path, folder: Path) -> None:
         ports = iter(draw_ports(9))

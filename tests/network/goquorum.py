@@ -31,6 +31,7 @@ class GoQuorumNetwork:
     spare = 1
     gas_price_wei = 0
     finality_blocks = 0
+    is_sealed = True
 
     def __init__(self, geth: Path, folder: Path) -> None:
         ports = iter(draw_ports(2 * _VALIDATORS))

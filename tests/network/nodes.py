@@ -112,12 +112,16 @@ def start_all(nodes: Sequence[Node]) -> None:
 
 
 class Network(Protocol):
-    """Validators on loopback. ``spare`` of them may be dead and the rest goes on."""
+    """Validators on loopback. ``spare`` of them may be dead and the rest goes on.
+
+    ``is_sealed``: its blocks have seals that the verifier knows.
+    """
 
     nodes: list[Node]
     spare: int
     gas_price_wei: int
     finality_blocks: int
+    is_sealed: bool
 
     def connect(self) -> None:
         """Let every running node know the others."""

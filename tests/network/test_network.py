@@ -51,6 +51,9 @@ def test_the_demo_runs_on_it(network: Network, tmp_path: Path) -> None:
     chain = DemoChain(network.nodes[0].url, network.gas_price_wei, network.finality_blocks, network.fund)
     run(tmp_path / "demo", Display(), keep=False, chain=chain)
     assert len(list((tmp_path / "demo" / "evidence").iterdir())) == 29
+    verdicts = (tmp_path / "demo" / "verdicts.txt").read_text()
+    assert verdicts.count("\n  VERIFIED\n") == 29
+    assert verdicts.count("This rests on the seals of") == (29 if network.is_sealed else 0)
 
 
 def test_validators_are_lost_and_come_back(network: Network, home: tuple[Path, Founded]) -> None:
