@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ledger.log.checkpoint import Checkpoint
@@ -20,8 +21,13 @@ class CheckpointStore(Protocol):
         """Return the log's row, None where there is none."""
         ...
 
-    def compare_and_swap(self, expected: Checkpoint | None, new: Checkpoint) -> bool:
+    def compare_and_swap(
+        self, expected: Checkpoint | None, new: Checkpoint, once: Callable[[], object] | None = None
+    ) -> bool:
         """Replace the row of ``new.origin`` if it equals ``expected`` (None: no row yet), in one durable transaction.
+
+        ``once`` returns when what ``new`` covers is on the disk: it is called last, before the transaction commits,
+        and where it raises nothing is changed.
 
         Returns False, and changes nothing, where the row is another one. True only once the row would survive a
         power cut.

@@ -4,7 +4,7 @@
 
  1. write entries and tiles: each to a staged file, synced, renamed, its directory synced;
  2. read them back and hash them again, from the files alone;
- 3. compare-and-swap the checkpoint row in the database: this is the commit;
+ 3. compare-and-swap the checkpoint row in the database: its transaction is prepared during 1 and 2, and commits after;
  4. sign the row's text (Ed25519 is deterministic: a restart signs the same bytes);
  5. write the ``checkpoint`` file.
 
@@ -18,6 +18,7 @@ import errno
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -70,6 +71,7 @@ class Sequencer:
         self._store = store
         self._anchor_by = anchor_by
         self._signing = threading.Lock()
+        self._writing = ThreadPoolExecutor(1, "concord-log")
         self._edge = RightEdge()
         self._row = Checkpoint(signer.name, 0, EMPTY_ROOT)
         self._note = b""
@@ -151,8 +153,11 @@ class Sequencer:
         self._settle()
         edge, tiles = self._edge.extend(entries)
         row = Checkpoint(self._row.origin, edge.size, edge.root(), (format_anchor_by(self._anchor_by()),))
-        self._write(tiles, entries, row)
-        self._commit(row, edge)
+        writing = self._writing.submit(self._write, tiles, entries, row)
+        try:
+            self._commit(row, edge, writing.result)
+        finally:
+            wait((writing,))  # whatever became of the database, nobody writes on
         self._adopt(row, edge)
         if self.publish():
             self._discard_partials(tiles)
@@ -208,6 +213,7 @@ class Sequencer:
             self._closed = True
             if self._stopped is None:
                 self.publish()
+            self._writing.shutdown()
             self._lock.release()
 
     def __enter__(self) -> Self:
@@ -258,10 +264,10 @@ class Sequencer:
             self._stopped = error
             raise
 
-    def _commit(self, row: Checkpoint, edge: RightEdge) -> None:
+    def _commit(self, row: Checkpoint, edge: RightEdge, once: Callable[[], None]) -> None:
         """Step 3. Whatever the store raises, the row may have been swapped: the next append asks first."""
         self._unsettled = row, edge
-        swapped = self._store.compare_and_swap(self._row, row)
+        swapped = self._store.compare_and_swap(self._row, row, once)
         self._unsettled = None
         if not swapped:
             raise self._lost()

@@ -50,10 +50,13 @@ class Checkpoints:
             text = connection.scalar(select(_C.text).where(_C.origin == origin, _C.size == size))
         return None if text is None else Checkpoint.parse(text)
 
-    def compare_and_swap(self, expected: Checkpoint | None, new: Checkpoint) -> bool:
+    def compare_and_swap(
+        self, expected: Checkpoint | None, new: Checkpoint, once: Callable[[], object] | None = None
+    ) -> bool:
         """Make ``new`` the log's last checkpoint if ``expected`` is now, durably; False changes nothing.
 
-        Of two writers that extend the same checkpoint the database lets one win.
+        Of two writers that extend the same checkpoint the database lets one win. ``once`` is called last, before the
+        transaction commits: where it raises, nothing is changed.
 
         Raises:
             UnavailableError: it may have happened all the same: load and see.
@@ -71,4 +74,6 @@ class Checkpoints:
             store: Callable[[Checkpoint], None] | None = getattr(self._here, "store", None)
             if store is not None:
                 store(new)
+            if once is not None:
+                once()
             return True

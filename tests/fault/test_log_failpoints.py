@@ -34,10 +34,12 @@ class Store(MemoryCheckpointStore):
             raise unanswered()
         return super().load(origin)
 
-    def compare_and_swap(self, expected: Checkpoint | None, new: Checkpoint) -> bool:
+    def compare_and_swap(
+        self, expected: Checkpoint | None, new: Checkpoint, once: Callable[[], object] | None = None
+    ) -> bool:
         if self.down:
             self.fail = (self.down, unanswered())
-        return super().compare_and_swap(expected, new)
+        return super().compare_and_swap(expected, new, once)
 
 
 @dataclass

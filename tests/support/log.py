@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -39,13 +39,17 @@ class MemoryCheckpointStore:
     def load(self, origin: str) -> Checkpoint | None:
         return self.row
 
-    def compare_and_swap(self, expected: Checkpoint | None, new: Checkpoint) -> bool:
+    def compare_and_swap(
+        self, expected: Checkpoint | None, new: Checkpoint, once: Callable[[], object] | None = None
+    ) -> bool:
         when, error = self.fail or ("", None)
         self.fail = None
         if error is not None and when == "before":
             raise error
         if self.row != expected:
             return False
+        if once is not None:
+            once()
         self.row = new
         if error is not None:
             raise error
@@ -64,7 +68,11 @@ class SqliteCheckpointStore:
         row = self._execute("SELECT text FROM checkpoint WHERE origin = ?", (origin,)).fetchone()
         return Checkpoint.parse(row[0]) if row else None
 
-    def compare_and_swap(self, expected: Checkpoint | None, new: Checkpoint) -> bool:
+    def compare_and_swap(
+        self, expected: Checkpoint | None, new: Checkpoint, once: Callable[[], object] | None = None
+    ) -> bool:
+        if once is not None:
+            once()
         if expected is None:
             statement, values = "INSERT OR IGNORE INTO checkpoint VALUES (?, ?)", (new.origin, new.text)
             return self._execute(statement, values).rowcount == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,8 @@ class FaultyCalls(FileCalls):
         self.names: list[str] = []
         self.fault: Fault | None = None
         self.killed = False
+        self._turn = threading.Lock()
+        self._here = threading.local()  # which call this thread is in: several threads write
 
     def arm(self, fault: Fault) -> None:
         self.names = []
@@ -57,7 +60,7 @@ class FaultyCalls(FileCalls):
 
     def write(self, descriptor: int, data: bytes) -> None:
         self._enter("write", "before")
-        if self.fault is not None and self.fault.when == "half" and len(self.names) - 1 == self.fault.at:
+        if self._is_met("half"):
             super().write(descriptor, data[: len(data) // 2])
             self._break()
         super().write(descriptor, data)
@@ -81,13 +84,18 @@ class FaultyCalls(FileCalls):
     def _enter(self, name: str, when: str, what: str = "") -> None:
         if self.killed:
             raise Killed
-        self.names.append(f"{name} {what}".strip())
-        if self.fault is not None and self.fault.when == when and len(self.names) - 1 == self.fault.at:
+        with self._turn:
+            self._here.number = len(self.names)
+            self.names.append(f"{name} {what}".strip())
+        if self._is_met(when):
             self._break()
 
     def _leave(self) -> None:
-        if self.fault is not None and self.fault.when == "after" and len(self.names) - 1 == self.fault.at:
+        if self._is_met("after"):
             self._break()
+
+    def _is_met(self, when: str) -> bool:
+        return self.fault is not None and (self.fault.when, self.fault.at) == (when, self._here.number)
 
     def _break(self) -> None:
         assert self.fault is not None
