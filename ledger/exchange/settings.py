@@ -83,9 +83,9 @@ class GatewaySettings:
     """lines that are checked by one process at a time"""
     bulk_block_lines: int = 512
     """no more of them than so many, however short they are"""
-    bulk_window: int = 32
+    bulk_window: int = 48
     """blocks of one stream on their way; beyond that it is read no further"""
-    bulk_batch_size: int = 8192
+    bulk_batch_size: int = 16_384
     """lines of all streams that one checkpoint brings, about"""
     bulk_delay_s: float = 0.25
     """how long such a batch waits for company"""

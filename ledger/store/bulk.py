@@ -17,7 +17,7 @@ from ledger.store.columns import Moment, Uint64
 from ledger.store.database import Database
 from ledger.store.schema.chain import REGISTRATIONS, RETIREMENTS
 from ledger.store.schema.gateway import DOCUMENT_READERS, DOCUMENTS, DRAFTS, STATEMENTS
-from ledger.store.schema.said import SAID_PARENTS, SAID_REGISTRATIONS
+from ledger.store.schema.said import SAID_PARENTS
 from ledger.types import Bytes32
 
 __all__ = ["BulkStatements"]
@@ -72,9 +72,8 @@ class BulkStatements:
         """
         wanted = list(dict.fromkeys(versions))
         with self._database.read() as connection:
-            said = _select_versions(connection, SAID_REGISTRATIONS, wanted)
-            good = _find_unrefused(connection, list({digest for _, digest in said}), alone=alone) if said else set()
-            found = {version: digest for version, digest in said if digest in good}
+            good = " AND refusal IS NULL AND log_index IS NOT NULL" + (" AND NOT executable" if alone else "")
+            found = dict(_select_versions(connection, STATEMENTS, wanted, good))
             if not alone:
                 found.update(_select_versions(connection, REGISTRATIONS, wanted))
         return found
@@ -115,8 +114,7 @@ class BulkStatements:
             moment = Moment().process_bind_param(received_at, connection.dialect)
             arrivals = _draw_arrivals(connection, len(placed))
             shared = bytes(log), size, moment
-            _insert(connection, STATEMENTS, _STATEMENT, _statement_rows(arrivals, placed, shared))
-            _insert(connection, SAID_REGISTRATIONS, _SAID, _said_rows(arrivals, said))
+            _insert(connection, STATEMENTS, _STATEMENT, _statement_rows(arrivals, placed, said, shared))
             _insert(connection, SAID_PARENTS, _PARENT, list(_parent_rows(said)))
             _link_documents(connection, said)
 
@@ -124,17 +122,8 @@ class BulkStatements:
 _STATEMENT: Final = (
     "arrival", "digest", "type", "participant", "message", "signature", "signer", "custodial", "api_key", "received_at",
     "executable", "log", "log_index", "checkpoint_size",
+    "dataset", "version", "content_hash", "metadata_hash", "dataset_salt",
 )  # fmt: skip
-_SAID: Final = (
-    "statement",
-    "digest",
-    "dataset",
-    "participant",
-    "version",
-    "content_hash",
-    "metadata_hash",
-    "dataset_salt",
-)
 _PARENT: Final = ("digest", "ordinal", "dataset", "version", "registration")
 
 
@@ -150,26 +139,16 @@ def _draw_arrivals(connection: Connection, count: int) -> Sequence[int]:
 def _statement_rows(
     arrivals: Sequence[int],
     placed: Sequence[tuple[int, Checked, str | None]],
+    said: Sequence[tuple[Checked, Registered]],
     shared: tuple[bytes, str, int | None],
 ) -> list[tuple[Any, ...]]:
     log, size, moment = shared
     rows: list[tuple[Any, ...]] = []
-    for arrival, (index, record, api_key) in zip(arrivals, placed, strict=True):
-        entry = record.entry
+    for arrival, (index, record, api_key), (_, what) in zip(arrivals, placed, said, strict=True):
         rows.append((
-            arrival, entry[1:33], record.type, entry[33:65], record.message, record.signature, record.signer, False,
-            api_key, moment, False, log, f"{index:020d}", size,
-        ))  # fmt: skip
-    return rows
-
-
-def _said_rows(arrivals: Sequence[int], said: Sequence[tuple[Checked, Registered]]) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = []
-    for arrival, (record, what) in zip(arrivals, said, strict=True):
-        entry = record.entry
-        rows.append((
-            arrival, entry[1:33], what.dataset, entry[33:65], f"{what.version:020d}", what.content_hash,
-            what.metadata_hash, what.dataset_salt,
+            arrival, record.digest, record.type, record.participant, record.message, record.signature, record.signer,
+            False, api_key, moment, False, log, f"{index:020d}", size,
+            what.dataset, f"{what.version:020d}", what.content_hash, what.metadata_hash, what.dataset_salt,
         ))  # fmt: skip
     return rows
 
@@ -209,34 +188,29 @@ def _insert(connection: Connection, table: Table, columns: Sequence[str], rows: 
 
 
 def _select_among(
-    connection: Connection, columns: Sequence[Any], keys: Sequence[bytes], *further: str
+    connection: Connection, columns: Sequence[Any], keys: Sequence[bytes], condition: str = ""
 ) -> Iterator[Any]:
-    """Rows of ``columns`` whose first column is among ``keys``; ``further``: a column, and the value that it has."""
+    """Rows of ``columns`` whose first column is among ``keys`` and for which ``condition``, SQL of ours, holds."""
     table, names = columns[0].table.name, ", ".join(column.name for column in columns)
-    mark = _mark(connection)
-    also = f" AND {further[0]} = {mark}" if further else ""
     for batch in _batched(keys):
-        marks = ", ".join([mark] * len(batch))
-        query = f"SELECT {names} FROM {table} WHERE {columns[0].name} IN ({marks}){also}"  # noqa: S608  names of ours
-        yield from connection.exec_driver_sql(query, (*batch, *further[1:]))
+        marks = ", ".join([_mark(connection)] * len(batch))
+        query = f"SELECT {names} FROM {table} WHERE {columns[0].name} IN ({marks}){condition}"  # noqa: S608  names of ours
+        yield from connection.exec_driver_sql(query, tuple(batch))
 
 
-def _find_unrefused(connection: Connection, digests: Sequence[bytes], *, alone: bool) -> set[bytes]:
-    columns = (STATEMENTS.c.digest, STATEMENTS.c.refusal, STATEMENTS.c.log_index, STATEMENTS.c.executable)
-    rows = _select_among(connection, columns, digests)
-    return {bytes(row[0]) for row in rows if row[1] is None and row[2] is not None and not (alone and row[3])}
-
-
-def _select_versions(connection: Connection, table: Table, versions: Sequence[Version]) -> list[tuple[Version, bytes]]:
+def _select_versions(
+    connection: Connection, table: Table, versions: Sequence[Version], condition: str = ""
+) -> list[tuple[Version, bytes]]:
     """Registrations in ``table`` of these (dataset, version), the first versions by their data set alone."""
     first = [dataset for dataset, version in versions if version == 1]
-    rows = list(_select_among(connection, (table.c.dataset, table.c.version, table.c.digest), first, "version", _FIRST))
+    columns = (table.c.dataset, table.c.version, table.c.digest)
+    rows = list(_select_among(connection, columns, first, f" AND version = '{_FIRST}'{condition}"))
     for batch in _batched([version for version in versions if version[1] != 1]):
         mark = _mark(connection)
         marks = ", ".join([f"({mark}, {mark})"] * len(batch))
         query = (
             f"SELECT dataset, version, digest FROM {table.name} "  # noqa: S608  names out of the schema
-            f"WHERE (dataset, version) IN (VALUES {marks})"
+            f"WHERE (dataset, version) IN (VALUES {marks}){condition}"
         )
         values = tuple(value for dataset, version in batch for value in (bytes(dataset), f"{version:020d}"))
         rows += connection.exec_driver_sql(query, values)

@@ -25,7 +25,7 @@ _PRAGMAS: Final = (
     "PRAGMA foreign_keys=ON",
 )
 _WRITER_PRAGMAS: Final = (
-    "PRAGMA cache_size=-49152",  # KiB: keys are random, so that every page of an index is touched again soon
+    "PRAGMA cache_size=-98304",  # KiB: keys are random, so that every page of an index is touched again soon
     "PRAGMA wal_autocheckpoint=8192",  # pages: one that was written many times is copied back once
 )
 _WRITES: Final = "concord_writes"

@@ -14,7 +14,6 @@ from ledger.store.schema.said import (
     ACCESS_REQUESTS,
     SAID_GRANTS,
     SAID_PARENTS,
-    SAID_REGISTRATIONS,
     SAID_REVISION_PARTIES,
     SAID_REVISIONS,
     USAGE_DISPUTES,
@@ -22,9 +21,10 @@ from ledger.store.schema.said import (
 )
 from ledger.types import Bytes32
 
-__all__ = ["document_hashes", "rows_of"]
+__all__ = ["columns_of", "document_hashes", "rows_of"]
 
 Fact = tuple[Table, dict[str, Any]]
+_OF_REGISTRATIONS: Final = ("dataset", "version", "content_hash", "metadata_hash", "dataset_salt")
 
 
 def rows_of(statement: Statement, digest: Bytes32) -> Iterator[Fact]:
@@ -33,6 +33,20 @@ def rows_of(statement: Statement, digest: Bytes32) -> Iterator[Fact]:
     if build is not None:
         for table, values in build(statement.message):
             yield table, {"digest": digest, **values}
+
+
+def columns_of(statement: Statement) -> dict[str, Any]:
+    """The columns of the statement's own row that lists filter and join by, null where its type has none."""
+    message: Mapping[str, Any] = statement.message
+    if statement.type.name != "DatasetRegistration":
+        return dict.fromkeys(_OF_REGISTRATIONS)
+    return {
+        "dataset": compute_dataset_id(message["participant"], message["datasetSalt"]),
+        "version": message["version"],
+        "content_hash": message["contentHash"],
+        "metadata_hash": message["metadataHash"],
+        "dataset_salt": message["datasetSalt"],
+    }
 
 
 def document_hashes(statement: Statement) -> list[Bytes32]:
@@ -49,17 +63,6 @@ def _terms(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _registration(message: Mapping[str, Any]) -> Iterator[Fact]:
-    yield (
-        SAID_REGISTRATIONS,
-        {
-            "dataset": compute_dataset_id(message["participant"], message["datasetSalt"]),
-            "participant": message["participant"],
-            "dataset_salt": message["datasetSalt"],
-            "version": message["version"],
-            "content_hash": message["contentHash"],
-            "metadata_hash": message["metadataHash"],
-        },
-    )
     for ordinal, parent in enumerate(message["parents"]):
         yield SAID_PARENTS, {"ordinal": ordinal, **parent}
 

@@ -19,10 +19,9 @@ from ledger.store.queries.standing import read_as_of
 from ledger.store.queries.statements import load_statements, select_statements
 from ledger.store.readers import link_documents, parties_of
 from ledger.store.rows import NewStatement, RowPage, StatementRow
-from ledger.store.said import rows_of
+from ledger.store.said import columns_of, rows_of
 from ledger.store.schema.chain import CHECKPOINTS, EFFECTS
 from ledger.store.schema.gateway import STATEMENT_PARTIES, STATEMENTS, SUBMISSIONS
-from ledger.store.schema.said import SAID_REGISTRATIONS
 from ledger.types import Bytes32
 
 __all__ = ["Statements", "record_refusal"]
@@ -230,27 +229,16 @@ def record_refusal(connection: Connection, digest: Bytes32, refusal: Mapping[str
 def _insert(connection: Connection, statements: Sequence[NewStatement]) -> None:
     stated = [(each, parties_of(connection, each.statement)) for each in statements]
     connection.execute(insert(STATEMENTS), [_to_values(new) for new in statements])
-    arrivals = _load_arrivals(connection, [new.digest for new in statements])
     rows: defaultdict[Table, list[dict[str, Any]]] = defaultdict(list)
     for new, parties in stated:
         others = sorted(parties - {new.statement.participant})
         rows[STATEMENT_PARTIES].extend({"digest": new.digest, "participant": party} for party in others)
         for table, values in rows_of(new.statement, new.digest):
-            if table is SAID_REGISTRATIONS:
-                values["statement"] = arrivals[new.digest]
             rows[table].append(values)
     for table, values_of_all in rows.items():
         if values_of_all:
             connection.execute(insert(table), values_of_all)
     link_documents(connection, stated)
-
-
-def _load_arrivals(connection: Connection, digests: Sequence[Bytes32]) -> dict[Bytes32, int]:
-    found: dict[Bytes32, int] = {}
-    for batch in batched(digests):
-        rows = connection.execute(select(_S.digest, _S.arrival).where(_S.digest.in_(batch)))
-        found.update((row.digest, row.arrival) for row in rows)
-    return found
 
 
 def _set_indices(connection: Connection, log: Bytes32, indices: Mapping[Bytes32, int], checkpoint_size: int) -> None:
@@ -267,6 +255,7 @@ def _set_indices(connection: Connection, log: Bytes32, indices: Mapping[Bytes32,
 
 def _to_values(new: NewStatement) -> dict[str, Any]:
     return {
+        **columns_of(new.statement),
         "digest": new.digest,
         "type": new.statement.type.name,
         "participant": new.statement.participant,

@@ -36,10 +36,12 @@ class Admission:
         self._now_s = int(parts.clock())
         self._directory = RememberingDirectory(parts.store, parts.now)
         self._standing: dict[tuple[bytes, bytes, str], LedgerError | None] = {}
-        self._known = parts.store.bulk.find_places([line.digest for line in lines])
-        fresh = [line for line in lines if line.digest not in self._known]
-        self._drafts = parts.store.bulk.find_drafts([line.digest for line in fresh])
-        self._book = VersionBook(parts.store, [line.record for line in fresh])
+        # In a writing transaction, because the connection that writes keeps the pages that the batch will change.
+        with parts.store.transaction():
+            self._known = parts.store.bulk.find_places([line.digest for line in lines])
+            fresh = [line for line in lines if line.digest not in self._known]
+            self._drafts = parts.store.bulk.find_drafts([line.digest for line in fresh])
+            self._book = VersionBook(parts.store, [line.record for line in fresh])
         self._first: dict[bytes, Line] = {}
         self._held: set[Bytes32] = set()
         self.admitted: list[Line] = []

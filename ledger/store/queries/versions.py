@@ -11,7 +11,6 @@ from sqlalchemy import cast as sql_cast
 from ledger.store.queries.moments import block_moment
 from ledger.store.schema.chain import REGISTRATIONS
 from ledger.store.schema.gateway import STATEMENTS
-from ledger.store.schema.said import SAID_REGISTRATIONS
 from ledger.types import Bytes32
 
 __all__ = ["has_digest", "versions_known"]
@@ -27,18 +26,15 @@ def versions_known(of: Condition | None = None) -> CompoundSelect[Any]:
     """
     in_force, said = _in_force(), _said()
     if of is not None:
-        in_force, said = in_force.where(of(REGISTRATIONS)), said.where(of(SAID_REGISTRATIONS))
+        in_force, said = in_force.where(of(REGISTRATIONS)), said.where(of(STATEMENTS))
     return in_force.union_all(said)
 
 
 def has_digest(registration: Bytes32) -> Condition:
     """The condition of being one registration."""
-    arrival = select(STATEMENTS.c.arrival).where(STATEMENTS.c.digest == registration).scalar_subquery()
 
     def holds(table: Table) -> ColumnElement[bool]:
-        same: ColumnElement[bool] = (
-            table.c.statement == arrival if table is SAID_REGISTRATIONS else table.c.digest == registration
-        )
+        same: ColumnElement[bool] = table.c.digest == registration
         return same
 
     return holds
@@ -57,27 +53,18 @@ def _in_force() -> Select[Any]:
         REGISTRATIONS.c.block,
         time.label("registered_at"),
         func.coalesce(STATEMENTS.c.received_at, time).label("stated_at"),
-        SAID_REGISTRATIONS.c.dataset_salt.label("said_salt"),
-    ).select_from(
-        REGISTRATIONS.outerjoin(STATEMENTS, STATEMENTS.c.digest == REGISTRATIONS.c.digest).outerjoin(
-            SAID_REGISTRATIONS, SAID_REGISTRATIONS.c.statement == STATEMENTS.c.arrival
-        )
-    )
+        STATEMENTS.c.dataset_salt.label("said_salt"),
+    ).select_from(REGISTRATIONS.outerjoin(STATEMENTS, STATEMENTS.c.digest == REGISTRATIONS.c.digest))
 
 
 def _said() -> Select[Any]:
-    same = (REGISTRATIONS.c.dataset == SAID_REGISTRATIONS.c.dataset) & (
-        REGISTRATIONS.c.version == SAID_REGISTRATIONS.c.version
-    )
-    return (
-        select(
-            *_shared(SAID_REGISTRATIONS),
-            false().label("in_force"),
-            sql_cast(null(), BigInteger).label("block"),
-            STATEMENTS.c.received_at.label("registered_at"),
-            STATEMENTS.c.received_at.label("stated_at"),
-            SAID_REGISTRATIONS.c.dataset_salt.label("said_salt"),
-        )
-        .select_from(SAID_REGISTRATIONS.join(STATEMENTS, STATEMENTS.c.arrival == SAID_REGISTRATIONS.c.statement))
-        .where(STATEMENTS.c.log_index.is_not(None), STATEMENTS.c.refusal.is_(None), ~exists().where(same))
-    )
+    said = STATEMENTS.c
+    same = (REGISTRATIONS.c.dataset == said.dataset) & (REGISTRATIONS.c.version == said.version)
+    return select(
+        *_shared(STATEMENTS),
+        false().label("in_force"),
+        sql_cast(null(), BigInteger).label("block"),
+        said.received_at.label("registered_at"),
+        said.received_at.label("stated_at"),
+        said.dataset_salt.label("said_salt"),
+    ).where(said.dataset.is_not(None), said.log_index.is_not(None), said.refusal.is_(None), ~exists().where(same))

@@ -76,9 +76,17 @@ STATEMENTS: Final = Table(
     Column("log_index", Uint64),
     Column("checkpoint_size", Uint64),
     Column("refusal", CanonicalJson),
+    # What a DatasetRegistration says; null for others. It comes by the million: a table of its own would cost as much
+    # again as the statement's row.
+    Column("dataset", DigestBytes),
+    Column("version", Uint64),
+    Column("content_hash", DigestBytes),
+    Column("metadata_hash", DigestBytes),
+    Column("dataset_salt", DigestBytes),
     UniqueConstraint("log", "log_index"),
     Index(None, "type", "arrival"),
     Index(None, "participant"),
+    Index(None, "dataset", "version"),
 )
 
 STATEMENT_PARTIES: Final = Table(

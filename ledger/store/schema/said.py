@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, SmallInteger, Table
+from sqlalchemy import Column, ForeignKey, Index, SmallInteger, Table
 
 from ledger.store.columns import DigestBytes, Uint64, Uint256
 from ledger.store.schema.metadata import (
@@ -12,7 +12,6 @@ from ledger.store.schema.metadata import (
     grant_columns,
     id_column,
     parent_columns,
-    registration_columns,
     revision_columns,
     terms_columns,
 )
@@ -22,7 +21,6 @@ __all__ = [
     "ACCESS_REQUESTS",
     "SAID_GRANTS",
     "SAID_PARENTS",
-    "SAID_REGISTRATIONS",
     "SAID_REVISIONS",
     "SAID_REVISION_PARTIES",
     "USAGE_DISPUTES",
@@ -33,24 +31,6 @@ __all__ = [
 def _statement() -> Column[Any]:
     return Column("digest", DigestBytes, ForeignKey("statements.digest", ondelete="CASCADE"), primary_key=True)
 
-
-SAID_REGISTRATIONS: Final = Table(
-    # Comes by the million, so it is keyed by what counts up: an index of digests would be written all over.
-    "said_registrations",
-    METADATA,
-    Column(
-        "statement",
-        BigInteger().with_variant(Integer, "sqlite"),
-        ForeignKey("statements.arrival", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
-    id_column("digest"),
-    *registration_columns(),
-    id_column("dataset_salt"),
-    Index(None, "dataset", "version"),
-    Index(None, "participant"),
-)
 
 SAID_PARENTS: Final = Table("said_parents", METADATA, _statement(), *parent_columns())
 
