@@ -22,6 +22,7 @@ from api.operations.keys import router as gateway_keys
 from api.operations.metrics import Metrics
 from api.operations.observing import Observing, await_min_block
 from api.operations.routes import router as operations
+from api.operations.writing import check_writes
 from api.participants.routes import router as participants
 from api.problems import register_handlers
 from api.statements.batch import router as batch
@@ -64,7 +65,7 @@ def create_app(gateway: Gateway, *, drain_s: float = 0.0) -> FastAPI:
         summary="A permissioned ledger for trusted data exchange",
         lifespan=lifespan,
         redoc_url=None,
-        dependencies=[Depends(await_min_block)],
+        dependencies=[Depends(check_writes), Depends(await_min_block)],
     )
     app.state.gateway = gateway
     app.state.metrics = Metrics(gateway)

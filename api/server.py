@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import logging
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -18,6 +19,7 @@ __all__ = ["listen", "serve"]
 
 _GRACE_S: Final = 10
 _DRAIN_S: Final = 10.0
+_logger = logging.getLogger("concord.server")
 _COLLECT_AFTER: Final = 20_000
 """New containers until the youngest generation is collected: a bulk batch makes more than Python's 700."""
 
@@ -50,9 +52,18 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(settings: GatewaySettings, listening: socket.socket, on_open: Callable[[Gateway], None]) -> None:
     """Run until SIGINT or SIGTERM; then requests get 10 seconds to end, and what was accepted 10 to reach the chain.
 
+    Where processes share a database and another one took the writer's lease from this one, it starts anew and waits.
+
     Raises:
         LedgerError: it can not open or not start; ``on_open`` was not called then.
     """
+    while _serve_once(settings, listening.dup(), on_open):
+        _logger.warning("starting anew: another process writes")
+        on_open = _ignore
+
+
+def _serve_once(settings: GatewaySettings, listening: socket.socket, on_open: Callable[[Gateway], None]) -> bool:
+    """Run one gateway to its end; whether it ended because another process took its lease."""
     gateway = Gateway.open(settings)
     # What is loaded by now stays: the collector need not look at all of it again and again under load.
     gc.collect()
@@ -72,6 +83,11 @@ def serve(settings: GatewaySettings, listening: socket.socket, on_open: Callable
         server_header=False,
     )
     _Server(config, gateway).run(sockets=[listening])
+    return gateway.is_lost
+
+
+def _ignore(_gateway: Gateway) -> None:
+    """It was told already."""
 
 
 class _Server(uvicorn.Server):
@@ -80,6 +96,11 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
         super().__init__(config)
         self._gateway = gateway
+        gateway.on_lost = self._end
+        self.should_exit = gateway.is_lost
+
+    def _end(self) -> None:
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._gateway.bulk.drain()

@@ -19,6 +19,7 @@ from ledger.errors import ConflictError, LedgerError
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.keystore import KeyStore
 from ledger.exchange.settings import GatewaySettings, Home
+from ledger.exchange.tenure import DUTY
 from ledger.exchange.upkeep import database_url_of, load_deployment
 from ledger.store import Store
 from ledger.store.versions import read_schema_version
@@ -72,6 +73,7 @@ class Diagnosis:
             ("configuration", self._check_configuration),
             ("keys", self._check_keys),
             ("database", self._check_database),
+            ("writer", self._check_writer),
             ("chain", self._check_chain),
             ("contracts", self._check_contracts),
             ("account and log key", self._check_roles),
@@ -124,6 +126,20 @@ class Diagnosis:
             )
         self._store = Store.open(url)
         return f"schema {version.present}"
+
+    def _check_writer(self) -> str:
+        leases = _need(self._store).leases
+        if not leases.is_shared:
+            return "one process at a time has the folder"
+        row = leases.find(DUTY)
+        if row is None or row.holder is None or not row.is_connected:
+            return "no process writes: none runs, or one takes over now"
+        if row.is_hung:
+            raise _FindingError(
+                f"{row.holder} has the writer's lease and did not renew it since {row.expires_at:%H:%M:%S} UTC",
+                "kill that process if it hangs; another one takes over by itself where one runs",
+            )
+        return f"{row.holder} writes since {row.taken_at:%Y-%m-%d %H:%M:%S} UTC, under the token {row.token}"
 
     def _check_chain(self) -> str:
         config, deployment = _need(self._config), _need(self._deployment)

@@ -41,6 +41,7 @@ from ledger.exchange.rooms import (
 )
 from ledger.exchange.settings import GatewaySettings
 from ledger.exchange.submitter import Submitter
+from ledger.exchange.tenure import Tenure, Term
 from ledger.exchange.worker import Worker
 from ledger.surface.outcomes import Outcome, SignedStatement
 from ledger.surface.views import ConsortiumView, HealthView
@@ -73,6 +74,10 @@ class Gateway:
         self._tidying = Worker("tidier", self._tidy, poll_s=_TIDY_EVERY_S)
         self._workers = (self._writing, self._submitting, self._indexing, self._publishing, self._tidying)
         self._is_started = False
+        leases = parts.store.leases
+        self._tenure = Tenure(leases, self._take_up, parts.reread_keys, self._lose) if leases.is_shared else None
+        self.on_lost: Callable[[], None] = lambda: None
+        """called when another process took the writer's lease: this gateway only reads on; close it, open another"""
         self._turn, self._in_use = threading.Lock(), set[tuple[str, str]]()
         permission = Permission(parts)
         drafting = Drafting(parts, self._settle)
@@ -107,6 +112,8 @@ class Gateway:
     def start(self) -> None:
         """Catch up with the chain, join what a crash left, start the workers; a second call does nothing.
 
+        Where another process that shares the database does that already, answer reads and wait for its end.
+
         Raises:
             FatalError: the log is behind its checkpoint on chain, or contradicts it.
             UnavailableError: chain, disk or database do not answer.
@@ -114,6 +121,22 @@ class Gateway:
         if self._is_started:
             return
         self._is_started = True
+        if self._tenure is None:
+            self._begin_work()
+        else:
+            self._tenure.start()
+
+    def _take_up(self, term: Term) -> None:
+        """Do the writer's work from now on, as after a start: nothing of what another process had in hand is known."""
+        self._parts.reread_keys(always=True)
+        self._parts.write_log(term)
+        try:
+            self._begin_work()
+        except BaseException:
+            self._parts.let_go_of_log()
+            raise
+
+    def _begin_work(self) -> None:
         asyncio.run(self._parts.content.remove_leftovers())
         self._indexer.catch_up()
         self._publisher.check_log()
@@ -122,10 +145,27 @@ class Gateway:
         for worker in self._workers:
             worker.start()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether another process took the writer's lease from this one."""
+        return self._tenure is not None and self._tenure.is_lost
+
+    def _lose(self) -> None:
+        self.on_lost()
+
+    @property
+    def _writes(self) -> bool:
+        return self._is_started and (self._tenure is None or self._tenure.writes)
+
+    def check_writes(self) -> None:
+        """Raise NotTheWriterError, naming the writer, where another process that shares the database writes."""
+        if self._tenure is not None and self._is_started:
+            self._tenure.check_writes()
+
     def drain(self, timeout_s: float) -> bool:
         """Let what was accepted reach the chain; whether all did in time. What did not goes on at the next start."""
         end = time.monotonic() + timeout_s
-        while self._is_started and self._has_undone():
+        while self._writes and self._has_undone():
             if time.monotonic() > end or any(worker.failure for worker in self._workers):
                 return False
             for worker in (self._submitting, self._publishing, self._indexing):
@@ -147,9 +187,14 @@ class Gateway:
         self.bulk.close()
         if self._is_started:
             self._is_started = False
+            if self._tenure is not None:
+                self._tenure.stop()
             for worker in self._workers:
                 worker.stop()
             self._writer.fail_waiting()
+            if self._tenure is not None:
+                self._parts.let_go_of_log()
+                self._tenure.release()
         self._parts.close()
 
     def take(self, signed: SignedStatement, *, custodial: bool = False) -> Outcome:
@@ -158,10 +203,14 @@ class Gateway:
 
     def health(self) -> HealthView:
         """Whether it can do its work, and what keeps it."""
-        reasons = {worker.name: worker.failure for worker in self._workers if worker.failure is not None}
-        parts = self._parts
-        head = final = indexed = anchored = depth = 0
+        parts, tenure = self._parts, self._tenure
+        workers = self._workers if tenure is None or tenure.writes else ()
+        reasons = {worker.name: worker.failure for worker in workers if worker.failure is not None}
+        if tenure is not None and tenure.failure is not None:
+            reasons["writer"] = tenure.failure
+        head = final = indexed = anchored = depth = log_size = 0
         try:
+            log_size = parts.sequencer.size
             head, final = parts.edge.head().number, parts.edge.final_head().number
             indexed = parts.store.chain.as_of_block()
             last = parts.store.chain.last_checkpoint(parts.log)
@@ -175,9 +224,11 @@ class Gateway:
             head=head,
             final=final,
             indexed=indexed,
-            log_size=parts.sequencer.size,
+            log_size=log_size,
             anchored_size=anchored,
             outbox_depth=depth,
+            writes=tenure is None or tenure.writes,
+            writer=None if tenure is None else tenure.writer,
         )
 
     def idempotent(self, asker: Asker, key: str | None, body: bytes, act: Callable[[Announce], Outcome]) -> Outcome:
@@ -249,7 +300,7 @@ class Gateway:
         self._publishing.wake()
 
     def _settle(self) -> bool:
-        if not self._is_started:
+        if not self._writes:
             return False
         self._submitting.wake()
         return self._submitter.settle()

@@ -23,6 +23,7 @@ def read_gauges(parts: Parts, health: HealthView) -> dict[str, tuple[str, float]
         "indexed_block": ("The newest block that is indexed", health.indexed),
         "index_lag_blocks": ("Blocks that are not indexed yet", max(0, health.head - health.indexed)),
         "outbox_depth": ("Transactions without an outcome", health.outbox_depth),
+        "writes": ("Whether this process takes statements: one of those that share a database", int(health.writes)),
         "log_entries": ("Entries of the log", health.log_size),
         "anchored_entries": ("Entries under a checkpoint on chain", health.anchored_size),
         "oldest_unanchored_seconds": (

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ledger.chain import LocalSigner, RemoteKey, RemoteSigner, Signer
-from ledger.errors import MalformedError, NotFoundError, VerificationError
+from ledger.errors import MalformedError, NotFoundError, UnavailableError, VerificationError
 from ledger.exchange.passphrase_change import change_passphrase, finish_change
 from ledger.keyfiles import (
     DEFAULT_KDF_COST,
@@ -149,6 +149,23 @@ class KeyStore:
             count = change_passphrase(self._folder, old, new)
             self._passphrase = new
             return count
+
+    def stamp(self) -> tuple[tuple[int, int], ...]:
+        """Changes when the relay account's or the log's key does, by whichever process that shares the folder.
+
+        Raises:
+            UnavailableError: the files can not be looked at; while the passphrase is changed, for a moment.
+        """
+        try:
+            stats = [path.stat() for path in (self._relay_file, self._log_file)]
+        except OSError as error:
+            raise UnavailableError(f"the keystore can not be looked at: {error.strerror}") from error
+        return tuple((each.st_ino, each.st_mtime_ns) for each in stats)
+
+    def reread(self) -> None:
+        """Read every key from its file when it is used next: another process may have replaced it."""
+        with self._turn:
+            self._signers.clear()
 
     def check(self, origin: str) -> int:
         """Open every key file and count them. Raises: as a key file, naming it."""

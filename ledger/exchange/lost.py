@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Final, TypeVar
 
 from ledger.errors import MalformedError
+from ledger.exchange.followed_log import FollowedLog
 from ledger.log import Sequencer
 from ledger.statements import Entry
 from ledger.store import Store
@@ -36,14 +37,14 @@ class LostStatements:
     def __len__(self) -> int:
         return len(self._places)
 
-    def find(self, store: Store, sequencer: Sequencer, log: Bytes32) -> None:
+    def find(self, store: Store, sequencer: Sequencer | FollowedLog, log: Bytes32) -> None:
         """Look which are lost, of all entries. Raises: UnavailableError, FatalError: as store and log."""
         self._places.clear()
         for gap in store.bulk.find_gaps(log, sequencer.size):
             for first in range(gap.start, gap.stop, _AT_ONCE):
                 self._add(store, sequencer, range(first, min(first + _AT_ONCE, gap.stop)))
 
-    def _add(self, store: Store, sequencer: Sequencer, indexes: range) -> None:
+    def _add(self, store: Store, sequencer: Sequencer | FollowedLog, indexes: range) -> None:
         digests: dict[bytes, tuple[bytes, int]] = {}
         for index, raw in zip(indexes, sequencer.reader.entries(indexes.start, len(indexes)), strict=True):
             with suppress(MalformedError):  # an entry of a later version: no text of this one makes it

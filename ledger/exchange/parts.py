@@ -7,16 +7,20 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Self
 
 from ledger.chain import ChainEdge, ContractReader, Deployment, Signer, check_deployment
 from ledger.content.store import ContentStore
-from ledger.errors import NotFoundError
+from ledger.errors import ConflictError, NotFoundError
 from ledger.exchange.directory import Directory
+from ledger.exchange.followed_log import FollowedLog
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.keystore import KeyStore
+from ledger.exchange.log_folder import name_for, seize
 from ledger.exchange.lost import LostStatements
 from ledger.exchange.settings import GatewaySettings, Home
+from ledger.exchange.tenure import Term
 from ledger.log import NoteSigner, Sequencer
 from ledger.statements import Domains
 from ledger.store import Consortium, Store
@@ -38,7 +42,7 @@ class Parts:
     edge: ChainEdge
     reader: ContractReader
     store: Store
-    sequencer: Sequencer
+    sequencer: Sequencer | FollowedLog
     content: ContentStore
     keystore: KeyStore
     relay: Signer
@@ -47,6 +51,7 @@ class Parts:
     clock: Clock
     _closing: ExitStack = field(repr=False)
     lost: LostStatements = field(default_factory=LostStatements, repr=False)
+    _keys: tuple[tuple[int, int], ...] = field(default=(), repr=False)
 
     @property
     def log(self) -> Bytes32:
@@ -89,8 +94,7 @@ class Parts:
         registry = deployment.contracts["ParticipantRegistry"]
         url = settings.database_url or f"sqlite:///{home.database_file}"
         store = closing.enter_context(Store.open(url, Consortium(deployment.chain_id, registry)))
-        sequencer = closing.enter_context(_open_log(home, settings, log_signer, store, clock))
-        return cls(
+        parts = cls(
             settings=settings,
             config=config,
             deployment=deployment,
@@ -98,7 +102,7 @@ class Parts:
             edge=edge,
             reader=ContractReader(edge, deployment.contracts),
             store=store,
-            sequencer=sequencer,
+            sequencer=FollowedLog(home.log_folder, store.checkpoints, lambda: log_signer),
             content=ContentStore.open(settings.content_url or home.content_folder),
             keystore=keystore,
             relay=keystore.load_relay(),
@@ -106,18 +110,63 @@ class Parts:
             directory=Directory(store, lambda: datetime.fromtimestamp(clock(), UTC)),
             clock=clock,
             _closing=closing,
+            _keys=keystore.stamp(),
         )
+        if store.leases.is_shared:
+            parts.sequencer = parts._follow_log()
+        else:
+            parts.write_log()
+        closing.callback(parts.let_go_of_log)
+        return parts
+
+    def write_log(self, term: Term | None = None) -> None:
+        """Write the log from now on; where it is shared, under the lease's term.
+
+        Raises:
+            ConflictError: another process has it open.
+            UnavailableError, FatalError: as `Sequencer.open`.
+        """
+        folder = Home(self.settings.home).log_folder
+        if term is not None:
+            name_for(folder, term.token)
+        try:
+            self.sequencer = self._open_log(folder)
+        except ConflictError:
+            if term is None or not term.is_seized:
+                raise
+            seize(folder, term.token)
+            self.sequencer = self._open_log(folder)
+
+    def let_go_of_log(self) -> None:
+        """Close the log; where it is shared, follow it from now on. A second call does nothing."""
+        self.sequencer.close()
+        if self.store.leases.is_shared:
+            self.sequencer = self._follow_log()
+
+    def reread_keys(self, *, always: bool = False) -> None:
+        """Take the relay account's and the log's key as they are by now, if another process changed them.
+
+        Raises:
+            NotFoundError, MalformedError, VerificationError: as a key file; the passphrase may have been changed.
+        """
+        stamp = self.keystore.stamp()
+        if stamp != self._keys or always:
+            self.keystore.reread()
+            self.relay, self.log_signer = self.keystore.load_relay(), self.keystore.load_log_signer(self.config.origin)
+            self._keys = stamp
+
+    def _follow_log(self) -> FollowedLog:
+        return FollowedLog(Home(self.settings.home).log_folder, self.store.checkpoints, lambda: self.log_signer)
+
+    def _open_log(self, folder: Path) -> Sequencer:
+        def anchor_by() -> datetime:
+            return self.now() + timedelta(seconds=self.settings.anchor_within_s)
+
+        return Sequencer.open(folder, self.log_signer, self.store.checkpoints, anchor_by=anchor_by)
 
     def close(self) -> None:
         """Let go of everything."""
         self._closing.close()
-
-
-def _open_log(home: Home, settings: GatewaySettings, signer: NoteSigner, store: Store, clock: Clock) -> Sequencer:
-    def anchor_by() -> datetime:
-        return datetime.fromtimestamp(clock(), UTC) + timedelta(seconds=settings.anchor_within_s)
-
-    return Sequencer.open(home.log_folder, signer, store.checkpoints, anchor_by=anchor_by)
 
 
 def _load_deployment(home: Home) -> Deployment:

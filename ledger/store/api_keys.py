@@ -24,8 +24,10 @@ _USE_GRAIN: Final = timedelta(minutes=1)
 class ApiKeys:
     """API keys by id. Whether one is expired or revoked is for the caller to judge by its row and clock."""
 
-    def __init__(self, database: Database, cursors: Cursors) -> None:
+    def __init__(self, database: Database, cursors: Cursors, unfenced: Database | None = None) -> None:
+        """``unfenced`` is written by every process that shares the database: when a key was used."""
         self._database = database
+        self._unfenced = database if unfenced is None else unfenced
         self._cursors = cursors
 
     def add(self, key: ApiKeyRow) -> None:
@@ -83,7 +85,7 @@ class ApiKeys:
         key = self.find(key_id)
         if key is None or (key.last_used_at is not None and now - key.last_used_at < _USE_GRAIN):
             return
-        with self._database.write() as connection:
+        with self._unfenced.write() as connection:
             connection.execute(update(API_KEYS).where(API_KEYS.c.id == key_id).values(last_used_at=now))
 
     def list(

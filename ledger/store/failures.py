@@ -21,6 +21,7 @@ _LATER_S: Final = 5.0
 _FULL: Final = "the database's disk is full: free space and try again; nothing was stored"
 _BUSY: Final = "the database is busy with another writer: try again"
 _DOWN: Final = "the database does not answer: check that it runs, and its address"
+_PAUSED: Final = "this process was paused in the middle of a transaction, nothing of it was stored: try again"
 _DENIED: Final = "the database can not be written: check the rights of its file and folder, or of the account"
 _DAMAGED: Final = "the database is damaged: stop, and restore a backup"
 _DISK: Final = "the database's disk fails: check it before going on"
@@ -45,6 +46,7 @@ BY_CODE: Final[tuple[tuple[str, type[LedgerError], str, float], ...]] = (
     ("57", UnavailableError, _BUSY, _SOON_S),  # cancelled by a timeout
     ("40", UnavailableError, _BUSY, _SOON_S),  # serialization failure, deadlock
     ("55P03", UnavailableError, _BUSY, _SOON_S),  # lock not available
+    ("25P03", UnavailableError, _PAUSED, _SOON_S),  # idle in a transaction for too long
     ("25006", UnavailableError, _DENIED, _LATER_S),  # read-only transaction
     ("58", UnavailableError, _DISK, _LATER_S),  # system error
     ("XX001", FatalError, _DAMAGED, 0),  # data corrupted

@@ -17,10 +17,11 @@ from ledger.store.bulk import BulkStatements
 from ledger.store.checkpoints import Checkpoints
 from ledger.store.contents import Contents
 from ledger.store.cursors import Cursors
-from ledger.store.database import Database
 from ledger.store.documents import Documents
 from ledger.store.drafts import Drafts
+from ledger.store.fencing import FencedDatabase
 from ledger.store.idempotency import Idempotency
+from ledger.store.leases import Leases
 from ledger.store.migrating import upgrade
 from ledger.store.names import Names
 from ledger.store.outbox import Outbox
@@ -47,7 +48,7 @@ class Consortium:
 class Store:
     """One database of one gateway. Use `open`."""
 
-    def __init__(self, database: Database, cursor_key: bytes) -> None:
+    def __init__(self, database: FencedDatabase, cursor_key: bytes) -> None:
         self._database = database
         cursors = Cursors(cursor_key)
         self.statements = Statements(database, cursors)
@@ -58,9 +59,10 @@ class Store:
         self.drafts = Drafts(database)
         self.contents = Contents(database)
         self.names = Names(database)
-        self.api_keys = ApiKeys(database, cursors)
+        self.api_keys = ApiKeys(database, cursors, database.unfenced)
         self.idempotency = Idempotency(database)
         self.projections = Projections(database)
+        self.leases = Leases(database)
         # These only read.
         self.scanning = Scanning(database)
         self.chain = Chain(database)
@@ -83,7 +85,7 @@ class Store:
             FatalError: the database is damaged.
             MalformedError: ``url`` names no database that the store can be kept in.
         """
-        database = Database.connect(url)
+        database = FencedDatabase.connect(url)
         try:
             with database.write() as connection:
                 upgrade(connection)
@@ -114,7 +116,8 @@ class Store:
             yield
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections, and of the leases that they hold."""
+        self.leases.close()
         self._database.close()
 
     def __enter__(self) -> Self:

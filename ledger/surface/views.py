@@ -362,7 +362,11 @@ class ConsortiumView:
 
 @dataclass(frozen=True, slots=True)
 class HealthView:
-    """Whether the gateway can do its work; ``reasons`` name what is wrong, worker by worker."""
+    """Whether the gateway can do its work; ``reasons`` name what is wrong, worker by worker.
+
+    ``writes``: this process takes statements; false where several share a database and another one does. ``writer`` is
+    that one's name, or its own; None where there is one process, or nobody writes.
+    """
 
     ready: bool
     reasons: Mapping[str, str]
@@ -372,3 +376,5 @@ class HealthView:
     log_size: int
     anchored_size: int
     outbox_depth: int
+    writes: bool = True
+    writer: str | None = None

@@ -1,6 +1,6 @@
-"""The tables, in three rooms: the gateway's own, what was said in statements, what is in force on chain."""
+"""The tables, in four rooms: the gateway's own, what was said in statements, what is in force on chain, who writes."""
 
-from ledger.store.schema import chain, gateway, said
+from ledger.store.schema import chain, gateway, leases, said
 from ledger.store.schema.metadata import METADATA
 
-__all__ = ["METADATA", "chain", "gateway", "said"]
+__all__ = ["METADATA", "chain", "gateway", "leases", "said"]
