@@ -89,17 +89,13 @@ def register(
 ) -> None:
     """Register a folder as the next version of a dataset, and upload its bytes."""
     given = context_of(context)
-    provider, slash, slug = name.partition("/")
-    if not slash or not provider or not slug or "@" in slug:
-        raise MalformedError(f"name the dataset as provider/slug, for instance utility/power, not {name!r}")
+    provider, slug = _split_name(name)
     check_place(evidence)
     pinned = None if policy is None else load_policy(policy)
     identity = given.identity(key)
     chosen: dict[str, JsonValue] = {"title": title, "description": description, "licence": licence, "contact": contact}
     chosen["keywords"] = list(keyword) if keyword else None
-    wanted = {} if metadata is None else read_object(metadata)
-    wanted |= {word: value for word, value in chosen.items() if value is not None}
-    described = {**_DEFAULTS, "title": slug, **_earlier(given, name), **wanted}
+    described = {**_DEFAULTS, "title": slug, **_earlier(given, name), **_wanted(metadata, chosen)}
     scanned = _scan(given, folder)
     with _bar(given, "uploading", scanned.manifest.size_bytes) as progress:
         flow = flows.register(
@@ -115,13 +111,31 @@ def register(
             progress=progress,
         )
         done = given.run(flow)
+    _show_registered(given, name, done, wait)
+    if evidence is not None:
+        write_file(evidence, fetch_evidence(given, done.digest, pinned))
+
+
+def _split_name(name: str) -> tuple[str, str]:
+    """Provider and slug. Raises: MalformedError."""
+    provider, slash, slug = name.partition("/")
+    if not slash or not provider or not slug or "@" in slug:
+        raise MalformedError(f"name the dataset as provider/slug, for instance utility/power, not {name!r}")
+    return provider, slug
+
+
+def _wanted(metadata: Path | None, chosen: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """What the file says, and what was chosen besides."""
+    wanted = {} if metadata is None else read_object(metadata)
+    return wanted | {word: value for word, value in chosen.items() if value is not None}
+
+
+def _show_registered(given: Context, name: str, done: flows.Registration, wait: Until) -> None:
     if done.outcome is not None:
         conclude(given, done.outcome, wait, f"registered {name}@{done.version}")
     else:
         answer = {"state": "unchanged", "version": done.version, "digest": str(done.digest)}
         given.show(answer, f"unchanged: version {done.version}")
-    if evidence is not None:
-        write_file(evidence, fetch_evidence(given, done.digest, pinned))
 
 
 def _earlier(context: Context, name: str) -> dict[str, JsonValue]:

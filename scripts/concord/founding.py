@@ -14,10 +14,10 @@ import typer
 
 from ledger.errors import MalformedError
 from scripts.concord.arguments import AddressOption, DatabaseOption
-from scripts.concord.context import context_of, read_passphrase
+from scripts.concord.context import Context, context_of, read_passphrase
 
 if TYPE_CHECKING:
-    from ledger.exchange import GatewaySettings
+    from ledger.exchange import Founded, GatewaySettings
 
 __all__ = ["init", "serve"]
 
@@ -72,7 +72,11 @@ def init(
         database_url=database_url,
         chain=None if rpc is None else ExistingChain(rpc, gas_price, finality),
     )
-    founded = found(home, plan, on_step=lambda step: typer.echo(f"  {step}", err=True))
+    _show_founded(given, home, found(home, plan, on_step=lambda step: typer.echo(f"  {step}", err=True)))
+
+
+def _show_founded(given: Context, home: Path, founded: Founded) -> None:
+    """What was founded; the API keys, this once."""
     answer = {
         "home": str(home),
         "chain_id": str(founded.chain_id),
