@@ -68,7 +68,7 @@ class Gateway:
         self._writer = LogWriter(parts)
         self._writing = Worker("log", self._writer.step, poll_s=0.0)
         self._submitter = Submitter(parts, self._indexing.wake)
-        self._submitting = Worker("submitter", self._submitter.step, poll_s=poll_s)
+        self._submitting = Worker("submitter", self._submit, poll_s=poll_s)
         self._publisher = Publisher(parts, self._submitter, self._submitting.wake)
         self._publishing = Worker("publisher", self._publisher.step, poll_s=poll_s)
         self._tidying = Worker("tidier", self._tidy, poll_s=_TIDY_EVERY_S)
@@ -304,6 +304,9 @@ class Gateway:
             return False
         self._submitting.wake()
         return self._submitter.settle()
+
+    def _submit(self) -> bool | float:
+        return self._submitter.step() or self._submitter.pause_s()
 
     def _index(self) -> bool:
         moved = self._indexer.step()

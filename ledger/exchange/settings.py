@@ -101,4 +101,6 @@ class GatewaySettings:
     """how often workers look at the chain when nothing wakes them"""
     finality_depth: int = 0
     """blocks on top of one until it counts as final; 0 for engines with immediate finality"""
+    relay_signers: int = 1
+    """accounts that relay statements on a node, 64 transactions on their way each; the first publishes the log too"""
     download_chunk_size_bytes: int = 1 << 20

@@ -11,8 +11,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from ledger.canonical import JsonValue
@@ -21,18 +23,25 @@ from ledger.chain import SignedStatement as ExecutableStatement
 from ledger.chain import SignedTransaction as ChainTransaction
 from ledger.errors import FatalError, RefusedError, UnavailableError
 from ledger.exchange.parts import Parts
+from ledger.exchange.relays import Lanes, Relays
 from ledger.exchange.reporting import refusal_json
 from ledger.exchange.tracing import traces
 from ledger.statements import Statement
 from ledger.store.rows import OutboxRow, OutboxState, SignedTransaction, StatementRow
-from ledger.types import Bytes32
+from ledger.types import Address, Bytes32
 
 __all__ = ["Submitter"]
 
-_MOST_IN_FLIGHT: Final = 64
+_AT_ONCE: Final = 512
 _RESEND_AFTER: Final = timedelta(seconds=5)
 _LOOK_AGAIN_S: Final = 0.01
+_SHORTEST_PAUSE_S: Final = 0.005
+_LOOK_ANYWAY_S: Final = 1.0
 _logger = logging.getLogger(__name__)
+
+
+_Item = tuple[str, Callable[[int], SignedTransaction]]
+_Share = tuple[Signer, Sequence[tuple[str, Call]]]
 
 
 class Submitter:
@@ -41,16 +50,34 @@ class Submitter:
     def __init__(self, parts: Parts, on_sent: Callable[[], None]) -> None:
         self._parts = parts
         self._on_sent = on_sent
+        self._relays = Relays(parts)
+        self._on_way: dict[str, StatementRow] = {}
+        self._not_sent: set[str] = set()
+        self._looked_at: tuple[Bytes32, list[Bytes32]] | None = None
+        self._looked_at_s = 0.0
+        self._pause_s = _SHORTEST_PAUSE_S
         self._turn = threading.Lock()
         self._successor: Signer | None = None
         self._handed_over = threading.Event()
 
     def step(self) -> bool:
         """Follow what is in flight, submit what is new, send; whether anything moved."""
-        moved = self._follow()
+        moved, is_all = self._follow()
+        if moved and not is_all:
+            return True  # before anything is sent again, find out what became of it
         # What the relay account sent gets its outcome before its successor sends anything.
         moved = (self._enqueue_new() if self._successor is None else self._change_over()) or moved
-        return self._send() or moved
+        moved = self._send() or moved
+        if moved:
+            self._pause_s = _SHORTEST_PAUSE_S
+        return moved
+
+    def pause_s(self) -> float:
+        """In how many seconds to look again, when a step found nothing to do: soon after a move, then later."""
+        longest_s = self._parts.settings.poll_s
+        pause_s = min(self._pause_s, longest_s) if self._parts.store.outbox.depth() else longest_s
+        self._pause_s *= 2
+        return pause_s
 
     def hand_over(self, successor: Signer, timeout_s: float) -> bool:
         """Let the keystore's next relay account follow once nothing of the present one is on its way; whether it did.
@@ -93,57 +120,77 @@ class Submitter:
 
     def enqueue(self, subject: str, call: Call) -> OutboxRow | None:
         """Give a call that is no statement's a nonce and store it signed; None when its subject was there."""
-        rows = self._store_signed([(subject, call)])
+        with self._turn:
+            rows = self._store_signed([(self._parts.relay, [(subject, call)])])
         return rows[0] if rows else None
 
-    def _store_signed(self, calls: Sequence[tuple[str, Call]]) -> tuple[OutboxRow, ...]:
-        parts = self._parts
-        with self._turn:
-            relay = parts.relay.address
-            chain_nonce = parts.edge.nonce(relay)
-            ahead = self._sign_ahead(calls, parts.store.outbox.next_nonce(relay, chain_nonce))
-            items = [(subject, self._signing(subject, call, ahead)) for subject, call in calls]
-            rows = parts.store.outbox.enqueue(relay, chain_nonce, items, parts.now())
+    def _store_signed(self, shares: Sequence[_Share]) -> tuple[OutboxRow, ...]:
+        """Store what each account is to send, with its nonces and signed, in one transaction."""
+        parts, outbox, now = self._parts, self._parts.store.outbox, self._parts.now()
+        prepared = [self._sign_ahead(signer, calls) for signer, calls in shares]
+        rows: list[OutboxRow] = []
+        with parts.store.transaction():
+            for chain_nonce, relay, items in prepared:
+                rows += outbox.enqueue(relay, chain_nonce, items, now)
+        self._not_sent.update(row.subject for row in rows)
         for row in rows:
             if row.subject.startswith("0x"):
                 traces.moved(row.subject, "given a transaction", transaction=str(row.hash), nonce=row.nonce)
-        return rows
+        return tuple(rows)
 
-    def _sign_ahead(self, calls: Sequence[tuple[str, Call]], nonce: int) -> dict[tuple[str, int], SignedTransaction]:
+    def _sign_ahead(self, signer: Signer, calls: Sequence[tuple[str, Call]]) -> tuple[int, Address, list[_Item]]:
         """Sign with the nonces that the outbox will most likely give: a remote signer must not hold the database."""
-        return {
-            (subject, nonce + place): self._sign(call, nonce + place) for place, (subject, call) in enumerate(calls)
+        chain_nonce = self._parts.edge.nonce(signer.address)
+        first = self._parts.store.outbox.next_nonce(signer.address, chain_nonce)
+        ahead = {
+            first + place: (call, self._sign(signer, call, first + place)) for place, (_, call) in enumerate(calls)
         }
 
-    def _signing(
-        self, subject: str, call: Call, ahead: Mapping[tuple[str, int], SignedTransaction]
-    ) -> Callable[[int], SignedTransaction]:
-        return lambda nonce: ahead.get((subject, nonce)) or self._sign(call, nonce)
+        def signing(call: Call, nonce: int) -> SignedTransaction:
+            signed_call, signed = ahead.get(nonce, (None, None))
+            return signed if signed is not None and signed_call is call else self._sign(signer, call, nonce)
 
-    def _sign(self, call: Call, nonce: int) -> SignedTransaction:
-        signed = self._parts.edge.sign_transaction(self._parts.relay, call, nonce)
+        return chain_nonce, signer.address, [(subject, partial(signing, call)) for subject, call in calls]
+
+    def _sign(self, signer: Signer, call: Call, nonce: int) -> SignedTransaction:
+        signed = self._parts.edge.sign_transaction(signer, call, nonce)
         return SignedTransaction(signed.raw, signed.hash)
 
     # New statements
 
     def _enqueue_new(self) -> bool:
-        store = self._parts.store
-        in_flight = store.outbox.count_in_flight(self._parts.relay.address)
-        rows = store.statements.list_submittable(_MOST_IN_FLIGHT - in_flight) if in_flight < _MOST_IN_FLIGHT else ()
+        lanes, is_idle = self._lanes()
+        rows = self._parts.store.statements.list_submittable(min(lanes.room, _AT_ONCE)) if lanes.room else ()
         calls = [encode_statement(self._parts.deployment.contracts, _executable(row)) for row in rows]
-        ready: list[tuple[str, Call]] = []
+        ready: defaultdict[Address, list[tuple[str, Call]]] = defaultdict(list)
         refused = 0
         for row, call, found in zip(rows, calls, self._simulate_each(calls), strict=True):
             if isinstance(found, RefusedError):
-                if in_flight or ready:
+                if ready or not is_idle:
                     break  # what is in flight may be what it waits for
                 self._refuse(row, found)
                 refused += 1
             elif found:
-                ready.append((str(row.digest), call))
+                account = lanes.place(row)
+                if account is not None:
+                    ready[account].append((str(row.digest), call))
+                    self._on_way[str(row.digest)] = row
         if ready:
-            self._store_signed(ready)
+            with self._turn:
+                self._store_signed([(self._relays.find(account), calls) for account, calls in ready.items()])
         return bool(ready or refused)
+
+    def _lanes(self) -> tuple[Lanes, bool]:
+        """How what is on its way occupies the relay accounts, and whether nothing is."""
+        store = self._parts.store
+        in_flight = store.outbox.subjects_in_flight()
+        unknown = [Bytes32.parse(each) for each, _ in in_flight if each[:2] == "0x" and each not in self._on_way]
+        known = self._on_way | {str(digest): row for digest, row in store.statements.find_many(unknown).items()}
+        self._on_way = {subject: known[subject] for subject, _ in in_flight if subject in known}
+        lanes = Lanes([each.address for each in self._relays.active()])
+        for subject, account in in_flight:
+            lanes.occupy(account, self._on_way.get(subject))
+        return lanes, not in_flight
 
     def _simulate_each(self, calls: Sequence[Call]) -> list[bool | RefusedError]:
         """Of each by itself whether it would change anything (a repeat answers false), or why it is refused."""
@@ -160,12 +207,15 @@ class Submitter:
 
     def _send(self) -> bool:
         parts, now = self._parts, self._parts.now()
-        rows = parts.store.outbox.take(parts.relay.address, limit=_MOST_IN_FLIGHT, resend_before=now - _RESEND_AFTER)
+        rows: list[OutboxRow] = []
+        for relay in self._relays.all():
+            rows += parts.store.outbox.take(relay.address, limit=_AT_ONCE, resend_before=now - _RESEND_AFTER)
         if not rows:
             return False
         answers = parts.edge.send([ChainTransaction(row.relay, row.nonce, row.raw, row.hash) for row in rows])
         sent = [row.subject for row, answer in zip(rows, answers, strict=True) if _is_sent(answer)]
         parts.store.outbox.mark_sent(sent, now)
+        self._not_sent.difference_update(sent)
         for row, answer in zip(rows, answers, strict=True):
             if answer is not None and not answer.kind.is_sent:
                 self._judge(row, answer)
@@ -175,6 +225,7 @@ class Submitter:
     def _judge(self, row: OutboxRow, refusal: Refusal) -> None:
         if refusal.kind in {RefusalKind.NONCE_TOO_LOW, RefusalKind.REPLACEMENT_UNDERPRICED}:
             if self._parts.edge.is_transaction_known(row.hash):
+                self._not_sent.discard(row.subject)
                 self._parts.store.outbox.mark_sent([row.subject], self._parts.now())
                 return
             raise FatalError(
@@ -182,7 +233,7 @@ class Submitter:
                 "stop whoever else uses this key, and restart"
             )
         if refusal.kind.is_certain:
-            noop = self._parts.edge.sign_noop(self._parts.relay, row.nonce)
+            noop = self._parts.edge.sign_noop(self._relays.find(row.relay), row.nonce)
             self._parts.store.outbox.refuse_and_fill(
                 row.subject,
                 refusal_json(f"transaction-{refusal.kind.value}", refusal.message, {"code": refusal.code}),
@@ -195,12 +246,20 @@ class Submitter:
 
     # Following
 
-    def _follow(self) -> bool:
+    def _follow(self) -> tuple[bool, bool]:
+        """Whether anything moved, and whether all was looked at that is in flight.
+
+        What is pending is looked at too where it was another process's to send: it may have done so before it died.
+        """
         outbox = self._parts.store.outbox
-        rows = [row for row in outbox.in_flight(self._parts.relay.address) if row.state is not OutboxState.PENDING]
+        shares = [outbox.oldest_in_flight(relay.address, _AT_ONCE) for relay in self._relays.all()]
+        rows = [row for share in shares for row in share if row.subject not in self._not_sent]
         if not rows:
-            return False
-        final = self._parts.edge.final_head().number
+            return False, True
+        final_head = self._parts.edge.final_head()
+        looked_at, final = (final_head.hash, [row.hash for row in rows]), final_head.number
+        if looked_at == self._looked_at and time.monotonic() < self._looked_at_s + _LOOK_ANYWAY_S:
+            return False, True  # no block came since
         receipts = self._parts.edge.receipts([row.hash for row in rows])
         reasons = {
             row.subject: self._explain(row)
@@ -210,7 +269,8 @@ class Submitter:
         with self._parts.store.transaction():
             settled = zip(rows, receipts, strict=True)
             moves = [self._settle_row(row, receipt, final, reasons) for row, receipt in settled]
-        return any(moves)
+        self._looked_at, self._looked_at_s = looked_at, time.monotonic()
+        return any(moves), all(len(share) < _AT_ONCE for share in shares)
 
     def _settle_row(
         self, row: OutboxRow, receipt: Receipt | None, final: int, reasons: Mapping[str, Mapping[str, JsonValue]]

@@ -75,11 +75,15 @@ class Outbox:
         unsettled = _O.state.in_(_IN_FLIGHT)
         return self._load(unsettled if relay is None else unsettled & (_O.relay == relay))
 
-    def count_in_flight(self, relay: Address) -> int:
-        """How many of a relay account's have no outcome yet."""
+    def oldest_in_flight(self, relay: Address, limit: int) -> tuple[OutboxRow, ...]:
+        """Those of a relay account that have no outcome, by nonce, ``limit`` at most."""
+        return self._load(_O.state.in_(_IN_FLIGHT) & (_O.relay == relay), limit)
+
+    def subjects_in_flight(self) -> tuple[tuple[str, Address], ...]:
+        """Subject and relay account of everything without an outcome."""
+        query = select(_O.subject, _O.relay).where(_O.state.in_(_IN_FLIGHT))
         with self._database.read() as connection:
-            unsettled = _O.state.in_(_IN_FLIGHT) & (_O.relay == relay)
-            return connection.scalar(select(func.count()).select_from(OUTBOX).where(unsettled)) or 0
+            return tuple((row.subject, row.relay) for row in connection.execute(query))
 
     def find(self, subject: str) -> OutboxRow | None:
         """The row of a statement's digest or a checkpoint."""
