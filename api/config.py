@@ -65,6 +65,8 @@ class ServiceConfig(BaseSettings):
     """Within how long receipts promise that a statement is anchored."""
     poll_s: Annotated[float, Field(gt=0)] = _DEFAULT.poll_s
     """How often workers look at the chain when nothing wakes them."""
+    relay_signers: Annotated[int, Field(gt=0)] = _DEFAULT.relay_signers
+    """Accounts that relay statements on a node; the first publishes the log, too."""
 
     log_format: LogFormat = "text"
     """``json``: a JSON object a line, for machines."""
