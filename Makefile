@@ -47,7 +47,8 @@ test-contracts: $(DEV_STAMP) $(NODE_STAMP)
 test-postgres: $(DEV_STAMP) ## the store's tests and the service's, kept in a real PostgreSQL server that they start
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --database postgresql \
 		tests/unit/test_store_*.py tests/unit/test_projections.py tests/unit/test_outbox_table.py \
-		tests/unit/test_exchange_gateway.py tests/unit/test_exchange_workers.py \
+		tests/unit/test_exchange_gateway.py tests/unit/test_exchange_workers.py tests/unit/test_exchange_tenure.py \
+		tests/integration/test_several_processes.py \
 		tests/integration/test_every_route.py tests/integration/test_write_answers.py tests/integration/test_gateway_past.py \
 		tests/integration/test_backup_of_a_named_database.py
 
