@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ BULK_TYPES: Final = {
 _MAX_BYTES: Final = 4096
 _UINT: Final = re.compile(r"(?:0|[1-9][0-9]{0,77})\Z", re.ASCII)
 _WORD_LENGTHS: Final = {66}
+_MOST_REMEMBERED: Final = 4096
+"""numbers of one width: the same versions and deadlines come again"""
 _EMPTY_LIST: Final = keccak256(b"")
 
 Word = Callable[[Any], bytes]
@@ -209,6 +212,7 @@ def _encoder(kind: str) -> Word:
 def _uint_encoder(bits: int) -> Word:
     limit = 1 << bits
 
+    @lru_cache(maxsize=_MOST_REMEMBERED)
     def encode(text: str) -> bytes:
         if not _UINT.match(text) or (value := int(text)) >= limit:
             raise UnusualLineError

@@ -46,9 +46,11 @@ def checker() -> LineChecker:
 def test_the_short_way_and_the_long_one_say_the_same(checker: LineChecker, type_name: str) -> None:
     for _ in range(5):
         said = said_of(type_name)
-        short = checker._check_quickly(said.line.strip())
+        assert checker._decode(said.line.strip()) is not None
+        (short,) = checker.check([said.line.strip()])
+        assert isinstance(short, Checked)
         # An escape sends the same statement the long way.
-        long = checker.check(said.line.strip().replace(b'"type"', b'"typ\\u0065"'))
+        (long,) = checker.check([said.line.strip().replace(b'"type"', b'"typ\\u0065"')])
         assert short == long
         assert short.digest == said.digest
         assert short.participant == SAYER.participant
@@ -59,7 +61,7 @@ def test_a_message_is_kept_in_canonical_form(checker: LineChecker) -> None:
     from ledger.canonical import parse_canonical
 
     for type_name in BULK_TYPES:
-        record = checker.check(said_of(type_name).line)
+        (record,) = checker.check([said_of(type_name).line])
         assert isinstance(record, Checked)
         assert parse_canonical(record.message.encode())
 
@@ -75,7 +77,7 @@ def test_whatever_becomes_of_a_line_nothing_breaks(checker: LineChecker) -> None
             for _ in range(drawn.randint(1, 3)):
                 place = drawn.randrange(len(broken))
                 broken[place : place + drawn.randint(0, 2)] = drawn.randbytes(drawn.randint(0, 2))
-            record = checker.check(bytes(broken))
+            (record,) = checker.check([bytes(broken)])
             if isinstance(record, Checked):
                 assert record.digest == good.digest  # only white space changed
             try:
@@ -101,7 +103,7 @@ def test_whatever_becomes_of_a_line_nothing_breaks(checker: LineChecker) -> None
     ],
 )
 def test_what_is_no_statement_is_rejected(checker: LineChecker, line: bytes) -> None:
-    record = checker.check(line)
+    (record,) = checker.check([line])
     assert isinstance(record, Rejected)
     assert record.error == "MalformedError"
 
@@ -131,10 +133,10 @@ def test_domains_go_to_the_process_as_json() -> None:
 
 def test_lines_of_other_members_are_rejected_with_their_names(checker: LineChecker) -> None:
     body = said_of("Erasure").body
-    record = checker.check(to_line({**body, "nonce": 1, "more": 2}))
+    (record,) = checker.check([to_line({**body, "nonce": 1, "more": 2})])
     assert isinstance(record, Rejected)
     assert record.detail == "unknown: more, nonce"
-    record = checker.check(to_line({"type": "Erasure"}))
+    (record,) = checker.check([to_line({"type": "Erasure"})])
     assert isinstance(record, Rejected)
     assert record.detail == "missing: message, signature, signer"
 
@@ -172,7 +174,7 @@ def test_a_fault_of_ours_costs_its_line_alone(checker: LineChecker, monkeypatch:
 def test_where_the_short_way_breaks_the_long_one_checks(checker: LineChecker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checker, "_recover", lambda _digest: None)
     said = said_of("Erasure")
-    record = checker.check(said.line)
+    (record,) = checker.check([said.line])
     assert isinstance(record, Checked)
     assert record.digest == said.digest
 

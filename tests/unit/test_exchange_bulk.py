@@ -99,8 +99,8 @@ from ledger.checking import worker
 from ledger.checking.lines import LineChecker
 
 class Faulty(LineChecker):
-    def check(self, line):
-        return os._exit(3) if line.startswith(b"fatal") else super().check(line)
+    def check(self, lines):
+        return os._exit(3) if any(line.startswith(b"fatal") for line in lines) else super().check(lines)
 
 worker.LineChecker = Faulty
 worker.main()
