@@ -65,10 +65,11 @@ lint: $(DEV_STAMP) $(NODE_STAMP) ## ruff, import-linter and solhint
 types: $(DEV_STAMP) ## mypy, strictly
 	@$(BIN)/mypy
 
-bench: $(DEV_STAMP) $(BENCH_STAMP) ## gas, statements, the bulk endpoint and the verifier (ENTRIES=1000000)
+bench: $(DEV_STAMP) $(NODE_STAMP) $(BENCH_STAMP) ## gas, statements, the way to the chain, the bulk endpoint and the verifier (ENTRIES=1000000)
 	@$(BIN)/python -m bench.gas
 	@$(BIN)/python -m bench.statements
 	@$(BIN)/python -m bench.verifier
+	@$(BIN)/python -m bench.submission
 	@$(BIN)/python -m bench.bulk --entries $(or $(ENTRIES),1000000)
 
 contracts: $(DEV_STAMP) $(NODE_STAMP) ## generate the Solidity types, their page in docs and the committed artifacts

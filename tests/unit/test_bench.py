@@ -15,9 +15,15 @@ from bench.bulk_load import BulkResult, Counter
 from bench.bulk_prepared import Prepared, cut_lines, prepare
 from bench.ceilings import measure_rate
 from bench.gas import Cost, exceeds, format_costs
+from bench.idiom import IdiomRates
+from bench.indexing import IndexFigures, measure_indexing
 from bench.load import Load, LoadResult, SignedAhead, percentile
+from bench.outbox import measure_flood, measure_outbox, measure_web3, open_worlds
+from bench.outbox_recovery import RecoveryFigures, measure_recovery
 from bench.processes import Tree, Usage, parse_usage, read_tree, watching_tree
 from bench.statements import Figures, format_figures
+from bench.submission import Figures as SubmissionFigures
+from bench.submission import format_figures as format_submission
 from bench.table import format_table
 from bench.tessera import TesseraFigures, measure_tessera
 from bench.tree import KeptTree
@@ -131,6 +137,36 @@ def test_bulk_figures_are_told_beside_their_targets() -> None:
     assert cells["accepted / recoveries"] == ["0.010", "0.400"]
     assert cells["memory of all its processes, peak, MB"] == ["200", "500"]
     assert "there is no Go here" in format_bulk(figures, Peers("there is no Go here", None, "no anvil"))
+
+
+def test_ways_to_the_chain_are_told_beside_their_targets() -> None:
+    told = format_submission(
+        SubmissionFigures(
+            outbox=400.0,
+            flood=600.0,
+            pure_python=IdiomRates(transact=10.0, pipelined=40.0),
+            coincurve=IdiomRates(transact=20.0, pipelined=125.0),
+            recovery=RecoveryFigures(10_000, 4.0),
+            index=IndexFigures(100_000, 700, 4_000.0),
+        )
+    )
+    cells = {line[:43].strip(): line[43:].split() for line in told.splitlines()}
+    assert cells["the durable outbox"] == ["400"]
+    assert cells["web3.py, pipelined"] == ["40", "10.00", "8.00", "met"]
+    assert cells["web3.py with coincurve, pipelined"] == ["125", "3.20", "4.00", "MISSED"]
+    assert cells["flood of transactions signed ahead"] == ["600", "0.67", "0.60", "met"]
+    assert "4.0     5.0     met" in told
+    assert "4,000   5,000  MISSED" in told
+
+
+def test_the_way_to_the_chain_is_measured(tmp_path: Path) -> None:
+    with open_worlds(tmp_path, 2) as worlds:
+        assert measure_web3(next(worlds), 1, 1, pure_python=False).pipelined > 0
+        assert measure_outbox(next(worlds), 3) > 0
+        assert measure_flood(next(worlds), 3) > 0
+        assert measure_recovery(next(worlds), 3).rows == 3
+        figures = measure_indexing(next(worlds), 4)
+        assert (figures.events, figures.blocks > 0) == (4, True)
 
 
 def test_answers_are_counted_wherever_they_are_cut() -> None:
