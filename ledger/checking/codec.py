@@ -77,8 +77,10 @@ class Codec:
         message = envelope.message
         # A member that stands twice, or an escape, shows in the number of quotes.
         parents = getattr(message, "parents", ())
-        quotes = hasher.quotes + len(parents) * _PARENT_QUOTES + (2 if b'"cosignature"' in line else 0)
-        if envelope.cosignature is not None or b"\\" in line or line.count(b'"') != quotes:
+        surplus = line.count(b'"') - hasher.quotes - len(parents) * _PARENT_QUOTES
+        if surplus and not (surplus == 2 and b'"cosignature"' in line):
+            raise UnusualLineError
+        if envelope.cosignature is not None or b"\\" in line:
             raise UnusualLineError
         digest, participant, deadline = hasher.digest(message)
         return Decoded(
