@@ -19,7 +19,7 @@ from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
 from ledger.chain.node import NodeConnection, Provider, RpcError, connect_http, open_session
 from ledger.chain.refusals import Refusal, RefusalKind, classify_refusal
 from ledger.chain.settings import ChainSettings
-from ledger.chain.transactions import SignedTransaction, Signer, sign_transaction
+from ledger.chain.transactions import SignedTransaction, Signer, sign_again, sign_transaction
 from ledger.errors import ConflictError, RefusedError, UnavailableError
 from ledger.keccak import keccak256
 from ledger.types import Address, Bytes32
@@ -298,6 +298,11 @@ class ChainEdge:
     def sign_noop(self, signer: Signer, nonce: int) -> SignedTransaction:
         """Sign a transaction that does nothing but take its nonce. Raises: UnavailableError."""
         return self._sign(signer, signer.address, b"", nonce, 21_000)
+
+    def sign_again(self, signer: Signer, raw: bytes, nonce: int) -> SignedTransaction:
+        """Sign what one of this chain's transactions does once more, with another nonce. Raises: UnavailableError."""
+        price = self.settings.gas_price_wei
+        return sign_again(signer, raw, chain_id=self.settings.chain_id, nonce=nonce, gas_price_wei=price)
 
     def sign_creation(self, signer: Signer, creation_code: bytes, nonce: int, gas_limit: int) -> SignedTransaction:
         """Sign a transaction that creates a contract. Raises: UnavailableError."""

@@ -29,7 +29,7 @@ class RefusalKind(Enum):
     INSUFFICIENT_FUNDS = "insufficient-funds"
     """The relay account can not pay: an operator must fund it."""
     WRONG_CHAIN = "wrong-chain"
-    """Signed for another chain id: a setting of ours is wrong."""
+    """The node runs another chain: a setting of ours is wrong, or the node's. The bytes are for the right one."""
     SENDER_NOT_ALLOWED = "sender-not-allowed"
     """The relay account is not on the network's allow list."""
     INVALID = "invalid"
@@ -47,12 +47,17 @@ class RefusalKind(Enum):
     @property
     def is_certain(self) -> bool:
         """Whether sending the same bytes again can never help."""
-        return self in {RefusalKind.WRONG_CHAIN, RefusalKind.INVALID}
+        return self is RefusalKind.INVALID
 
     @property
     def needs_operator(self) -> bool:
         """Whether only a changed setting, balance or allow list helps."""
-        return self in {RefusalKind.FEE_TOO_LOW, RefusalKind.INSUFFICIENT_FUNDS, RefusalKind.SENDER_NOT_ALLOWED}
+        return self in {
+            RefusalKind.FEE_TOO_LOW,
+            RefusalKind.INSUFFICIENT_FUNDS,
+            RefusalKind.WRONG_CHAIN,
+            RefusalKind.SENDER_NOT_ALLOWED,
+        }
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from ledger.evidence.rlp import encode_int, encode_rlp
+from ledger.evidence.rlp import encode_int, encode_rlp, expect_bytes, expect_list, parse_int, parse_rlp
 from ledger.keccak import keccak256
 from ledger.statements import address_of, sign_digest
 from ledger.types import Address, Bytes32
 
-__all__ = ["LocalSigner", "SignedTransaction", "Signer", "predict_contract_address", "sign_transaction"]
+__all__ = ["LocalSigner", "SignedTransaction", "Signer", "predict_contract_address", "sign_again", "sign_transaction"]
 
 _EIP155_OFFSET: Final = 35
 
@@ -73,6 +73,25 @@ def sign_transaction(
     v = chain_id * 2 + _EIP155_OFFSET + signature[64] - 27
     raw = encode_rlp([*fields, encode_int(v), encode_int(r), encode_int(s)])
     return SignedTransaction(signer.address, nonce, raw, Bytes32(keccak256(raw)))
+
+
+def sign_again(signer: Signer, raw: bytes, *, chain_id: int, nonce: int, gas_price_wei: int) -> SignedTransaction:
+    """Sign what a transaction of `sign_transaction` does once more, with another nonce.
+
+    Raises:
+        UnavailableError: the signer can not be reached.
+        MalformedError: not such a transaction.
+    """
+    _, _, gas_limit, to, _, data, *_ = expect_list(parse_rlp(raw), 9)
+    return sign_transaction(
+        signer,
+        chain_id=chain_id,
+        nonce=nonce,
+        gas_limit=parse_int(gas_limit),
+        gas_price_wei=gas_price_wei,
+        to=Address(expect_bytes(to)) if to else None,
+        data=expect_bytes(data),
+    )
 
 
 def predict_contract_address(sender: Address, nonce: int) -> Address:

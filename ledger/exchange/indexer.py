@@ -6,7 +6,7 @@ import logging
 from typing import Final, Protocol
 
 from ledger.chain import ChainEdge, Deployment, decode_events
-from ledger.errors import ConflictError, FatalError
+from ledger.errors import ConflictError, FatalError, UnavailableError
 from ledger.store import Store
 from ledger.store.rows import CursorRow
 
@@ -74,16 +74,39 @@ class Indexer:
 
     def _roll_back(self) -> None:
         """Undo blocks that the chain no longer has."""
+        self._check_genesis()
         projections = self._parts.store.projections
-        cursor = projections.cursor()
-        for number in projections.folded_blocks():
+        cursor, head = projections.cursor(), self._parts.edge.head().number
+        final = 0 if cursor is None else cursor.final
+        remembered = projections.folded_blocks()
+        for number in (each for each in remembered if each <= head):
             header = self._parts.edge.header(number)
             if header is not None and header.hash == projections.block_hash(number):
-                if cursor is not None and number < cursor.final:
-                    raise FatalError(
-                        f"the chain dropped block {cursor.final}, which was final: compare the node with others"
-                    )
+                _check_final(number, final, head)
                 _logger.warning("the chain went back: undoing the blocks above %d", number)
                 projections.rollback(number)
                 return
+        _check_final(head if remembered and head < remembered[-1] else 0, final, head)
         projections.reset()
+
+    def _check_genesis(self) -> None:
+        """Nothing is undone because another chain answers for a while: it may be the right one again."""
+        first = self._parts.edge.header(0)
+        if first is None or first.hash != self._parts.deployment.genesis_hash:
+            raise ConflictError(
+                "the node runs another chain than this consortium's: correct its URL; statements wait meanwhile",
+                code="wrong-chain",
+                retry_after_s=1.0,
+            )
+
+
+def _check_final(common: int, final: int, head: int) -> None:
+    """Check that no final block is lost where node and index have block ``common`` in common, and none after it."""
+    if common >= final:
+        return
+    if head <= common:
+        raise UnavailableError(
+            f"the node is behind, at block {head}, and block {final} was final: it has to catch up first",
+            retry_after_s=1.0,
+        )
+    raise FatalError(f"the chain dropped block {final}, which was final: compare the node with others")

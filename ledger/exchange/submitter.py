@@ -22,6 +22,7 @@ from ledger.chain import Call, Receipt, Refusal, RefusalKind, Signer, encode_sta
 from ledger.chain import SignedStatement as ExecutableStatement
 from ledger.chain import SignedTransaction as ChainTransaction
 from ledger.errors import FatalError, RefusedError, UnavailableError
+from ledger.exchange.nonces import Nonces
 from ledger.exchange.parts import Parts
 from ledger.exchange.relays import Lanes, Relays
 from ledger.exchange.reporting import refusal_json
@@ -50,6 +51,8 @@ class Submitter:
     def __init__(self, parts: Parts, on_sent: Callable[[], None]) -> None:
         self._parts = parts
         self._on_sent = on_sent
+        self._nonces = Nonces(parts)
+        self._is_renewed = False
         self._relays = Relays(parts)
         self._on_way: dict[str, StatementRow] = {}
         self._not_sent: set[str] = set()
@@ -62,6 +65,10 @@ class Submitter:
 
     def step(self) -> bool:
         """Follow what is in flight, submit what is new, send; whether anything moved."""
+        if not self._is_renewed:
+            for relay in self._relays.all():
+                self._nonces.renew(relay)
+            self._is_renewed = True
         moved, is_all = self._follow()
         if moved and not is_all:
             return True  # before anything is sent again, find out what became of it
@@ -198,10 +205,16 @@ class Submitter:
         return [each if isinstance(each, RefusedError) else any(each) for each in found]
 
     def _refuse(self, row: StatementRow, refusal: RefusedError) -> None:
+        self._check_node()
         if self._parts.store.chain.find_effect(row.digest) is None:
             _logger.info("the contract refuses %s %s: %s", row.type, row.digest, refusal.code)
             self._parts.store.statements.refuse(row.digest, _dump_refusal(refusal))
             traces.moved(str(row.digest), "refused by the contract", code=refusal.code)
+
+    def _check_node(self) -> None:
+        """Nothing is decided by what a node says of another moment, or of another chain."""
+        if not self._nonces.is_node_current():
+            raise UnavailableError("the node does not have the blocks that are indexed: ask again", retry_after_s=1.0)
 
     # Sending
 
@@ -220,6 +233,8 @@ class Submitter:
             if answer is not None and not answer.kind.is_sent:
                 self._judge(row, answer)
         self._on_sent()
+        for account in {row.relay for row in rows if row.state is OutboxState.SENT}:
+            self._nonces.fill_gap(self._relays.find(account))
         return True
 
     def _judge(self, row: OutboxRow, refusal: Refusal) -> None:
@@ -228,6 +243,7 @@ class Submitter:
                 self._not_sent.discard(row.subject)
                 self._parts.store.outbox.mark_sent([row.subject], self._parts.now())
                 return
+            self._check_node()
             raise FatalError(
                 f"nonce {row.nonce} of the relay account {row.relay} was spent by a transaction that is not ours: "
                 "stop whoever else uses this key, and restart"
@@ -241,6 +257,8 @@ class Submitter:
                 self._parts.now(),
             )
             return
+        if refusal.kind is RefusalKind.NONCE_GAP:
+            self._nonces.fill_gap(self._relays.find(row.relay))
         advice = "an operator must act" if refusal.kind.needs_operator else "it is sent again"
         raise UnavailableError(f"the node does not take a transaction ({refusal.message}): {advice}", retry_after_s=1.0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, case, delete, func, insert, select, update
@@ -21,6 +21,7 @@ from ledger.types import Address, Bytes32
 __all__ = ["Outbox"]
 
 _O = OUTBOX.c
+_CLOCK_PUT_BACK: Final = timedelta(minutes=1)
 _IN_FLIGHT: Final = (OutboxState.PENDING, OutboxState.SENT, OutboxState.INCLUDED)
 
 
@@ -66,7 +67,8 @@ class Outbox:
 
     def take(self, relay: Address, *, limit: int, resend_before: datetime) -> tuple[OutboxRow, ...]:
         """What is to be sent now, by nonce: pending ones, and sent ones last touched before ``resend_before``."""
-        stale = (_O.state == OutboxState.SENT) & (_O.updated_at < resend_before)
+        clock_was_put_back = _O.updated_at > resend_before + _CLOCK_PUT_BACK
+        stale = (_O.state == OutboxState.SENT) & ((_O.updated_at < resend_before) | clock_was_put_back)
         due = (_O.relay == relay) & ((_O.state == OutboxState.PENDING) | stale)
         return self._load(due, limit)
 
@@ -154,6 +156,30 @@ class Outbox:
         }
         with self._database.write() as connection:
             _refuse(connection, subject, refusal, filled)
+
+    def renew(
+        self, subject: str, chain_nonce: int, sign: Callable[[int], SignedTransaction], now: datetime
+    ) -> OutboxRow:
+        """Give it the next nonce instead of its own, which is lost; ``sign(nonce)`` must not block.
+
+        Raises:
+            NotFoundError: no such row.
+        """
+        with self._database.write() as connection:
+            row = _get(connection, subject)
+            renewed = _new_row(subject, row.relay, _next_nonce(connection, row.relay, chain_nonce), sign, now)
+            values = _to_values(renewed) | {"created_at": row.created_at}
+            connection.execute(update(OUTBOX).where(_O.subject == subject).values(**values))
+            return renewed
+
+    def fill(self, relay: Address, nonce: int, noop: SignedTransaction, now: datetime) -> bool:
+        """Put a transaction without effect at a nonce that nothing has; whether nothing had it."""
+        with self._database.write() as connection:
+            if connection.scalar(select(_O.subject).where(_O.relay == relay, _O.nonce == nonce)) is not None:
+                return False
+            row = _new_row(f"gap:{relay}:{nonce}", relay, nonce, lambda _: noop, now)
+            connection.execute(insert(OUTBOX), [_to_values(row) | {"noop": True}])
+            return True
 
     def put_back(self, subjects: Sequence[str], now: datetime) -> None:
         """Make sent or included ones pending again (the head went back, the node lost its pool)."""

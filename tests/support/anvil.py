@@ -26,6 +26,8 @@ class Anvil:
         self.chain_id = chain_id
         self._state = folder / f"anvil-{chain_id}.json"
         self._process: subprocess.Popen[bytes] | None = None
+        # Each start makes a first block anew; of the same moment it is the same as the one that was kept.
+        self._born_at = int(time.time())
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
 
@@ -34,13 +36,13 @@ class Anvil:
         command = [
             *(str(_find_binary()), "--port", str(self.port), "--chain-id", str(self.chain_id), "--silent"),
             *("--gas-price", "0", "--block-base-fee-per-gas", "0", "--disable-min-priority-fee"),
-            *("--state", str(self._state)),
+            *("--timestamp", str(self._born_at), "--state", str(self._state)),
         ]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + _START_S
         while True:
             try:
-                self.ask("eth_chainId")
+                self.ask("evm_setTime", hex(int(time.time())))
                 return
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > deadline:

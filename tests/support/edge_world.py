@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from ledger.chain import Call, ChainEdge, ChainSettings, LocalSigner, encode_statement
+from ledger.chain import Call, ChainEdge, ChainSettings, LocalSigner, Signer, encode_statement
 from ledger.chain import SignedStatement as ExecutableStatement
 from ledger.exchange import ExistingChain, Founded, Gateway, GatewaySettings, found
 from ledger.keyfiles import read_key_file
@@ -80,6 +80,7 @@ class EdgeWorld:
     home: Path
     founded: Founded
     signatory: Signatory
+    original: Path
     other: LocalSigner = field(default_factory=lambda: LocalSigner(generate_private_key()))
 
     @contextmanager
@@ -97,9 +98,12 @@ class EdgeWorld:
         """Hand fresh registrations in."""
         return self.accept(gateway, [self.signatory.register() for _ in range(count)])
 
-    def settle(self, gateway: Gateway, digests: Sequence[Bytes32], *, mines: bool = False) -> dict[Bytes32, Outcome]:
+    def settle(
+        self, gateway: Gateway, digests: Sequence[Bytes32], *, mines: bool = False, heal: bool = True
+    ) -> dict[Bytes32, Outcome]:
         """Heal the wire, wait for every end, and check the property; the outcomes."""
-        self.wire.heal()
+        if heal:
+            self.wire.heal()
         told = await_settled(gateway, digests, self.anvil.mine if mines else lambda: None)
         check_settled(gateway, digests, told)
         return told
@@ -119,6 +123,11 @@ class EdgeWorld:
             assert time.monotonic() < deadline, "not included in time"
             time.sleep(0.01)
 
+    def go_back(self) -> None:
+        """Start the stopped node again with the blocks of the founding alone."""
+        self.anvil.bring_back(self.original)
+        self.anvil.start()
+
     @contextmanager
     def chain(self) -> Iterator[ChainEdge]:
         """The chain, past the wire."""
@@ -134,7 +143,7 @@ class EdgeWorld:
                 executable = ExecutableStatement(each.statement, each.signer, each.signature, each.cosignature)
                 self.send(edge, self.other, encode_statement(contracts, executable))
 
-    def send(self, edge: ChainEdge, signer: LocalSigner, call: Call | None = None) -> None:
+    def send(self, edge: ChainEdge, signer: Signer, call: Call | None = None) -> None:
         """Send a call, or nothing, from an account of one's own choice."""
         nonce = edge.nonce(signer.address)
         transaction = edge.sign_noop(signer, nonce) if call is None else edge.sign_transaction(signer, call, nonce)
@@ -174,7 +183,7 @@ def _worlds(folder: Path, anvil: Anvil, wire: BadWire) -> Iterator[EdgeWorld]:
         wire.heal()
         shutil.rmtree(home, ignore_errors=True)
         shutil.copytree(original.home, home)
-        yield EdgeWorld(anvil, wire, home, founded, signatory)
+        yield EdgeWorld(anvil, wire, home, founded, signatory, original.state)
 
 
 def _word() -> Bytes32:
