@@ -139,7 +139,8 @@ def verify_sealed_header(header_rlp: bytes, validators: Iterable[bytes]) -> Seal
     extra = ExtraData.of(header)
     if len(extra.validators) != len(pinned) or set(extra.validators) != pinned:
         raise VerificationError(
-            f"block {header.number} names other validators than the pinned ones",
+            f"block {header.number} names other validators than the pinned ones: if they were voted in or out since, "
+            "extend your policy (concord policy create --extends)",
             expected=sorted(map(str, pinned)),
             found=[str(each) for each in extra.validators],
         )
