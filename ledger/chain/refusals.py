@@ -73,11 +73,14 @@ class Refusal:
 _TEXTS: Final[tuple[tuple[RefusalKind, tuple[str, ...]], ...]] = (
     (RefusalKind.ALREADY_KNOWN, ("already known", "known transaction", "already imported", "already in the pool")),
     (RefusalKind.REPLACEMENT_UNDERPRICED, (
-        "replacement transaction underpriced", "future transaction tries to replace",
+        "replacement transaction underpriced", "future transaction tries to replace", "to replace existing transaction",
     )),
-    (RefusalKind.NONCE_TOO_LOW, ("nonce too low", "nonce below", "lower nonce")),
-    (RefusalKind.NONCE_GAP, ("nonce too high", "nonce is too distant", "nonce too far", "gapped-nonce", "nonce gap")),
-    (RefusalKind.WRONG_CHAIN, ("chain id", "chainid", "replay-protected")),
+    (RefusalKind.NONCE_TOO_LOW, ("nonce too low", "nonce below")),
+    (RefusalKind.NONCE_GAP, (
+        "nonce too high", "nonce is too distant", "nonce too far", "gapped-nonce", "nonce gap",
+        "with a lower nonce exists",
+    )),
+    (RefusalKind.WRONG_CHAIN, ("chain id", "chainid", "replay-protected", "signed for another chain")),
     (RefusalKind.INSUFFICIENT_FUNDS, (
         "insufficient funds", "upfront cost exceeds", "exceeds account balance", "cannot afford",
         "insufficient balance", "overshot", "does not have enough balance",
@@ -92,13 +95,15 @@ _TEXTS: Final[tuple[tuple[RefusalKind, tuple[str, ...]], ...]] = (
     )),
     (RefusalKind.BUSY, (
         "pool is full", "pool full", "account limit exceeded", "in-flight", "number of requests exceeds", "rate limit",
-        "too many requests", "gas limit reached", "dropped",
+        "too many requests", "gas limit reached", "dropped", "already reserved", "not yet in sync", "initial sync",
+        "timeout expired",
     )),
     (RefusalKind.INVALID, (
         "intrinsic gas", "exceeds block gas limit", "gas required exceeds", "floor data gas", "oversized data",
         "initcode size", "negative value", "invalid sender", "invalid signature", "not an eoa", "failed to decode",
         "type not supported", "invalid transaction", "invalid params", "rlp", "nonce has max value",
-        "gas uint64 overflow", "unsupported transaction",
+        "gas uint64 overflow", "unsupported transaction", "gas limit too high", "greater than the block gas limit",
+        "deployed code",
     )),
 )
 # fmt: on

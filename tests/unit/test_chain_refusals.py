@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from ledger.chain import RefusalKind, classify_refusal
+from ledger.chain.refusals import _TEXTS
 
 KNOWN = {
     RefusalKind.ALREADY_KNOWN: [
         "already known",  # go-ethereum, embedded
         "transaction already imported",  # anvil
+        "Tx: [0x00] already Imported",  # anvil
         "Known transaction",  # Besu
     ],
     RefusalKind.NONCE_TOO_LOW: [
@@ -22,11 +24,14 @@ KNOWN = {
         "nonce too high: next nonce 0, tx nonce 5",  # embedded, go-ethereum
         "Transaction nonce is too distant from current sender nonce",  # Besu
         "gapped-nonce tx from delegated accounts",  # go-ethereum
+        "Nonce too high",  # Besu, anvil
+        "An invalid transaction with a lower nonce exists",  # Besu: the one before it comes again, and then this one
     ],
     RefusalKind.REPLACEMENT_UNDERPRICED: [
         "replacement transaction underpriced",  # go-ethereum, anvil
         "Replacement transaction underpriced",  # Besu
         "future transaction tries to replace pending",  # go-ethereum
+        "Tx: [0x00] insufficient gas price to replace existing transaction",  # anvil
     ],
     RefusalKind.FEE_TOO_LOW: [
         "transaction underpriced: gas tip cap 0, minimum needed 1",  # go-ethereum
@@ -37,11 +42,14 @@ KNOWN = {
         "Max priority fee per gas exceeds max fee per gas",  # Besu
         "tx fee (2.00 ether) exceeds the configured cap (1.00 ether)",  # go-ethereum
         "Transaction fee cap exceeded",  # Besu
+        "transaction gas price below minimum: gas tip cap 0, minimum needed 1",  # go-ethereum
+        "max priority fee per gas higher than max fee per gas",  # go-ethereum, anvil
     ],
     RefusalKind.INSUFFICIENT_FUNDS: [
         "insufficient funds for gas * price + value: balance 0, tx cost 42000, overshot 42000",  # go-ethereum
         "Insufficient funds for gas * price + value",  # anvil
         "Upfront cost exceeds account balance",  # Besu
+        "insufficient funds for transfer",  # go-ethereum, anvil
         "insufficient funds for gas * price + value",  # embedded
     ],
     RefusalKind.WRONG_CHAIN: [
@@ -49,6 +57,8 @@ KNOWN = {
         "Wrong chainId",  # Besu
         "only replay-protected (EIP-155) transactions allowed over RPC",  # go-ethereum, embedded
         "ChainId is required",  # Besu
+        "ChainId not supported",  # Besu
+        "Incompatible EIP-155 transaction, signed for another chain",  # anvil
     ],
     RefusalKind.SENDER_NOT_ALLOWED: [
         "Sender account not authorized to send transactions",  # Besu
@@ -70,6 +80,15 @@ KNOWN = {
         "insufficient gas for floor data gas cost: gas 21000, minimum needed 30000",  # go-ethereum
         "rlp: expected input list for types.LegacyTx",  # go-ethereum
         "sender not an eoa: address 0x00",  # go-ethereum
+        "Invalid transaction type",  # Besu
+        "Invalid transaction params (missing or incorrect)",  # Besu
+        "nonce has max value",  # go-ethereum, anvil
+        "gas uint64 overflow",  # go-ethereum, anvil
+        "negative value",  # go-ethereum
+        "transaction gas limit too high (cap: 16777216, tx: 30000000)",  # go-ethereum
+        "Transaction gas limit is greater than the block gas limit, gas_limit: 2, cap: 1",  # anvil
+        "Out of gas: gas required exceeds allowance: 1",  # anvil
+        "reject transactions from senders with deployed code",  # anvil
         "invalid params: argument 0 is not 0x-prefixed hex",  # embedded
         "invalid transaction: its calls nest too deep for the embedded chain",  # embedded
     ],
@@ -78,18 +97,49 @@ KNOWN = {
         "account limit exceeded: pooled 64 txs",  # go-ethereum
         "in-flight transaction limit reached for delegated accounts",  # go-ethereum
         "Number of requests exceeds max batch size",  # Besu
+        "address already reserved",  # go-ethereum: it has a transaction of another kind in the pool
+        "gas limit reached",  # go-ethereum
+        "Initial sync is still in progress",  # Besu
+        "Transaction pool not enabled. (Either txpool explicitly disabled, or node not yet in sync).",  # Besu
+        "Timeout expired",  # Besu
         "Transaction pool is full",
         "429 Too Many Requests",
         "Transaction dropped because its sender has too many",
     ],
-    RefusalKind.OTHER: ["", "internal error", "header not found"],
+    RefusalKind.OTHER: [
+        "",
+        "internal error",
+        "header not found",
+        "Internal error",  # Besu
+        "Plugin has marked the transaction as invalid",  # Besu: the rule is its operator's, and may change
+        "Unauthorized",  # Besu: of the request, not of the account
+    ],
 }
+
+
+SPARE = {
+    *("already in the pool", "nonce too far", "nonce gap", "exceeds account balance", "cannot afford", "overshot"),
+    *("insufficient balance", "does not have enough balance", "account not authorized", "not permitted", "pool full"),
+    *("fee cap less than", "lower than block's base fee", "rate limit", "unsupported transaction"),
+}
+"""Of other engines, of older versions, or of proxies before a node."""
 
 
 @pytest.mark.parametrize(("kind", "message"), [(kind, text) for kind, texts in KNOWN.items() for text in texts])
 def test_known_text_has_its_kind(kind: RefusalKind, message: str) -> None:
     refusal = classify_refusal(-32000, message)
     assert (refusal.kind, refusal.code, refusal.message) == (kind, -32000, message)
+
+
+def test_no_text_of_the_table_is_without_an_engine_that_says_it() -> None:
+    said = [text.lower() for texts in KNOWN.values() for text in texts]
+    unsaid = {text for _, texts in _TEXTS for text in texts if not any(text in each for each in said)}
+    assert unsaid <= SPARE
+
+
+def test_only_bytes_that_no_node_ever_takes_are_given_up() -> None:
+    assert [kind for kind in RefusalKind if kind.is_certain] == [RefusalKind.INVALID]
+    assert RefusalKind.WRONG_CHAIN.needs_operator
 
 
 def test_every_kind_is_in_the_table_and_has_one_answer() -> None:
