@@ -18,7 +18,7 @@ from ledger.exchange.log_recovery import recover_log
 from ledger.exchange.restore import restore
 from ledger.log.mirror import Mirror
 from ledger.store import Store
-from ledger.store.copying import freeze_server
+from ledger.store.copying import freeze_server, load_into
 from ledger.store.schema import METADATA
 from ledger.surface.outcomes import State
 from scripts.fsck import main as fsck
@@ -202,6 +202,29 @@ def test_a_folder_that_can_not_be_placed_leaves_the_database_empty(
         with pytest.raises(UnavailableError, match="Permission denied"):
             restore(tmp_path / "backup", Home(tmp_path / "restored"), database_url=empty)
     restore(tmp_path / "backup", Home(tmp_path / "restored"), database_url=empty)
+
+
+def test_a_database_that_can_not_commit_leaves_no_folder(
+    home: tuple[Path, Founded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = home
+    url, empty = database_url(tmp_path, "first"), database_url(tmp_path, "second")
+    back_up(Home(folder), tmp_path / "backup", database_url=url)
+
+    @contextmanager
+    def break_off(url: str, source: Path) -> Iterator[int]:
+        with load_into(url, source) as count:
+            yield count
+            raise UnavailableError("the database does not answer")
+
+    restored = tmp_path / "restored"
+    with monkeypatch.context() as patched:
+        patched.setattr("ledger.exchange.restore.load_into", break_off)
+        with pytest.raises(UnavailableError, match="does not answer"):
+            restore(tmp_path / "backup", Home(restored), database_url=empty)
+    assert not restored.exists()
+    assert not restored.with_name("restored.restoring").exists()
+    assert restore(tmp_path / "backup", Home(restored), database_url=empty).log_size == 4
 
 
 @SERVER_ONLY
