@@ -77,6 +77,7 @@ class Diagnosis:
             ("chain", self._check_chain),
             ("contracts", self._check_contracts),
             ("account and log key", self._check_roles),
+            ("nonces", self._check_nonces),
             ("clock", self._check_clock),
             ("disk", self._check_disk),
             ("log", self._check_log),
@@ -188,6 +189,18 @@ class Diagnosis:
                 "put log.pem back from a backup made after the last rotation",
             )
         return f"account {relay} publishes, the log's key is the chain's"
+
+    def _check_nonces(self) -> str:
+        edge, store = _need(self._edge), _need(self._store)
+        rows = store.outbox.in_flight()
+        counts = {relay: edge.nonce(relay) for relay in {row.relay for row in rows}}
+        for row in rows:
+            if row.nonce < counts[row.relay] and not edge.is_transaction_known(row.hash):
+                raise _FindingError(
+                    f"nonce {row.nonce} of the relay account {row.relay} was spent by a transaction that is not ours",
+                    "stop whoever else uses this key, or rotate it (`concord key rotate relay`), and restart",
+                )
+        return f"{len(rows)} transactions on their way, none displaced"
 
     def _check_clock(self) -> str:
         edge = _need(self._edge)

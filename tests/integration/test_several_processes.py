@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from ledger.chain import ChainEdge, ChainSettings
-from ledger.exchange import ExistingChain, Founded, found
+from ledger.exchange import ExistingChain, Founded, GatewaySettings, found
+from ledger.exchange.doctor import Standing, diagnose
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.log import TileReader
 from ledger.statements import Entry
@@ -30,7 +31,7 @@ from tests.support.asking import registration
 from tests.support.chain import running_anvil
 from tests.support.served import ROOT, command_line, environment
 from tests.support.shared import DatabaseUrl, shared_databases
-from tests.support.world import PLAN
+from tests.support.world import PASSPHRASE, PLAN
 
 __all__ = ["shared_databases"]
 
@@ -256,6 +257,11 @@ def test_one_writes_and_the_others_read_and_say_who_writes(world: World) -> None
             assert answers[0].content == answers[1].content, path
         gauges = [http.get(each.url + "/metrics").text for each in (writer, reader)]
     assert ["concord_writes 1.0" in each for each in gauges] == [True, False]
+    settings = GatewaySettings(home=world.home, passphrase=PASSPHRASE, database_url=world.database_url)
+    checks = {each.name: each for each in diagnose(settings, reader.url)}
+    assert checks["writer"].detail.startswith(f"{name} writes since ")
+    assert {each.standing for each in checks.values()} <= {Standing.OK, Standing.FAILED}
+    assert {each.name for each in checks.values() if each.standing is Standing.FAILED} <= {"disk"}
 
 
 def test_the_writer_killed_under_load_another_takes_over_within_seconds(world: World) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ledger.errors import FatalError, UnavailableError
+from ledger.errors import FatalError, LedgerError, UnavailableError
+from ledger.exchange import GatewaySettings
 from ledger.exchange import tenure as module
+from ledger.exchange.doctor import Diagnosis
 from ledger.exchange.tenure import DUTY, Tenure, Term, name_process
 from ledger.store import Store
 from ledger.store.fencing import NotTheWriterError
@@ -151,6 +153,24 @@ def test_a_store_that_was_closed_ends_the_tenure(seats: tuple[Seat, Seat]) -> No
     assert not keeping.is_alive()
     second.tenure.start()
     await_that(lambda: second.tenure.writes)
+
+
+def test_the_doctor_says_who_writes_and_who_hangs(
+    seats: tuple[Seat, Seat], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = seats
+    diagnosis = Diagnosis(GatewaySettings(home=tmp_path, passphrase=""), "http://127.0.0.1:1")
+    diagnosis._store = second.store
+    assert "no process writes" in diagnosis._check_writer()
+    first.tenure.start()
+    assert diagnosis._check_writer().startswith("first writes since ")
+    monkeypatch.setattr(module, "_TERM_S", -1.0)  # as if it renewed nothing any more
+    await_that(lambda: (found := second.store.leases.find(DUTY)) is not None and found.is_hung)
+    with pytest.raises(LedgerError, match="first has the writer's lease and did not renew it"):
+        diagnosis._check_writer()
+    with Store.open(f"sqlite:///{tmp_path / 'alone.sqlite3'}") as alone:
+        diagnosis._store = alone
+        assert "one process at a time" in diagnosis._check_writer()
 
 
 def test_a_process_is_named_by_machine_and_number() -> None:
