@@ -104,7 +104,7 @@ class Block:
     """A block with its transactions and receipts.
 
     ``header`` is the JSON-RPC form with every header field; ``transactions`` are JSON-RPC forms, ``receipts`` in the
-    same order.
+    same order. Where a block was read for its receipts, there are no transactions.
     """
 
     number: int
@@ -117,7 +117,7 @@ class Block:
 
     @classmethod
     def parse(cls, form: Any, receipt_forms: Any) -> Self:
-        """Read a JSON-RPC block (with whole transactions) and its receipts.
+        """Read a JSON-RPC block (with whole transactions, or with their hashes) and its receipts.
 
         Raises:
             UnavailableError: the node answered something else, or receipts of another block (its head moved while it
@@ -130,10 +130,10 @@ class Block:
                 parent_hash=_hash(form["parentHash"]),
                 timestamp=_number(form["timestamp"]),
                 header={name: value for name, value in form.items() if name not in _BODY},
-                transactions=tuple(form["transactions"]),
+                transactions=tuple(each for each in form["transactions"] if not isinstance(each, str)),
                 receipts=tuple(Receipt.parse(receipt) for receipt in receipt_forms),
             )
-            hashes = [_hash(transaction["hash"]) for transaction in block.transactions]
+            hashes = [_hash(each if isinstance(each, str) else each["hash"]) for each in form["transactions"]]
         belong = all(receipt.block_hash == block.hash for receipt in block.receipts)
         if not belong or hashes != [receipt.transaction_hash for receipt in block.receipts]:
             raise UnavailableError(
@@ -177,8 +177,14 @@ def _number(text: str) -> int:
 
 
 def _hash(text: str) -> Bytes32:
-    return Bytes32.parse(text.lower())
+    return Bytes32(_bytes(text))
 
 
 def _address(text: str) -> Address:
-    return Address.parse(text.lower())
+    return Address(_bytes(text))
+
+
+def _bytes(text: str) -> bytes:
+    if text[:2] != "0x":
+        raise ValueError("no hex")
+    return bytes.fromhex(text[2:])

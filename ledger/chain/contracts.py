@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, cast
@@ -16,6 +17,7 @@ from eth_abi.decoding import StringDecoder
 from eth_abi.exceptions import DecodingError, EncodingError
 from eth_abi.registry import BaseEquals, registry
 
+from ledger.chain.abi import NotPlainError, Plan, plan_of
 from ledger.chain.advice import ADVICE
 from ledger.errors import MalformedError, RefusedError
 from ledger.keccak import keccak256
@@ -80,6 +82,7 @@ class Artifact:
     functions: Mapping[str, Abi]
     errors: Mapping[bytes, Abi]
     events: Mapping[Bytes32, Abi]
+    _inputs: dict[Bytes32, tuple[list[tuple[Abi, list[Abi]]], list[Abi]]] = field(default_factory=dict, repr=False)
 
     def encode_call(self, function: str, arguments: Mapping[str, object]) -> bytes:
         """Calldata of a function, its arguments by name.
@@ -113,16 +116,24 @@ class Artifact:
         abi = self.events.get(topics[0]) if topics else None
         if abi is None:
             raise MalformedError(f"{self.name} emitted an event that this version does not know")
-        indexed = [each for each in abi["inputs"] if each["indexed"]]
-        plain = _decode([each for each in abi["inputs"] if not each["indexed"]], data)
+        indexed, others = self._inputs_of(topics[0])
+        plain = _decode(others, data)
         if len(indexed) != len(topics) - 1:
             raise MalformedError(f"{self.name}.{abi['name']} has {len(topics) - 1} topics, expected {len(indexed)}")
         topic_values = {
-            each["name"]: topic if _is_dynamic(each["type"]) else _decode([each], topic)[each["name"]]
-            for each, topic in zip(indexed, topics[1:], strict=True)
+            each["name"]: topic if _is_dynamic(each["type"]) else _decode(alone, topic)[each["name"]]
+            for (each, alone), topic in zip(indexed, topics[1:], strict=True)
         }
         merged = topic_values | plain
         return abi["name"], {each["name"]: merged[each["name"]] for each in abi["inputs"]}
+
+    def _inputs_of(self, topic: Bytes32) -> tuple[list[tuple[Abi, list[Abi]]], list[Abi]]:
+        """An event's indexed arguments, each also as a list of its own, and the others."""
+        if topic not in self._inputs:
+            inputs = self.events[topic]["inputs"]
+            indexed = [(each, [each]) for each in inputs if each["indexed"]]
+            self._inputs[topic] = indexed, [each for each in inputs if not each["indexed"]]
+        return self._inputs[topic]
 
     def is_same_code(self, code: bytes) -> bool:
         """Whether deployed code is this contract's, whatever its immutables hold."""
@@ -228,6 +239,23 @@ def _selector(item: Abi) -> bytes:
     return keccak256(_signature(item))[:4]
 
 
+_plans: Final[dict[int, tuple[Sequence[Abi], Plan | None]]] = {}
+
+
+def _cached_plan(items: Sequence[Abi]) -> Plan:
+    """The plan of a parameter list that lives as long as its artifact. Raises: NotPlainError: there is none."""
+    known = _plans.get(id(items))
+    if known is None:
+        try:
+            known = items, plan_of(items)
+        except NotPlainError:
+            known = items, None
+        _plans[id(items)] = known  # kept with the list, so that its id stays its own
+    if known[1] is None:
+        raise NotPlainError("no plan")
+    return known[1]
+
+
 def _is_dynamic(kind: str) -> bool:
     return kind in {"string", "bytes"} or kind.endswith("]") or kind.startswith("tuple")
 
@@ -236,6 +264,8 @@ def _encode(what: str, inputs: Sequence[Abi], arguments: Mapping[str, object]) -
     names = [each["name"] for each in inputs]
     if sorted(names) != sorted(arguments):
         raise ValueError(f"{what} takes {', '.join(names)}; given: {', '.join(arguments)}")
+    with suppress(NotPlainError):
+        return _cached_plan(inputs).write(arguments)
     try:
         values = [_to_abi(each, arguments[each["name"]]) for each in inputs]
         return bytes(encode([_type_of(each) for each in inputs], values))
@@ -257,6 +287,8 @@ def _to_abi(item: Abi, value: Any) -> Any:
 
 
 def _decode(items: Sequence[Abi], data: bytes) -> dict[str, Any]:
+    with suppress(NotPlainError):
+        return cast("dict[str, Any]", _cached_plan(items).read(data, 0))
     try:
         values = _decoder.decode([_type_of(each) for each in items], data)
     except (DecodingError, OverflowError) as error:

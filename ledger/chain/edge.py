@@ -149,20 +149,22 @@ class ChainEdge:
         blocks = self.blocks(number, number)
         return blocks[0] if blocks else None
 
-    def blocks(self, first: int, last: int) -> list[Block]:
+    def blocks(self, first: int, last: int, *, whole: bool = True) -> list[Block]:
         """The blocks from ``first`` to ``last``, as far as there are any, each with its receipts.
+
+        Who is not out for transactions asks for no ``whole`` blocks: they may hold megabytes.
 
         Raises:
             UnavailableError: the node does not answer, or its head moved meanwhile.
         """
         numbers = [hex(number) for number in range(first, last + 1)]
-        forms = self._results([("eth_getBlockByNumber", [number, True]) for number in numbers])
+        forms = self._results([("eth_getBlockByNumber", [number, whole]) for number in numbers])
         forms = [form for form in forms if form is not None]
         with Reading("block"):
-            all_receipts = self._receipts_of(forms)
+            all_receipts = self._receipts_of(forms, whole)
         return [Block.parse(form, receipts) for form, receipts in zip(forms, all_receipts, strict=True)]
 
-    def _receipts_of(self, forms: Sequence[Any]) -> list[Any]:
+    def _receipts_of(self, forms: Sequence[Any], whole: bool) -> list[Any]:
         if self._has_block_receipts:
             wanted = [form for form in forms if form["transactions"]]
             answers = self._node.ask_each([("eth_getBlockReceipts", [form["number"]]) for form in wanted])
@@ -171,7 +173,7 @@ class ChainEdge:
                 return [found.get(form["number"], []) for form in forms]
             self._has_block_receipts = False
         requests = [
-            ("eth_getTransactionReceipt", [transaction["hash"]])
+            ("eth_getTransactionReceipt", [transaction["hash"] if whole else transaction])
             for form in forms
             for transaction in form["transactions"]
         ]

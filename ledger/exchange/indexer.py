@@ -55,7 +55,7 @@ class Indexer:
             self._roll_back()
             return True
         first = 0 if cursor is None else cursor.block + 1
-        blocks = parts.edge.blocks(first, min(head, first + _BLOCKS_AT_ONCE - 1)) if first <= head else []
+        blocks = parts.edge.blocks(first, min(head, first + _BLOCKS_AT_ONCE - 1), whole=False) if first <= head else []
         if blocks:
             contracts = parts.deployment.contracts
             try:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from ledger.canonical import JsonValue
@@ -23,6 +23,16 @@ __all__ = ["Outbox"]
 _O = OUTBOX.c
 _CLOCK_PUT_BACK: Final = timedelta(minutes=1)
 _IN_FLIGHT: Final = (OutboxState.PENDING, OutboxState.SENT, OutboxState.INCLUDED)
+# Built once: it is executed for every transaction.
+_SETTLE: Final = (
+    update(OUTBOX)
+    .where(_O.subject == bindparam("of_subject"))
+    .values(
+        state=case((_O.noop, OutboxState.FAILED), else_=OutboxState.DONE),
+        block=func.coalesce(bindparam("at_block", type_=_O.block.type), _O.block),
+        updated_at=bindparam("at", type_=_O.updated_at.type),
+    )
+)
 
 
 class Outbox:
@@ -121,9 +131,8 @@ class Outbox:
             NotFoundError: no such row.
         """
         with self._database.write() as connection:
-            state = case((_O.noop, OutboxState.FAILED), else_=OutboxState.DONE)
-            settled = {"state": state, "block": _O.block if block is None else block, "updated_at": now}
-            if connection.execute(update(OUTBOX).where(_O.subject == subject).values(**settled)).rowcount != 1:
+            settled = {"of_subject": subject, "at_block": block, "at": now}
+            if connection.execute(_SETTLE, settled).rowcount != 1:
                 raise _not_there(subject)
 
     def mark_failed(self, subject: str, refusal: Mapping[str, JsonValue], now: datetime) -> None:
