@@ -72,7 +72,7 @@ class StatementCheck:
             return None
         head = f'{{"type":"{row.type}","message":{row.message},'
         line = f'{head}"signature":"0x{row.signature.hex()}","signer":"{row.signer}"}}'
-        record = self._lines.check(line.encode(errors="replace"))  # what UTF-8 has not is no statement's
+        (record,) = self._lines.check([line.encode(errors="replace")])  # what UTF-8 has not is no statement's
         if not isinstance(record, Checked) or record.message != row.message or record.signature != row.signature:
             return None
         self.signatures += 1
