@@ -35,6 +35,8 @@ from tests.support.world import PASSPHRASE, PLAN
 
 __all__ = ["shared_databases"]
 
+pytestmark = pytest.mark.timeout(300)  # several processes start, and one is paused past its lease
+
 WRITERS: Final = 3
 PATIENCE_S: Final = 40.0
 
@@ -70,18 +72,22 @@ class World:
     accepted: dict[str, dict[str, Any]] = field(default_factory=dict)
     _slugs: Iterator[int] = field(default_factory=itertools.count)
 
-    def start(self) -> Process:
+    def start(self, count: int) -> None:
+        """Start so many at once, and wait until they serve."""
+        children = [self._begin() for _ in range(count)]
+        for child in children:
+            assert child.stdout is not None
+            line = child.stdout.readline()
+            assert line, "it did not start"
+            self.processes.append(Process(child, json.loads(line)["url"]))
+
+    def _begin(self) -> subprocess.Popen[str]:
         child = subprocess.Popen(
             command_line(self.home), cwd=ROOT, text=True, stdout=subprocess.PIPE,
             env=environment() | {"CONCORD_DATABASE_URL": self.database_url},
         )  # fmt: skip
         self._closing.callback(self._end, child)
-        assert child.stdout is not None
-        line = child.stdout.readline()
-        assert line, "it did not start"
-        process = Process(child, json.loads(line)["url"])
-        self.processes.append(process)
-        return process
+        return child
 
     @staticmethod
     def _end(child: subprocess.Popen[str]) -> None:
@@ -225,8 +231,7 @@ def world(shared_databases: DatabaseUrl, tmp_path_factory: pytest.TempPathFactor
         founded = found(home, replace(PLAN, chain=ExistingChain(node.rpc_url), database_url=url))
         closing = stack.enter_context(ExitStack())
         world = World(home, founded, url, node, closing)
-        world.start()
-        world.start()
+        world.start(2)
         yield world
 
 
@@ -278,7 +283,7 @@ def test_the_writer_killed_under_load_another_takes_over_within_seconds(world: W
 
 
 def test_a_writer_that_was_paused_past_its_lease_does_no_harm(world: World) -> None:
-    world.start()
+    world.start(1)
     paused = world.writer()
     with world.under_load():
         world.await_accepted(6)
