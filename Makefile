@@ -15,7 +15,7 @@ EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --n
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve system test test-python test-contracts test-postgres test-network lint types bench contracts lock auditor-kit clean
+.PHONY: help demo serve system test test-python test-contracts test-postgres test-network soak lint types bench contracts lock auditor-kit clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -54,6 +54,9 @@ test-postgres: $(DEV_STAMP) ## the store's tests and the service's, kept in a re
 
 test-network: $(DEV_STAMP) $(if $(CONCORD_BESU)$(CONCORD_GOQUORUM)$(CONCORD_GETH),,$(GETH)) ## several validators: demo, one lost, quorum lost, healed (CONCORD_BESU, CONCORD_GOQUORUM or CONCORD_GETH name an engine)
 	@CONCORD_GETH=$(or $(CONCORD_GETH),$(abspath $(GETH))) $(BIN)/python -m pytest tests/network
+
+soak: $(DEV_STAMP) $(NODE_STAMP) ## random faults of node, wire, clock and service on a real node, ten minutes of them (SECONDS=60 SEED=7)
+	@$(BIN)/python -m tests.support.soak --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
 lint: $(DEV_STAMP) $(NODE_STAMP) ## ruff, import-linter and solhint
 	@$(BIN)/ruff check .

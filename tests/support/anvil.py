@@ -26,6 +26,7 @@ class Anvil:
         self.chain_id = chain_id
         self._state = folder / f"anvil-{chain_id}.json"
         self._process: subprocess.Popen[bytes] | None = None
+        self._first = 0
         # Each start makes a first block anew; of the same moment it is the same as the one that was kept.
         self._born_at = int(time.time())
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -43,6 +44,7 @@ class Anvil:
         while True:
             try:
                 self.ask("evm_setTime", hex(int(time.time())))
+                self._first = self.head()
                 return
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
@@ -81,6 +83,10 @@ class Anvil:
     def head(self) -> int:
         """Number of its newest block."""
         return int(self.ask("eth_blockNumber"), 16)
+
+    def mined(self) -> int:
+        """How many blocks it has made since its start."""
+        return self.head() - self._first
 
     def mine(self, blocks: int = 1) -> None:
         """Add empty blocks, or blocks of what waits in the pool."""

@@ -99,12 +99,18 @@ class EdgeWorld:
         return self.accept(gateway, [self.signatory.register() for _ in range(count)])
 
     def settle(
-        self, gateway: Gateway, digests: Sequence[Bytes32], *, mines: bool = False, heal: bool = True
+        self,
+        gateway: Gateway,
+        digests: Sequence[Bytes32],
+        *,
+        mines: bool = False,
+        heal: bool = True,
+        timeout_s: float = 40,
     ) -> dict[Bytes32, Outcome]:
         """Heal the wire, wait for every end, and check the property; the outcomes."""
         if heal:
             self.wire.heal()
-        told = await_settled(gateway, digests, self.anvil.mine if mines else lambda: None)
+        told = await_settled(gateway, digests, (lambda: self.anvil.mine(2)) if mines else (lambda: None), timeout_s)
         check_settled(gateway, digests, told)
         return told
 

@@ -43,20 +43,25 @@ def await_settled(
     """
     deadline, told = time.monotonic() + timeout_s, dict[Bytes32, Outcome]()
     while True:
+        is_over = False
         try:
-            outcomes = {each: gateway.statements.outcome(each) for each in digests}
-            for digest, outcome in outcomes.items():
-                if digest in told:
-                    assert _essence(told[digest]) == _essence(outcome), (told[digest], outcome)
+            for digest in [each for each in digests if each not in told]:
+                outcome = gateway.statements.outcome(digest)
                 if outcome.state is State.FINAL and outcome.in_force in _ENDS:
                     told[digest] = outcome
-            if len(told) == len(digests) and not gateway._has_undone() and _is_indexed(gateway):
-                return told
+            is_over = len(told) == len(set(digests)) and not gateway._has_undone()
+            if is_over and _is_indexed(gateway):
+                break
         except LedgerError:
             pass  # the fault is still there
         assert time.monotonic() < deadline, _describe(gateway, digests, told)
-        mine()
+        if not is_over:
+            mine()
         time.sleep(_LOOK_AGAIN_S)
+    for digest, outcome in told.items():
+        later = gateway.statements.outcome(digest)
+        assert _essence(later) == _essence(outcome), (outcome, later)
+    return told
 
 
 def check_settled(gateway: Gateway, digests: Collection[Bytes32], told: dict[Bytes32, Outcome]) -> None:
