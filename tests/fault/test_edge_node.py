@@ -95,9 +95,9 @@ def test_sending_fails(world: EdgeWorld, name: str) -> None:
 
 
 def test_nothing_is_answered_in_time(world: EdgeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ledger.chain.edge.connect_http", lambda url, _s, session: connect_http(url, 0.5, session))
+    monkeypatch.setattr("ledger.chain.edge.connect_http", lambda url, _s, session: connect_http(url, 1.0, session))
     with world.gateway() as gateway:
-        world.wire.break_with(wait(1.5), SEND, "eth_getTransactionReceipt", times=3)
+        world.wire.break_with(wait(2.0), SEND, "eth_getTransactionReceipt", times=3)
         digests = world.register(gateway, 3)
         world.wire.await_hits(3)
         world.settle(gateway, digests)

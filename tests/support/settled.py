@@ -72,8 +72,15 @@ def check_settled(gateway: Gateway, digests: Collection[Bytes32], told: dict[Byt
     _check_effects(blocks, deployment, {digest: told[digest] for digest in digests})
     _check_outbox(gateway, blocks)
     _check_projections(gateway.parts.store, edge, deployment)
-    health = gateway.health()
-    assert health.ready, health.reasons
+    _await_health(gateway)
+
+
+def _await_health(gateway: Gateway, timeout_s: float = 20) -> None:
+    """A worker says what kept it until it has tried again; only what stays is wrong."""
+    deadline = time.monotonic() + timeout_s
+    while not (health := gateway.health()).ready:
+        assert time.monotonic() < deadline, health.reasons
+        time.sleep(_LOOK_AGAIN_S)
 
 
 def _is_indexed(gateway: Gateway) -> bool:
