@@ -278,7 +278,7 @@ def test_starts_in_under_two_seconds(tmp_path: Path) -> None:
     # Not the tests' coverage, which follows child processes, is to be timed.
     unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     seconds = []
-    for _ in range(2):
+    for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         run = subprocess.run(
             [sys.executable, "-c", program, str(tmp_path)],
@@ -292,7 +292,9 @@ def test_starts_in_under_two_seconds(tmp_path: Path) -> None:
         # Its own time: the machine may be shared with other tests.
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert run.stdout == "100\n"
-    assert min(seconds) < 2
+        if seconds[-1] < 2:
+            return
+    raise AssertionError(f"it takes {min(seconds):.2f} s")
 
 
 @pytest.mark.parametrize("chain_id", [0, -1, 2**64])

@@ -98,10 +98,18 @@ def test_a_body_is_parsed_off_the_event_loop(monkeypatch: pytest.MonkeyPatch) ->
     assert threads != [threading.main_thread()]
 
 
+class Writing:
+    """A gateway that takes writes, and is asked nothing else."""
+
+    def check_writes(self) -> None:
+        """It does."""
+
+
 def post(scopes: frozenset[Scope], path: str, body: object) -> httpx.Response:
     """POST as the bearer of a key with ``scopes``, to a service whose gateway is never asked."""
     app = create_app(cast(Gateway, None))
     app.dependency_overrides[gateway_of] = lambda: None
+    app.state.gateway = Writing()  # whom the middleware asks whether this process writes
     app.dependency_overrides[_authenticate] = lambda: Asker(None, scopes, "test")
 
     async def ask() -> httpx.Response:
