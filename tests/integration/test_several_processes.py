@@ -29,13 +29,17 @@ from ledger.store.rows import OutboxState
 from ledger.types import Address
 from tests.support.asking import registration
 from tests.support.chain import running_anvil
+from tests.support.databases import is_postgresql
 from tests.support.served import ROOT, command_line, environment
 from tests.support.shared import DatabaseUrl, shared_databases
 from tests.support.world import PASSPHRASE, PLAN
 
 __all__ = ["shared_databases"]
 
-pytestmark = pytest.mark.timeout(300)  # several processes start, and one is paused past its lease
+pytestmark = [
+    pytest.mark.timeout(300),  # several processes start, and one is paused past its lease
+    pytest.mark.skipif(not is_postgresql(), reason="about a server's database: make test-postgres"),
+]
 
 WRITERS: Final = 3
 PATIENCE_S: Final = 40.0
