@@ -27,6 +27,8 @@ from ledger.merkle import (
 __all__ = ["CHECKPOINT_PATH", "TileReader"]
 
 CHECKPOINT_PATH: Final = "checkpoint"
+_MOST_REMEMBERED: Final = 128
+"""tiles, some 30 KB each: those of eight million entries"""
 
 
 class TileReader:
@@ -40,6 +42,7 @@ class TileReader:
         """Read ``folder``; ``size`` tells how much is committed (by default, what the checkpoint file says)."""
         self._folder = folder
         self._committed = size or self._load_size
+        self._remembered: dict[tuple[int, int], list[list[bytes]]] = {}
 
     @property
     def size(self) -> int:
@@ -122,6 +125,22 @@ class TileReader:
         width, raw = self._load(level, index)
         return _parsed(parse_tile, raw, Tile(level, index, width))
 
+    def load_rows(self, level: int, index: int) -> list[list[bytes]]:
+        """The nodes of a tile by height: its hashes, and of a full one above level 0 all that is over them as well.
+
+        Those are kept: most proofs go through the same few such tiles, and a full tile never changes.
+        """
+        rows = self._remembered.get((level, index))
+        if rows is None:
+            rows = [self.load_hashes(level, index)]
+            if level and len(rows[0]) == TILE_WIDTH:
+                while len(rows[-1]) > 1:
+                    rows.append([node_hash(*pair) for pair in zip(rows[-1][0::2], rows[-1][1::2], strict=True)])
+                if len(self._remembered) >= _MOST_REMEMBERED:
+                    self._remembered.clear()
+                self._remembered[level, index] = rows
+        return rows
+
     def _load(self, level: int, index: int) -> tuple[int, bytes]:
         size = self._committed()
         while True:
@@ -173,7 +192,7 @@ class _Nodes:
 
     def __init__(self, reader: TileReader) -> None:
         self._reader = reader
-        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+        self._tiles: dict[tuple[int, int], list[list[bytes]]] = {}
         self._nodes: dict[tuple[int, int], bytes] = {}
 
     def subtree_root(self, first: int, end: int) -> bytes:
@@ -187,17 +206,18 @@ class _Nodes:
         node = self._nodes.get((level, index))
         if node is None:
             tile_level, height = divmod(level, TILE_HEIGHT)
-            first = index << height
-            at = first % TILE_WIDTH
-            hashes = self._tile(tile_level, first // TILE_WIDTH)
-            node = self._nodes[level, index] = compute_root(hashes[at : at + (1 << height)])
+            tile, at = divmod(index << height, TILE_WIDTH)
+            rows = self._rows(tile_level, tile)
+            is_there = height < len(rows)
+            node = rows[height][at >> height] if is_there else compute_root(rows[0][at : at + (1 << height)])
+            self._nodes[level, index] = node
         return node
 
-    def _tile(self, level: int, index: int) -> list[bytes]:
-        hashes = self._tiles.get((level, index))
-        if hashes is None:
-            hashes = self._tiles[level, index] = self._reader.load_hashes(level, index)
-        return hashes
+    def _rows(self, level: int, index: int) -> list[list[bytes]]:
+        rows = self._tiles.get((level, index))
+        if rows is None:
+            rows = self._tiles[level, index] = self._reader.load_rows(level, index)
+        return rows
 
 
 def _parsed(parse: Callable[[bytes, int], list[bytes]], raw: bytes, tile: Tile) -> list[bytes]:

@@ -137,6 +137,20 @@ def test_a_tree_of_three_levels(tmp_path: Path) -> None:
     assert RightEdge.load(reader, len(entries)).root() == reader.root(len(entries))
 
 
+def test_proofs_through_tiles_that_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [number.to_bytes(3, "big") for number in range(2 * 256 * 256 + 300)]
+    leaves, size = [leaf_hash(entry) for entry in entries], len(entries)
+    with open_log(tmp_path, MemoryCheckpointStore()) as log:
+        log.append(entries)
+    for most in (1, 128):
+        monkeypatch.setattr("ledger.log.reader._MOST_REMEMBERED", most)
+        reader = TileReader(tmp_path)
+        for index in (0, 65_535, 65_536, 131_071, 131_072, size - 1, 40_000, 100_000, 0):
+            proof = reader.prove_inclusion(index, size)
+            verify_inclusion(leaves[index], index, size, proof, reader.root(size))
+        assert len(reader._remembered) == min(most, 2)
+
+
 def test_reading_while_another_thread_writes(tmp_path: Path) -> None:
     entries = entries_of("entry", 1200)
     leaves = [leaf_hash(entry) for entry in entries]
