@@ -138,6 +138,7 @@ def test_the_clock_is_an_hour_off(world: EdgeWorld, ahead_s: float) -> None:
 
 
 def test_a_clock_that_is_behind_lets_no_passed_deadline_in(world: EdgeWorld) -> None:
+    world.anvil.mine()  # the chain's present is its newest block's
     with Gateway.open(settings_for(world.home), clock=Clock(-HOUR_S)) as gateway:
         with pytest.raises(RefusedError):
             world.accept(gateway, [world.signatory.register(within_s=-60)])

@@ -33,7 +33,7 @@ _HOUR_S: Final = 3600
 
 def settings_for(home: Path, **more: object) -> GatewaySettings:
     """A gateway that looks and publishes often."""
-    quick: dict[str, object] = {"publish_after_s": 0.0, "poll_s": 0.02, "batch_delay_s": 0.0, "bulk_workers": 1, **more}
+    quick: dict[str, object] = {"publish_after_s": 0.0, "poll_s": 0.05, "batch_delay_s": 0.0, "bulk_workers": 1, **more}
     return GatewaySettings(home=home, passphrase=PASSPHRASE, **quick)  # type: ignore[arg-type]  # settings by name
 
 

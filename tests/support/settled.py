@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +32,7 @@ from ledger.types import Bytes32
 __all__ = ["await_settled", "check_settled", "dump_projections"]
 
 _ENDS: Final = {InForce.YES, InForce.REFUSED}
-_LOOK_AGAIN_S: Final = 0.02
+_LOOK_AGAIN_S: Final = 0.05
 
 
 def await_settled(
@@ -179,13 +180,24 @@ def dump_projections(store: Store) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
+@cache
+def _make_empty(consortium: Consortium) -> bytes:
+    """A database after all migrations, made once."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        Store.open(f"sqlite:///{path}", consortium).close()
+        return path.read_bytes()
+
+
+def _open_empty(folder: Path, consortium: Consortium) -> Store:
+    (folder / "anew.db").write_bytes(_make_empty(consortium))
+    return Store.open(f"sqlite:///{folder / 'anew.db'}", consortium)
+
+
 def _check_projections(store: Store, edge: ChainEdge, deployment: Deployment) -> None:
     """A database that folds the same chain from its first block holds the same rows."""
     consortium = Consortium(deployment.chain_id, deployment.contracts["ParticipantRegistry"])
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Store.open(f"sqlite:///{Path(folder) / 'anew.db'}", consortium) as anew,
-    ):
+    with tempfile.TemporaryDirectory() as folder, _open_empty(Path(folder), consortium) as anew:
         Indexer(_Anew(edge, anew, deployment)).catch_up()
         expected, found = dump_projections(anew), dump_projections(store)
     assert found.keys() == expected.keys()
