@@ -49,6 +49,10 @@ class FollowedLog:
         """Refuse. Raises: NotTheWriterError: always."""
         raise NotTheWriterError(None)
 
+    def settle(self) -> bool:
+        """Nothing of it is open here."""
+        return False
+
     def use_signer(self, _signer: NoteSigner) -> None:
         """Nothing to do: the signer is asked for each time."""
 

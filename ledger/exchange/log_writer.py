@@ -159,6 +159,8 @@ class LogWriter:
             for item in batch:
                 if not item.done.done():
                     item.done.set_result(None)
+        else:
+            self._guard(self._settle, [])
         if self._bulk is None or self._bulk_due_in_s() != 0:
             return bool(batch)
         self._guard(self._bulk.write, [])
@@ -213,6 +215,11 @@ class LogWriter:
 
     def _bulk_due_in_s(self) -> float | None:
         return None if self._bulk is None else self._bulk.due_in_s()
+
+    def _settle(self) -> None:
+        """What a commit without an answer left open is found out though nothing else comes."""
+        if self._parts.sequencer.settle():
+            _logger.warning("the log's last batch was committed after all: its statements are in the log")
 
     def _append(self, batch: list[_Waiting]) -> None:
         store, log = self._parts.store, self._parts.log

@@ -149,8 +149,7 @@ class Sequencer:
             FatalError: going on could fork the log. Every later call raises it again.
         """
         _check_entries(entries)
-        self._check_usable()
-        self._settle()
+        self.settle()
         edge, tiles = self._edge.extend(entries)
         row = Checkpoint(self._row.origin, edge.size, edge.root(), (format_anchor_by(self._anchor_by()),))
         writing = self._writing.submit(self._write, tiles, entries, row)
@@ -162,6 +161,27 @@ class Sequencer:
         if self.publish():
             self._discard_partials(tiles)
         return Batch(row.size - len(entries), len(entries), row, self._note)
+
+    def settle(self) -> bool:
+        """Find out whether a swap without an answer happened, and go on from there; whether it had.
+
+        An append does this itself: call it when idle, so that nothing that is in the log waits for the next append.
+
+        Raises:
+            RuntimeError, UnavailableError, FatalError: as `append`.
+        """
+        self._check_usable()
+        if self._unsettled is None:
+            return False
+        row, edge = self._unsettled
+        found = self._store.load(row.origin)
+        if found == row:
+            self._adopt(row, edge)
+            self.publish()
+        elif found != self._row:
+            raise self._lost()
+        self._unsettled = None
+        return found == row
 
     def publish(self) -> bool:
         """Bring the ``checkpoint`` file up to date, where a full disk kept an append from it; say whether it is.
@@ -271,18 +291,6 @@ class Sequencer:
         self._unsettled = None
         if not swapped:
             raise self._lost()
-
-    def _settle(self) -> None:
-        """Find out whether a swap without an answer happened, and go on from there."""
-        if self._unsettled is None:
-            return
-        row, edge = self._unsettled
-        found = self._store.load(row.origin)
-        if found == row:
-            self._adopt(row, edge)
-        elif found != self._row:
-            raise self._lost()
-        self._unsettled = None
 
     def _adopt(self, row: Checkpoint, edge: RightEdge) -> None:
         """Step 4. The note is set before the size, so that a reader of both never sees a size without its note."""

@@ -18,6 +18,7 @@ from ledger.exchange import Gateway, GatewaySettings, InForce, State
 from ledger.exchange.intents import AccessRevocationIntent, RawIntent
 from ledger.exchange.log_writer import LogWriter
 from ledger.exchange.worker import Worker
+from ledger.log import TileReader
 from ledger.statements import Statement
 from ledger.store.rows import NewStatement, OutboxState
 from ledger.types import Bytes32
@@ -392,3 +393,27 @@ def test_many_entries_are_published_at_once_and_then_no_more_often_than_is_set(
     assert last.size == parts.sequencer.checkpoint.size
     parts.settings = replace(parts.settings, publish_after_s=0.0)
     assert state_and_publish(6) is True  # what waits for its time alone does not wait for the spacing
+
+
+def test_a_commit_whose_answer_was_lost_is_found_out_though_nothing_follows(
+    still: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints, sequencer = still.gateway.parts.store.checkpoints, still.gateway.parts.sequencer
+    swap, before = checkpoints.compare_and_swap, sequencer.size
+    asker, intent = still.asker("utility"), registration("lost-answer", {"a.csv": b"1"})
+    with monkeypatch.context() as patch:
+
+        def commit_and_say_nothing(*given: Any) -> bool:
+            assert swap(*given)
+            raise UnavailableError("the database does not answer", retry_after_s=1)
+
+        patch.setattr(checkpoints, "compare_and_swap", commit_and_say_nothing)
+        with pytest.raises(UnavailableError, match="does not answer"):
+            still.gateway.statements.sign_and_submit(asker, intent)
+    deadline = time.monotonic() + 20
+    published = TileReader(still.gateway.parts.settings.home / "log")
+    while published.size == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sequencer.size == published.size == before + 1
+    row = still.gateway.parts.store.statements.list(limit=1).items[0]
+    assert (row.type, row.log_index) == ("DatasetRegistration", before)
