@@ -23,6 +23,8 @@ __all__ = ["BlockNotIndexedError", "Observing", "await_min_block"]
 
 _HEADER: Final = b"x-request-id"
 _ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
+# Methods of a stranger's own share one name, so that they make no labels.
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _LONGEST_WAIT_S: Final = 10.0
 _LOOK_AGAIN_S: Final = 0.05
 _MOST_BLOCKS: Final = 2**53
@@ -66,8 +68,9 @@ class Observing:
 
     def _end(self, scope: Scope, status: int, seconds: float) -> None:
         route, problem = _route_of(scope), scope.get(PROBLEM_KEY, "internal-error" if status == 500 else None)
-        self._metrics.observe(scope["method"], route, status, seconds, problem)
-        facts = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 1)}
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.observe(method, route, status, seconds, problem)
+        facts = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
         _logger.info("request", extra={"facts": facts | ({"problem": problem} if problem else {})})
 
 

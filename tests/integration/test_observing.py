@@ -88,6 +88,27 @@ def test_metrics_count_requests_by_template_and_refusals_by_code(service: Asking
     assert_problem(service.get("none", "/metrics"), 401, "unauthorized")
 
 
+def test_methods_that_strangers_invent_share_one_name(service: Asking, lines: io.StringIO) -> None:
+    methods = ("INVENTED1", "INVENTED2", "INVENTED3")
+
+    def others() -> float:
+        found = samples(service)
+        assert not any("INVENTED" in str(name) for name in found)
+        return sum(
+            count
+            for (name, labels), count in found.items()
+            if name == "concord_request_seconds_count" and ("method", "other") in labels
+        )
+
+    before = others()
+    for method in methods:
+        service.http.request(method, "/v1/health")
+    assert others() - before == len(methods)
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [each["method"] for each in told if each["message"] == "request"].count("other") == len(methods)
+    assert "INVENTED" not in lines.getvalue()
+
+
 def test_a_request_id_follows_a_statement_to_its_block(service: Asking, lines: io.StringIO) -> None:
     body = registration("traced", {"a.csv": b"1"})
     message = service.prepare("utility", "DatasetRegistration", body)
