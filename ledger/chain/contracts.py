@@ -45,6 +45,7 @@ _PANICS: Final = {
 }
 _ERROR_STRING: Final = keccak256(b"Error(string)")[:4]
 _PANIC: Final = keccak256(b"Panic(uint256)")[:4]
+_PANIC_BYTES: Final = 4 + 32
 _WORD_BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -186,7 +187,7 @@ def decode_refusal(data: bytes) -> RefusedError:
         return RefusedError(_sentence(abi["name"], facts), code=words, facts=facts)
     if data[:4] == _ERROR_STRING:
         return RefusedError("the contract refused it without a known reason", code="evm-reverted", facts=_text_of(data))
-    if data[:4] == _PANIC:
+    if data[:4] == _PANIC and len(data) == _PANIC_BYTES:
         number = int.from_bytes(data[4:], "big")
         reason = _PANICS.get(number, f"panic {number:#x}")
         return RefusedError(f"the contract stopped: {reason}", code="evm-panic", facts={"panic": number})

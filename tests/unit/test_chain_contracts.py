@@ -143,6 +143,15 @@ def test_every_error_of_every_contract_has_its_own_code() -> None:
     assert "statement-executor-deadline-passed" in codes
 
 
+def test_a_panic_is_one_number_and_nothing_else() -> None:
+    panic = selector("Panic(uint256)")
+    known = decode_refusal(panic + (0x11).to_bytes(32, "big"))
+    assert (known.code, known.facts) == ("evm-panic", {"panic": 0x11})
+    for argument in (b"", b"\x11", b"\0" * 31, b"\0" * 33, b"\xff" * 2000):
+        refusal = decode_refusal(panic + argument)
+        assert (refusal.code, refusal.facts) == ("evm-reverted", {"data": "0x" + (panic + argument).hex()})
+
+
 def receipt_of(*logs: Log) -> Receipt:
     return Receipt(draw(), 3, 7, draw(), True, 21_000, None, logs, {})
 
