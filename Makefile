@@ -15,7 +15,7 @@ EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --n
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve system test test-python test-contracts test-postgres test-network soak lint types bench contracts lock auditor-kit clean
+.PHONY: help demo serve system test test-python test-slow test-contracts test-postgres test-network soak lint types bench contracts lock auditor-kit clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -31,13 +31,16 @@ system: ## the programs of Debian that some tests drive: strace, PostgreSQL (as 
 		echo "Installing strace and postgresql (once) ..." && apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends strace postgresql >/dev/null; }
 
-test: test-python test-contracts ## every test there is
+test: test-python test-contracts ## the tests of Python and Solidity, but for the slow ones
 
 test-python: $(DEV_STAMP) $(NODE_STAMP)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 	@$(BIN)/coverage report --format=total --fail-under=95
 	@$(BIN)/coverage report --format=total --fail-under=100 \
 		--include='ledger/merkle/*,ledger/statements/*,ledger/evidence/*'
+
+test-slow: $(DEV_STAMP) $(NODE_STAMP) ## the slow ones that `make test` leaves out
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 test-contracts: $(DEV_STAMP) $(NODE_STAMP)
 	@$(BIN)/python -m scripts.build_contracts --check

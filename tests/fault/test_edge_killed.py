@@ -75,7 +75,11 @@ def dying() -> Iterator[Dying]:
         yield process
 
 
-@pytest.mark.parametrize("trap", ON_THE_WAY, ids=str)
+@pytest.mark.parametrize(
+    "trap",
+    [each if at % 3 == 0 else pytest.param(each, marks=pytest.mark.slow) for at, each in enumerate(ON_THE_WAY)],
+    ids=str,
+)
 def test_killed_on_the_way(world: EdgeWorld, dying: Dying, trap: Trap) -> None:
     signed = [world.signatory.register() for _ in range(STATEMENTS)]
     accepted = dying.run(world.home, trap, signed, batch_delay_s=BATCHED)

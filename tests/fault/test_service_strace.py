@@ -65,6 +65,7 @@ def served_on_a_bad_disk(home: Path) -> Iterator[str]:
             os.killpg(tracer.pid, 9)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fails_now_and_then(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert STRACE is not None, "CI is set and strace is missing: apt-get install -y strace"
     home = tmp_path / "home"

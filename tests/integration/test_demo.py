@@ -53,6 +53,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, done.stdout
 
 
+@pytest.mark.slow
 def test_the_main_job_runs_on_a_chain_that_is_there(tmp_path: Path) -> None:
     with running_anvil() as settings:
         done = run_demo(tmp_path, "--rpc", str(settings.rpc_url))

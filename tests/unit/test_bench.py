@@ -159,6 +159,7 @@ def test_ways_to_the_chain_are_told_beside_their_targets() -> None:
     assert "4,000   5,000  MISSED" in told
 
 
+@pytest.mark.slow
 def test_the_way_to_the_chain_is_measured(tmp_path: Path) -> None:
     with open_worlds(tmp_path, 2) as worlds:
         assert measure_web3(next(worlds), 1, 1, pure_python=False).pipelined > 0
@@ -229,6 +230,7 @@ def kept_in(folder: Path) -> Prepared:
     return Prepared(**json.loads((folder / "prepared.json").read_bytes()))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)  # four processes after one another: founded, served, signed, served and loaded
 def test_the_bulk_bench_runs_and_keeps_what_it_signed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
