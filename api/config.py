@@ -21,7 +21,7 @@ _DEFAULT: Final = GatewaySettings(Path(), "")
 class ServiceConfig(BaseSettings):
     """How the service runs. Every member is read from ``CONCORD_<NAME>``."""
 
-    model_config = SettingsConfigDict(env_prefix="CONCORD_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="CONCORD_", frozen=True, allow_inf_nan=False)
 
     home: Path = Path(platformdirs.user_data_dir("concord"))
     """The gateway's folder."""

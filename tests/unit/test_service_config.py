@@ -60,9 +60,10 @@ def test_what_is_told_reaches_the_gateway(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("name", sorted(ServiceConfig.model_fields.keys() - OF_THE_SERVICE - TOLD.keys()))
 def test_what_makes_no_sense_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(f"CONCORD_{name.upper()}", "-1")
-    with pytest.raises(ValidationError, match=name):
-        ServiceConfig()
+    for value in ("-1", "inf", "nan"):
+        monkeypatch.setenv(f"CONCORD_{name.upper()}", value)
+        with pytest.raises(ValidationError, match=name):
+            ServiceConfig()
 
 
 def test_every_variable_is_documented() -> None:
