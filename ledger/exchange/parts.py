@@ -12,12 +12,12 @@ from typing import Self
 
 from ledger.chain import ChainEdge, ContractReader, Deployment, Signer, check_deployment
 from ledger.content.store import ContentStore
-from ledger.errors import ConflictError, NotFoundError
+from ledger.errors import NotFoundError
 from ledger.exchange.directory import Directory
 from ledger.exchange.followed_log import FollowedLog
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.keystore import KeyStore
-from ledger.exchange.log_folder import name_for, seize
+from ledger.exchange.log_folder import open_under
 from ledger.exchange.lost import LostStatements
 from ledger.exchange.settings import GatewaySettings, Home
 from ledger.exchange.tenure import Term
@@ -127,15 +127,10 @@ class Parts:
             UnavailableError, FatalError: as `Sequencer.open`.
         """
         folder = Home(self.settings.home).log_folder
-        if term is not None:
-            name_for(folder, term.token)
-        try:
+        if term is None:
             self.sequencer = self._open_log(folder)
-        except ConflictError:
-            if term is None or not term.is_seized:
-                raise
-            seize(folder, term.token)
-            self.sequencer = self._open_log(folder)
+        else:
+            self.sequencer = open_under(folder, term.token, self._open_log, is_hung=term.is_seized)
 
     def let_go_of_log(self) -> None:
         """Close the log; where it is shared, follow it from now on. A second call does nothing."""

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import ConflictError, UnavailableError
-from ledger.exchange.log_folder import name_for, seize
+from ledger.exchange import log_folder as module
+from ledger.exchange.log_folder import name_for, open_under, seize
 from ledger.log import Sequencer
-from ledger.log.storage import FileCalls
+from ledger.log.storage import FileCalls, FolderLock
 from tests.support.log import MemoryCheckpointStore, open_log
 
 
@@ -107,3 +108,58 @@ def test_a_disk_that_refuses_the_link_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "symlink_to", refuse)
     with pytest.raises(UnavailableError, match="Read-only"):
         name_for(tmp_path / "log", 1)
+
+
+@pytest.fixture
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sequencer]:
+    """Opens the one log under a token, as gateways that share it do, and waits for no ex-writer longer than 0.2 s."""
+    store = MemoryCheckpointStore()
+    monkeypatch.setattr(module, "_LETS_GO_WITHIN_S", 0.2)
+
+    def open_it(token: int, *, is_hung: bool = False) -> Sequencer:
+        return open_under(tmp_path / "log", token, lambda folder: open_log(folder, store), is_hung=is_hung)
+
+    return open_it
+
+
+def test_a_hung_writers_folder_is_seized_even_if_who_took_its_lease_first_failed(
+    tmp_path: Path, opened: Callable[..., Sequencer]
+) -> None:
+    hung = opened(5)
+    hung.append([b"first"])
+    # 6 took the lease from it and failed before it opened the log: the lease says no more that somebody hangs.
+    successor = opened(7)
+    assert (tmp_path / "log").resolve() == tmp_path / "log.7"
+    successor.append([b"second"])
+    with pytest.raises(ConflictError, match="token 7"):
+        opened(6)  # it has lost the lease meanwhile
+    with opened(8, is_hung=True) as third:
+        assert third.reader.entries(0, 2) == [b"first", b"second"]
+    for each in (hung, successor):
+        each.close()
+
+
+def test_a_writer_that_lets_go_in_time_keeps_the_name_of_its_folder(
+    tmp_path: Path, opened: Callable[..., Sequencer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = opened(5)
+    monkeypatch.setattr(module, "_sleep", lambda _: former.close())
+    with opened(6):
+        assert (tmp_path / "log").resolve() == tmp_path / "log.5"
+
+
+def test_a_folder_that_no_writer_holds_is_never_seized(tmp_path: Path, opened: Callable[..., Sequencer]) -> None:
+    opened(5).close()
+    maintenance = FolderLock((tmp_path / "log").resolve())
+    with pytest.raises(ConflictError):
+        opened(6)
+    maintenance.release()
+    with opened(7):
+        assert (tmp_path / "log").resolve() == tmp_path / "log.5"
+
+
+def test_a_lock_that_can_not_be_read_or_written_is_nobodys(tmp_path: Path) -> None:
+    name_for(tmp_path / "log", 1)
+    assert not module._is_former_writers(tmp_path / "log", 2)
+    module._sign(tmp_path / "log.1", 1)
+    assert not (tmp_path / "log" / ".lock").exists()
