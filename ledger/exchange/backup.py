@@ -3,7 +3,8 @@
 At the moment, the database's writers wait for some milliseconds: no checkpoint is signed and no transaction is given a
 nonce. So the chain of that moment shows no checkpoint that the database does not know, and lacks no block that it
 counts on. The incomplete tiles are read within the moment; complete ones never change and are copied after it, as are
-contents, which lie under their hashes. Keys are copied encrypted as they are.
+contents, which lie under their hashes. Keys are copied encrypted as they are. The log is an ordinary folder in the
+backup, wherever its link leads in the home.
 
 Wherever the database is kept, in the folder or in a server, the backup holds it as one SQLite file.
 """
@@ -19,7 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, Self
 
 from ledger.canonical import JsonValue, encode_canonical
@@ -29,7 +30,7 @@ from ledger.exchange.settings import Home
 from ledger.store.copying import FrozenServer, freeze_server, sqlite_file
 from ledger.store.freezing import FrozenFiles, freeze
 
-__all__ = ["MANIFEST_NAME", "BackupManifest", "back_up", "hash_file"]
+__all__ = ["MANIFEST_NAME", "BackupManifest", "back_up", "hash_file", "sync_folder"]
 
 MANIFEST_NAME: Final = "backup.json"
 _FORMAT: Final = "concord-backup/1"
@@ -46,6 +47,15 @@ class BackupManifest:
     concord: str
     has_chain: bool
     files: dict[str, str]
+
+    def __post_init__(self) -> None:
+        """Raise MalformedError for a path that may lead out of the folder: whoever restores writes to each of them."""
+        for path in self.files:
+            if not _is_plain(path):
+                raise MalformedError(
+                    f"the backup names the path {path!r}, which may lead elsewhere: "
+                    "do not restore it; where it is yours, rename that file and take another one"
+                )
 
     def to_bytes(self) -> bytes:
         """The file."""
@@ -76,8 +86,9 @@ class BackupManifest:
             raise MalformedError(f"{folder / MANIFEST_NAME} is damaged: take another backup") from error
 
     def check(self, folder: Path) -> None:
-        """Hash every file again. Raises: VerificationError: one is missing or changed."""
+        """Hash every file again. Raises: VerificationError: one is missing, changed, or a link."""
         for path, expected in self.files.items():
+            _refuse_links(folder, path)
             try:
                 found = hash_file(folder / path)
             except OSError as error:
@@ -117,7 +128,7 @@ def back_up(
         staged.mkdir(mode=0o700, parents=True)
         manifest = _write(source, staged, on_step)
         (staged / MANIFEST_NAME).write_bytes(manifest.to_bytes())
-        _sync(staged)
+        sync_folder(staged)
         if target.exists():
             target.rmdir()
         staged.rename(target)
@@ -183,20 +194,65 @@ def _write(source: _Source, target: Path, on_step: Callable[[str], None]) -> Bac
     with ExitStack() as stack:
         frozen = _Moment(source, stack)
         moment = datetime.now(UTC).replace(microsecond=0)
-        partial_tiles = {path: path.read_bytes() for path in home.log_folder.rglob("*.p/*")}
+        log = _find_log(home)
+        partial_tiles = {path.relative_to(log): path.read_bytes() for path in log.rglob("*.p/*")}
         frozen.release()
         on_step("copying database and chain")
         frozen.copy(target)
     for path, data in partial_tiles.items():
-        _place(target / path.relative_to(home.folder)).write_bytes(data)
+        _place(target / home.log_folder.name / path).write_bytes(data)
     on_step("copying log, contents and keys")
-    skipped = {home.database_file, *source.files, *partial_tiles}
-    for path in _walk(home.folder):
+    skipped = {home.database_file, *source.files}
+    for path, place in _places(home, log):
         if path not in skipped and path.parent.suffix != ".p":
-            _copy(path, _place(target / path.relative_to(home.folder)))
+            _copy(path, _place(target / place))
+    if _find_log(home) != log:
+        raise UnavailableError(f"the log's folder {log} was taken over by another process meanwhile: call again")
     on_step("hashing what was written")
     files = {str(path.relative_to(target)): hash_file(path) for path in sorted(_walk(target))}
     return BackupManifest(moment, version("concord-ledger"), source.has_chain, files)
+
+
+def _find_log(home: Home) -> Path:
+    """The folder that the log is in, by its link where it has one: see `ledger.exchange.log_folder`.
+
+    Raises:
+        UnavailableError: the link is missing or leads nowhere, as in the middle of a takeover.
+    """
+    folder = home.log_folder
+    if not folder.is_dir() and (
+        folder.is_symlink() or any(each.is_dir() for each in home.folder.glob(f"{folder.name}.*"))
+    ):
+        raise UnavailableError(f"{folder} does not lead to the log's folder: start the gateway, then call again")
+    return folder.resolve()
+
+
+def _places(home: Home, log: Path) -> Iterator[tuple[Path, Path]]:
+    """Every file of the home and where it lies in the backup; of ``log`` and ``log.<token>``, the present one."""
+    name = home.log_folder.name
+    for path in _walk(home.folder):
+        place = path.relative_to(home.folder)
+        if len(place.parts) == 1 or place.parts[0].partition(".")[0] != name:
+            yield path, place
+    for path in _walk(log):
+        yield path, name / path.relative_to(log)
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a path leads to a file below a folder and is written in the one way there is."""
+    pure = PurePosixPath(path)
+    is_below = bool(pure.parts) and not pure.is_absolute() and ".." not in pure.parts
+    return is_below and str(pure) == path and "\\" not in path and "\0" not in path
+
+
+def _refuse_links(folder: Path, path: str) -> None:
+    """A plain path without links stays in its folder. Raises: VerificationError: there is a link, or no file."""
+    place = folder / path
+    for each in (place, *place.parents[: len(PurePosixPath(path).parts) - 1]):
+        if each.is_symlink():
+            raise VerificationError(f"{each.relative_to(folder)} of the backup is a link: take another one")
+    if not place.is_file():
+        raise VerificationError(f"the backup lacks {path}: take another one")
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -228,8 +284,8 @@ def hash_file(path: Path) -> str:
     return hasher.hexdigest()
 
 
-def _sync(folder: Path) -> None:
-    """Bring all that was written to the disk."""
+def sync_folder(folder: Path) -> None:
+    """Bring all that was written below a folder, and the folder, to the disk. Raises: OSError."""
     for path in (folder, *folder.rglob("*")):
         descriptor = os.open(path, os.O_RDONLY)
         try:

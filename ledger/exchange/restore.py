@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger.errors import ConflictError, LedgerError, NotFoundError, UnavailableError, VerificationError
-from ledger.exchange.backup import BackupManifest
+from ledger.exchange.backup import BackupManifest, sync_folder
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.log_recovery import read_anchored_size
 from ledger.exchange.settings import Home
@@ -64,7 +64,7 @@ def restore(
     Raises:
         NotFoundError: no backup there, or no chain in ``chain``.
         ConflictError: ``home`` is there already, or the database is not empty.
-        VerificationError: a file of the backup was changed or is missing.
+        VerificationError: a file of the backup was changed, is missing or is a link.
         MalformedError, UnavailableError: as `BackupManifest.load`, disk, chain, mirror and database.
     """
     manifest = BackupManifest.load(backup)
@@ -104,6 +104,7 @@ def restore(
 
 
 def _place(staged: Home, home: Home) -> None:
+    sync_folder(staged.folder)
     if home.folder.exists():
         home.folder.rmdir()
     staged.folder.rename(home.folder)

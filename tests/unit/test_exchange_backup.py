@@ -1,0 +1,208 @@
+"""Backups that name what lies elsewhere, and backups of a home whose log several processes shared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import MalformedError, UnavailableError, VerificationError
+from ledger.exchange import Home
+from ledger.exchange.backup import MANIFEST_NAME, BackupManifest, back_up
+from ledger.exchange.gateway_file import GatewayFile
+from ledger.exchange.keystore import KeyStore
+from ledger.exchange.log_folder import name_for
+from ledger.exchange.restore import restore
+from ledger.log import Sequencer
+from ledger.store import Store
+from tests.support.exchange import PASSPHRASE, found_in
+
+COUNT = 300
+OUTSIDE = b"of somebody else\n"
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A founded home whose log has full tiles and partial ones."""
+    folder = tmp_path_factory.mktemp("kept") / "home"
+    found_in(folder)
+    home = Home(folder)
+    with Store.open(f"sqlite:///{home.database_file}") as store, opened(home, store) as log:
+        log.append([number.to_bytes(97) for number in range(COUNT)])
+    return folder
+
+
+@pytest.fixture
+def home(kept: Path, tmp_path: Path) -> Home:
+    return Home(Path(shutil.copytree(kept, tmp_path / "home")))
+
+
+@pytest.fixture
+def backup(home: Home, tmp_path: Path) -> Path:
+    back_up(home, tmp_path / "backup")
+    return tmp_path / "backup"
+
+
+def opened(home: Home, store: Store) -> Sequencer:
+    origin = GatewayFile.load(home.gateway_file).origin
+    signer = KeyStore(home.keys_folder, PASSPHRASE).load_log_signer(origin)
+    return Sequencer.open(home.log_folder, signer, store.checkpoints, anchor_by=lambda: datetime.now(UTC))
+
+
+def tiles_of(folder: Path) -> dict[str, bytes]:
+    """Tiles and bundles by path; what the writer leaves beside them does not count."""
+    found = folder.resolve()
+    return {str(each.relative_to(found)): each.read_bytes() for each in found.rglob("tile/**/*") if each.is_file()}
+
+
+def name_in(backup: Path, path: str, data: bytes = OUTSIDE) -> None:
+    """Let the manifest name one more file."""
+    document = json.loads((backup / MANIFEST_NAME).read_bytes())
+    document["files"][path] = hashlib.sha256(data).hexdigest()
+    (backup / MANIFEST_NAME).write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        ".",
+        "..",
+        "/etc/x",
+        "//x",
+        "../x",
+        "log/../../x",
+        "log/..",
+        "./x",
+        "log/./x",
+        "log//x",
+        "log/",
+        "a\\b",
+        "a\0b",
+    ],
+)
+def test_a_backup_that_names_a_path_elsewhere_is_not_read(backup: Path, tmp_path: Path, path: str) -> None:
+    name_in(backup, path)
+    with pytest.raises(MalformedError, match="names the path"):
+        BackupManifest.load(backup)
+    with pytest.raises(MalformedError):
+        restore(backup, Home(tmp_path / "restored"))
+    assert not (tmp_path / "restored").exists()
+
+
+def test_nothing_is_written_outside_the_home(backup: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(OUTSIDE)
+    victim = tmp_path / "user" / "secret"
+    victim.parent.mkdir()
+    victim.write_bytes(b"mine\n")
+    name_in(backup, "../secret")
+    with pytest.raises(MalformedError):
+        restore(backup, Home(tmp_path / "user" / "home"))
+    assert victim.read_bytes() == b"mine\n"
+    assert [each.name for each in victim.parent.iterdir()] == ["secret"]
+
+
+def test_a_backup_with_links_is_refused(backup: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(OUTSIDE)
+    for link, leads_to, path in (
+        (backup / "file", outside / "secret", "file"),
+        (backup / "folder", outside, "folder/secret"),
+        (backup / "loop", backup / "loop", "loop"),
+    ):
+        before = (backup / MANIFEST_NAME).read_bytes()
+        link.symlink_to(leads_to)
+        name_in(backup, path)
+        with pytest.raises(VerificationError, match="a link"):
+            restore(backup, Home(tmp_path / "restored"))
+        (backup / MANIFEST_NAME).write_bytes(before)
+    os.mkfifo(backup / "pipe")
+    name_in(backup, "pipe")
+    with pytest.raises(VerificationError, match="lacks pipe"):
+        restore(backup, Home(tmp_path / "restored"))
+    assert not (tmp_path / "restored").exists()
+
+
+def test_the_backup_folder_itself_may_be_a_link(backup: Path, tmp_path: Path) -> None:
+    (tmp_path / "linked").symlink_to(backup)
+    assert restore(tmp_path / "linked", Home(tmp_path / "restored")).log_size > COUNT
+
+
+def test_what_could_not_be_restored_is_not_backed_up(home: Home, tmp_path: Path) -> None:
+    (home.folder / "no\\tes").write_text("")
+    with pytest.raises(MalformedError, match="names the path"):
+        back_up(home, tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
+
+
+def test_what_was_restored_is_on_the_disk_before_it_is_in_place(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[tuple[int, int]] = set()
+    place = tmp_path / "restored"
+
+    def fsync(descriptor: int) -> None:
+        assert not place.exists()
+        found = os.fstat(descriptor)
+        synced.add((found.st_dev, found.st_ino))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    restore(backup, Home(place))
+    written = [each.stat() for each in (place, *place.rglob("*"))]
+    assert {(each.st_dev, each.st_ino) for each in written} <= synced
+
+
+@pytest.mark.parametrize("is_elsewhere", [False, True], ids=["numbered", "elsewhere"])
+def test_a_log_behind_a_link_comes_back_whole(home: Home, tmp_path: Path, is_elsewhere: bool) -> None:
+    expected = tiles_of(home.log_folder)
+    if is_elsewhere:
+        home.log_folder.rename(tmp_path / "disk")
+        home.log_folder.symlink_to(tmp_path / "disk")
+    else:
+        name_for(home.log_folder, 7)
+        assert home.log_folder.resolve() == home.folder.resolve() / "log.7"
+        shutil.copytree(home.log_folder.resolve(), home.folder / "log.3")
+    manifest = back_up(home, tmp_path / "backup")
+    assert {path.partition("/")[0] for path in manifest.files if path.startswith("log")} == {"log"}
+    new = Home(tmp_path / "restored")
+    size = restore(tmp_path / "backup", new).log_size
+    assert size == COUNT + 4
+    assert tiles_of(new.log_folder) == expected
+    assert {"tile/0/000", "tile/entries/000", "tile/0/001.p/48"} < set(expected)
+    name_for(new.log_folder, 8)
+    with Store.open(f"sqlite:///{new.database_file}") as store, opened(new, store) as log:
+        assert log.reader.entries(4, COUNT) == [number.to_bytes(97) for number in range(COUNT)]
+        assert log.reader.prove_inclusion(3, size)
+        assert log.append([b"x" * 97]).checkpoint.size == size + 1
+
+
+def test_a_log_that_is_taken_over_meanwhile_is_not_half_backed_up(home: Home, tmp_path: Path) -> None:
+    name_for(home.log_folder, 7)
+
+    def take_over(step: str) -> None:
+        if step == "copying database and chain":
+            home.log_folder.resolve().rename(home.folder / "log.8")
+            home.log_folder.unlink()
+            home.log_folder.symlink_to("log.8")
+
+    with pytest.raises(UnavailableError, match="taken over"):
+        back_up(home, tmp_path / "backup", take_over)
+    assert not (tmp_path / "backup").exists()
+    back_up(home, tmp_path / "backup")
+
+
+def test_a_log_whose_link_is_lost_is_not_left_out(home: Home, tmp_path: Path) -> None:
+    name_for(home.log_folder, 7)
+    home.log_folder.unlink()
+    for leads_to in (None, "log.6"):
+        if leads_to is not None:
+            home.log_folder.symlink_to(leads_to)
+        with pytest.raises(UnavailableError, match="does not lead to"):
+            back_up(home, tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
