@@ -29,7 +29,7 @@ class ServiceConfig(BaseSettings):
     """Opens its keystore."""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    database_url: str | None = _DEFAULT.database_url
+    database_url: Annotated[str | None, Field(repr=False)] = _DEFAULT.database_url
     """SQLAlchemy's URL; without: SQLite in the home folder."""
     content_url: str | None = _DEFAULT.content_url
     """``s3://``, ``gs://`` or ``az://``; without: a folder in the home folder."""

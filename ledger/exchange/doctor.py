@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 from ledger.chain import ChainEdge, ChainSettings, Deployment, check_deployment
 from ledger.errors import ConflictError, LedgerError
@@ -147,7 +148,7 @@ class Diagnosis:
         settings = config.chain_settings(
             deployment.chain_id, Home(self.settings.home).chain_folder, self.settings.finality_depth
         )
-        how = config.rpc_url or "the embedded chain"
+        how = ""
         try:
             edge = ChainEdge.open(settings)
         except ConflictError as error:
@@ -164,6 +165,7 @@ class Diagnosis:
             number = edge.head().number
             opened.pop_all()
         self._edge = edge
+        how = how or ("the embedded chain" if config.rpc_url is None else _place_of(config.rpc_url))
         return f"chain {deployment.chain_id} at block {number}, by {how}"
 
     def _check_contracts(self) -> str:
@@ -289,3 +291,9 @@ def _need(value: T | None) -> T:
     if value is None:
         raise _MissingError
     return value
+
+
+def _place_of(url: str) -> str:
+    """Scheme, host and port alone: the rest may be a password or an API key."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -61,7 +61,7 @@ class GatewaySettings:
 
     home: Path
     passphrase: str = field(repr=False)
-    database_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)
     """None: SQLite in the home folder"""
     content_url: str | None = None
     """None: a folder in the home folder; else what obstore takes (s3://, gs://, az://)"""

@@ -58,6 +58,13 @@ def test_what_is_told_reaches_the_gateway(monkeypatch: pytest.MonkeyPatch) -> No
     assert {name: getattr(made, name) for name in told} == told
 
 
+def test_the_databases_password_is_never_shown() -> None:
+    config = ServiceConfig(database_url="postgresql+psycopg://one:s3cret@db/one")
+    assert config.gateway_settings().database_url == config.database_url
+    for shown in (config, config.gateway_settings()):
+        assert "s3cret" not in f"{shown} {shown!r}"
+
+
 @pytest.mark.parametrize("name", sorted(ServiceConfig.model_fields.keys() - OF_THE_SERVICE - TOLD.keys()))
 def test_what_makes_no_sense_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for value in ("-1", "inf", "nan"):
