@@ -265,36 +265,30 @@ def test_second_process_on_the_folder_is_refused(tmp_path: Path) -> None:
     EmbeddedChain.open(tmp_path, CHAIN_ID).close()
 
 
-def test_starts_in_under_two_seconds(tmp_path: Path) -> None:
+def test_a_start_costs_little_more_than_loading_the_libraries(tmp_path: Path) -> None:
+    """A chain of a hundred blocks is opened, not executed again: half a second of CPU at most, of which most is spare."""
     chain = EmbeddedChain.open(tmp_path, CHAIN_ID)
     for nonce in range(100):
         chain.submit([transfer(nonce)])
     chain.close()
-    program = (
-        "import sys, pathlib\nfrom ledger.chain import ChainEdge, ChainSettings\n"
+    loading = "import sys, pathlib\nfrom ledger.chain import ChainEdge, ChainSettings\n"
+    opening = (
         f"edge = ChainEdge.open(ChainSettings('embedded', {CHAIN_ID}, folder=pathlib.Path(sys.argv[1])))\n"
-        "print(edge.head().number)\nedge.close()\n"
+        "assert edge.head().number == 100\nedge.close()\n"
     )
-    # Not the tests' coverage, which follows child processes, is to be timed.
-    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    seconds = []
     for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        run = subprocess.run(
-            [sys.executable, "-c", program, str(tmp_path)],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-            env=unmeasured,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        # Its own time: the machine may be shared with other tests.
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        assert run.stdout == "100\n"
-        if seconds[-1] < 2:
+        if _cpu_seconds(loading + opening, tmp_path) - _cpu_seconds(loading, tmp_path) < 0.5:
             return
-    raise AssertionError(f"it takes {min(seconds):.2f} s")
+    raise AssertionError("opening the chain takes half a second of CPU and more, five times")
+
+
+def _cpu_seconds(program: str, folder: Path) -> float:
+    """Its own time, because the machine may be shared; and not the coverage's, which follows child processes."""
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", program, str(folder)], check=True, timeout=60, env=unmeasured)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.parametrize("chain_id", [0, -1, 2**64])
