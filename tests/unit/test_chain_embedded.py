@@ -266,7 +266,7 @@ def test_second_process_on_the_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_start_costs_little_more_than_loading_the_libraries(tmp_path: Path) -> None:
-    """A chain of a hundred blocks is opened, not executed again: half a second of CPU at most, of which most is spare."""
+    """A chain of a hundred blocks is opened, not executed again: half a second of CPU at most, most of it spare."""
     chain = EmbeddedChain.open(tmp_path, CHAIN_ID)
     for nonce in range(100):
         chain.submit([transfer(nonce)])
