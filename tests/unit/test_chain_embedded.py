@@ -318,3 +318,9 @@ def test_key_value_file_keeps_a_transaction_whole(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="could not write"), file.transaction(), file.transaction():
         pass
     file.close()
+
+
+def test_whoever_raised_the_recursion_limit_before_it_is_python_s_own() -> None:
+    program = "import eth_keyfile.keyfile, ledger.chain, sys; print(sys.getrecursionlimit())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "1000\n"
