@@ -108,6 +108,7 @@ def test_killed_before_finality(world: EdgeWorld, dying: Dying, when: str) -> No
     world.settle_anew(accepted, mines=True, finality_depth=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", [f"{OUTBOX}.put_back", f"{PROJECTIONS}.rollback"])
 def test_killed_while_it_follows_a_chain_that_went_back(world: EdgeWorld, dying: Dying, step: str, when: str) -> None:
@@ -122,6 +123,7 @@ def test_killed_while_it_follows_a_chain_that_went_back(world: EdgeWorld, dying:
     world.settle_anew(digests, mines=True, finality_depth=9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_while_a_refusal_of_the_node_is_stored(world: EdgeWorld, dying: Dying, when: str) -> None:
     world.wire.break_with(refuse(-32000, "intrinsic gas too low"), SEND, times=1)
@@ -134,6 +136,7 @@ def test_killed_while_a_refusal_of_the_node_is_stored(world: EdgeWorld, dying: D
     assert all(outcome.refusal and outcome.refusal.code == "transaction-invalid" for outcome in refused)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", [REFUSE, f"{OUTBOX}.mark_failed"])
 def test_killed_while_a_refusal_of_the_contract_is_stored(world: EdgeWorld, dying: Dying, step: str, when: str) -> None:
