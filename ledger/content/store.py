@@ -88,6 +88,16 @@ class ContentStore:
             raise MalformedError(f"the content store's {scheme} location or options are not accepted") from error
         return cls(bucket, BucketPlacement(bucket))
 
+    @property
+    def objects(self) -> ObjectStore:
+        """The folder or bucket itself, for what lies beside the files: sealings."""
+        return self._objects
+
+    @property
+    def placement(self) -> Placement:
+        """How objects come to stand there, whole or not at all."""
+        return self._placement
+
     async def remove_leftovers(self) -> int:
         """Remove what interrupted uploads left, on start, by the one process that writes; return how many.
 
