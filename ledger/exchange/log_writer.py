@@ -222,11 +222,13 @@ class LogWriter:
             _logger.warning("the log's last batch was committed after all: its statements are in the log")
 
     def _append(self, batch: list[_Waiting]) -> None:
+        #self._settle()  # before it is asked what is in the log
         store, log = self._parts.store, self._parts.log
         statements = {item.statement.digest: item.statement for item in batch}
         known = store.bulk.find_places(list(statements))
         fresh = [each for digest, each in statements.items() if digest not in known]
-        for item in batch if (taken := self._find_taken(fresh)) else ():
+        taken = self._find_taken(fresh)
+        for item in batch:
             if item.statement.digest in taken:
                 item.done.set_exception(taken[item.statement.digest])
         fresh = [each for each in fresh if each.digest not in taken]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from ledger.log import TileReader
 from ledger.statements import Domains, Entry
 from tests.support.bulk import BulkConnection, Said, Sayer, read_answers
 from tests.support.served import served
+from tests.support.waiting import eventually
 from tests.support.world import PASSPHRASE, PLAN
 
 LINES = 1000
@@ -59,13 +58,6 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def eventually(holds: Callable[[], bool], timeout_s: float = 20) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return holds()
-
-
 def send_all(stream: BulkConnection, said: list[Said]) -> None:
     try:
         for first in range(0, len(said), 50):
@@ -101,7 +93,7 @@ def test_killed_in_mid_stream_the_file_sent_again_enters_once(home: tuple[Path, 
         child.kill()
         sending.join(30)
     assert workers
-    assert eventually(lambda: not any(map(is_alive, workers))), "a checking process outlived its gateway"
+    eventually(lambda: not any(map(is_alive, workers)), otherwise="a checking process outlived its gateway")
     with served(folder) as (_, url):
         answers = resend(url, token, said)
     assert answers[-1]["refused"] == 0

@@ -15,7 +15,7 @@ import pytest
 from ledger.exchange import InForce
 from tests.support.bad_wire import SEND, cut, pass_some, refuse
 from tests.support.dying import Dying, Trap, dying_gateways
-from tests.support.edge_world import EdgeWorld, edge_world
+from tests.support.edge_world import EdgeWorld
 
 STATEMENTS: Final = 3
 BATCHED: Final = 0.05  # what comes at once goes in one batch
@@ -56,17 +56,6 @@ ON_THE_WAY: Final = [
     Trap(PUBLISH, "before"),
     Trap(PUBLISH, "after"),
 ]
-
-
-@pytest.fixture(scope="module")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[EdgeWorld]]:
-    with edge_world(tmp_path_factory.mktemp("killed")) as drawn:
-        yield drawn
-
-
-@pytest.fixture
-def world(worlds: Iterator[EdgeWorld]) -> EdgeWorld:
-    return next(worlds)
 
 
 @pytest.fixture(scope="module")

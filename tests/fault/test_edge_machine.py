@@ -6,10 +6,8 @@ The node is a real one; after each fault `tests.support.settled` compares what t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,34 +17,14 @@ from ledger.exchange import ExistingChain, Gateway, InForce, found
 from ledger.types import Bytes32
 from tests.support.anvil import Anvil
 from tests.support.bad_wire import SEND, cut
-from tests.support.edge_world import EdgeWorld, Signatory, edge_world, settings_for
+from tests.support.edge_world import EdgeWorld, Signatory, settings_for
 from tests.support.exchange import plan_of
 from tests.support.postgres import find_programs, running_postgres
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("resend_soon")
 
 HOUR_S = 3600
-
-
-@pytest.fixture(scope="module")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[EdgeWorld]]:
-    with edge_world(tmp_path_factory.mktemp("machine")) as drawn:
-        yield drawn
-
-
-@pytest.fixture
-def world(worlds: Iterator[EdgeWorld]) -> EdgeWorld:
-    return next(worlds)
-
-
-@pytest.fixture(autouse=True)
-def _resend_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ledger.exchange.submitter._RESEND_AFTER", timedelta(seconds=0.3))
-
-
-def eventually(holds: Callable[[], bool], timeout_s: float = 20) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to be"
-        time.sleep(0.01)
 
 
 @dataclass

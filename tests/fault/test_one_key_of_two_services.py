@@ -5,11 +5,9 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from ledger.exchange import Gateway, InForce, State
 from ledger.exchange.doctor import Diagnosis, Standing
@@ -18,23 +16,11 @@ from ledger.statements import Statement, address_of, sign_digest
 from ledger.surface.outcomes import SignedStatement
 from ledger.types import Bytes32
 from tests.support.bad_wire import SEND, cut
-from tests.support.edge_world import EdgeWorld, edge_world, settings_for
+from tests.support.edge_world import EdgeWorld, settings_for
+from tests.support.waiting import eventually
 
 ORIGIN = "second.example/log"
 PATIENCE_S = 20.0
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[EdgeWorld]:
-    with edge_world(tmp_path) as worlds:
-        yield next(worlds)
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to be"
-        time.sleep(0.01)
 
 
 def open_second_log(world: EdgeWorld, gateway: Gateway) -> None:
@@ -86,8 +72,7 @@ def test_the_second_to_send_notices_and_nothing_is_lost(world: EdgeWorld) -> Non
             both = (first, second)
             world.wire.break_with(cut, SEND)
             stated = [world.register(each, 3) for each in both]
-            for gateway in both:
-                eventually(lambda gateway=gateway: len(gateway.parts.store.outbox.in_flight()) >= 3)  # type: ignore[misc]
+            eventually(lambda: all(len(each.parts.store.outbox.in_flight()) >= 3 for each in both))
             nonces = [{row.nonce for row in each.parts.store.outbox.in_flight()} for each in both]
             assert nonces[0] & nonces[1]
             world.wire.heal()

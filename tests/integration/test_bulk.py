@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,6 +14,7 @@ from ledger.statements import compute_dataset_id
 from ledger.types import Bytes32, parse_hex
 from tests.support.asking import Asking, asking, assert_problem
 from tests.support.bulk import BulkConnection, Said, Sayer, read_answers, to_line, word
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -343,7 +343,7 @@ def test_who_hangs_up_keeps_what_was_answered_and_leaves_nothing_behind(asked: A
         answered = next(stream.answers())
         stream.send(b"x" * 1000)
     bulk = asked.world.gateway.bulk
-    assert eventually(lambda: not bulk.open_streams)
+    eventually(lambda: not bulk.open_streams)
     again = post(asked, "utility", *(each.line for each in said))
     assert codes(again)[answered["line"]] == "repeated"
     assert again[answered["line"] - 1]["index"] == answered["index"]
@@ -365,11 +365,4 @@ def test_no_more_streams_than_are_taken(asked: Asking) -> None:
     finally:
         for stream in streams:
             stream.close()
-    assert eventually(lambda: not asked.world.gateway.bulk.open_streams)
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 20
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return holds()
+    eventually(lambda: not asked.world.gateway.bulk.open_streams)

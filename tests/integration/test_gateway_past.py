@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from ledger.chain import ChainEdge, ChainSettings, LocalSigner, Refusal, encode_
 from ledger.chain import SignedStatement as ExecutableStatement
 from ledger.statements import Statement, generate_private_key
 from tests.support.asking import Asking, asking, assert_problem, manifest_of, registration, soon
+from tests.support.waiting import eventually
 
 DATA: Final = b"plant,mwh\nA,1\n"
 FILE: Final = "/v1/datasets/utility~power/versions/1/files/a.csv"
@@ -51,13 +51,6 @@ class Relay:
         """How many transactions the gateway sent."""
         parts = self.service.world.gateway.parts
         return parts.edge.nonce(parts.relay.address)
-
-
-def eventually(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from ledger.statements import Statement
 from ledger.store.rows import NewStatement, OutboxState
 from ledger.types import Bytes32
 from tests.support.exchange import PASSPHRASE, Consortium, found_in, registration
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -410,10 +411,8 @@ def test_a_commit_whose_answer_was_lost_is_found_out_though_nothing_follows(
         patch.setattr(checkpoints, "compare_and_swap", commit_and_say_nothing)
         with pytest.raises(UnavailableError, match="does not answer"):
             still.gateway.statements.sign_and_submit(asker, intent)
-    deadline = time.monotonic() + 20
     published = TileReader(still.gateway.parts.settings.home / "log")
-    while published.size == before and time.monotonic() < deadline:
-        time.sleep(0.01)
+    eventually(lambda: published.size > before)
     assert sequencer.size == published.size == before + 1
     row = still.gateway.parts.store.statements.list(limit=1).items[0]
     assert (row.type, row.log_index) == ("DatasetRegistration", before)
