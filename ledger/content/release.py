@@ -1,7 +1,7 @@
 """A sealing's key on its way to one consumer: HPKE (RFC 9180) to the fresh public key of one transfer.
 
 Mode base, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM. Which transfer it is for goes into HPKE's ``info``, so
-that what was wrapped for one opens in no other; docs/spec/delivery.md has the bytes. Needs `cryptography` alone.
+that what was wrapped for one opens in no other. Needs `cryptography` alone.
 """
 
 from __future__ import annotations

@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     )
     from ledger.evidence.bundle import build_bundle, parse_bundle, read_bundle
     from ledger.evidence.decoding import DecodedEvent, decode_event
+    from ledger.evidence.delivery import (
+        Delivery,
+        DeliveryKind,
+        Silence,
+        build_withheld,
+        build_wrong_key,
+        parse_delivery,
+    )
     from ledger.evidence.epochs import extend_epochs
     from ledger.evidence.event_evidence import EventEvidence, build_event_evidence, parse_event_evidence
     from ledger.evidence.events import CheckpointPublished, parse_checkpoint_published, parse_history_extended
@@ -68,6 +76,8 @@ __all__ = [
     "Claim",
     "Content",
     "DecodedEvent",
+    "Delivery",
+    "DeliveryKind",
     "EventEvidence",
     "EventLog",
     "Evidence",
@@ -88,6 +98,7 @@ __all__ = [
     "Report",
     "SealedHeader",
     "ShownEvent",
+    "Silence",
     "Step",
     "Verdict",
     "Verifier",
@@ -99,6 +110,8 @@ __all__ = [
     "build_forked",
     "build_missed",
     "build_replaced",
+    "build_withheld",
+    "build_wrong_key",
     "compute_block_hash",
     "compute_block_root",
     "compute_history_head",
@@ -115,6 +128,7 @@ __all__ = [
     "parse_breach",
     "parse_bundle",
     "parse_checkpoint_published",
+    "parse_delivery",
     "parse_event_evidence",
     "parse_evidence",
     "parse_history_extended",
@@ -135,6 +149,7 @@ _NAMES: Final = {
     "build": "build_content build_evidence export_tlog_proof prove_block prove_event upgrade_evidence",
     "bundle": "build_bundle parse_bundle read_bundle",
     "decoding": "DecodedEvent decode_event",
+    "delivery": "Delivery DeliveryKind Silence build_withheld build_wrong_key parse_delivery",
     "epochs": "extend_epochs",
     "event_evidence": "EventEvidence build_event_evidence parse_event_evidence",
     "events": "CheckpointPublished parse_checkpoint_published parse_history_extended",

@@ -10,6 +10,7 @@ from ledger.canonical import JsonValue, parse_canonical
 from ledger.errors import MalformedError
 from ledger.evidence.breach import BREACH_FORMAT, Breach, read_breach
 from ledger.evidence.bundle import BUNDLE_FORMAT, read_bundle
+from ledger.evidence.delivery import DELIVERY_FORMAT, Delivery, read_delivery
 from ledger.evidence.documents import expect_object
 from ledger.evidence.event_evidence import EVENT_FORMAT, EventEvidence, read_event_evidence
 from ledger.evidence.evidence import EVIDENCE_FORMAT, Evidence, read_evidence
@@ -25,15 +26,16 @@ class Opened:
     """One piece of evidence, and where it came from; what is malformed is kept as the error that says how."""
 
     source: str
-    content: Evidence | EventEvidence | Breach | Fork | MalformedError
+    content: Evidence | EventEvidence | Breach | Fork | Delivery | MalformedError
 
 
-_Reader = Callable[[JsonValue], Evidence | EventEvidence | Breach | Fork]
+_Reader = Callable[[JsonValue], Evidence | EventEvidence | Breach | Fork | Delivery]
 _READERS: Final[dict[str, _Reader]] = {
     EVIDENCE_FORMAT: read_evidence,
     EVENT_FORMAT: read_event_evidence,
     BREACH_FORMAT: read_breach,
     FORK_FORMAT: read_fork,
+    DELIVERY_FORMAT: read_delivery,
 }
 
 

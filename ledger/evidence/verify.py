@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING
 from ledger.errors import MalformedError, UnavailableError
 from ledger.evidence.breach import Breach
 from ledger.evidence.breach_run import BreachRun
+from ledger.evidence.delivery import Delivery
+from ledger.evidence.delivery_run import DeliveryRun
 from ledger.evidence.event_evidence import EventEvidence
 from ledger.evidence.event_run import EventRun
 from ledger.evidence.fork import Fork
@@ -73,6 +75,8 @@ class Verifier:
             return BreachRun(self._world, content).report(source)
         if isinstance(content, Fork):
             return ForkRun(self._world, content).report(source)
+        if isinstance(content, Delivery):
+            return DeliveryRun(self._world, content).report(source)
         return StatementRun(self._world, content, data).report(source)
 
 

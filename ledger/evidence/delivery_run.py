@@ -1,0 +1,215 @@
+"""The twelve steps (DESIGN, section 7) for a key that was not delivered, and the claim that its provider owes it.
+
+Receipt, sealing and release take the steps each for itself, what came after the receipt as a checkpoint of the log; a
+step passes where it does for all of them. What they show together is the claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from ledger.canonical import JsonValue
+from ledger.content.release import ReleaseTerms, open_key
+from ledger.content.sealing import SealingKey
+from ledger.errors import MalformedError, VerificationError
+from ledger.evidence.delivery import Delivery, Release, Silence
+from ledger.evidence.evidence import Evidence
+from ledger.evidence.report import Claim, Outcome, Report, Step, Verdict
+from ledger.evidence.signing import format_time
+from ledger.evidence.silence import SilenceRun
+from ledger.evidence.statement_run import StatementRun
+from ledger.evidence.steps import Check, TrustedWorld, does_not_apply, need, take_steps
+from ledger.statements import Entry, Statement, compute_transfer_id
+from ledger.types import Bytes32
+
+__all__ = ["QUESTION", "DeliveryRun"]
+
+QUESTION: Final = "did the provider withhold the key to what was receipted"
+_TYPES: Final = {"receipt": "TransferReceipt", "sealing": "Sealing", "release": "KeyRelease"}
+_ORDER: Final = (Outcome.PASS, Outcome.NOT_CHECKED, Outcome.NOT_APPLICABLE)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One of the statements, judged for itself."""
+
+    name: str
+    evidence: Evidence
+    report: Report
+
+    @property
+    def statement(self) -> Statement:
+        return cast("Statement", self.report.statement)
+
+    @property
+    def digest(self) -> Bytes32:
+        return cast("Bytes32", self.report.digest)
+
+    def member(self, name: str) -> Bytes32:
+        return cast("Bytes32", self.statement.message[name])
+
+
+class DeliveryRun:
+    """The evidence about a delivery on its way through the steps."""
+
+    def __init__(self, world: TrustedWorld, delivery: Delivery) -> None:
+        self._world = world
+        self._delivery = delivery
+        given = {"receipt": delivery.receipt}
+        if isinstance(delivery.shown, Release):
+            given |= {"sealing": delivery.shown.sealing, "release": delivery.shown.release}
+        self._parts = {
+            name: _Part(name, evidence, StatementRun(world, evidence, None).report(name))
+            for name, evidence in given.items()
+        }
+        self._silence = SilenceRun(world, delivery.shown) if isinstance(delivery.shown, Silence) else None
+
+    def report(self, source: str) -> Report:
+        """Take all steps, and say whether the provider withheld the key where they pass."""
+        own = take_steps(self._world.policy_step, self._checks())
+        runs = [(part.name, part.report.steps) for part in self._parts.values()] + [("delivery", own)]
+        steps = (own[0], *(_combine([(name, taken[at]) for name, taken in runs]) for at in range(1, len(own))))
+        bases = [each for part in self._parts.values() for each in part.report.rests_on]
+        rests_on = tuple(dict.fromkeys([*bases, *(self._silence.basis if self._silence else ())]))
+        report = Report(source=source, steps=steps, rests_on=rests_on)
+        if report.steps_verdict is not Verdict.VERIFIED:
+            return report
+        return Report(source=source, steps=steps, rests_on=rests_on, claim=self._judge())
+
+    def _checks(self) -> Sequence[Check]:
+        if self._silence is None:
+            return (self._check_links, *[does_not_apply("nothing of its own")] * 10)
+        return (self._check_links, *self._silence.checks(self._receipt_entry, self._parts["receipt"].evidence))
+
+    def _check_links(self) -> str:
+        # 2. The statements are of their types and about one another, and the private key is this transfer's.
+        for part in self._parts.values():
+            need(part.report.statement)
+            if part.statement.type.name != _TYPES[part.name]:
+                raise MalformedError(f"the {part.name} is a {part.statement.type.name}, not a {_TYPES[part.name]}")
+        receipt = self._parts["receipt"]
+        public = self._delivery.recipient.public
+        if receipt.statement.message["recipientKey"] != public:
+            raise VerificationError(
+                "the private key is not that of the receipt's recipientKey",
+                expected=receipt.statement.message["recipientKey"],
+                found=public,
+            )
+        if self._silence is None:
+            self._check_release_links(receipt)
+        return f"the private key of transfer {self._transfer}"
+
+    def _check_release_links(self, receipt: _Part) -> None:
+        sealing, release = self._parts["sealing"], self._parts["release"]
+        for what, expected, found in (
+            ("another sealing was receipted", receipt.member("sealing"), sealing.digest),
+            ("the sealing is another participant's", receipt.member("provider"), sealing.statement.participant),
+            ("other bytes were receipted", sealing.member("ciphertextRoot"), receipt.member("ciphertextRoot")),
+            ("the release is another participant's", receipt.member("provider"), release.statement.participant),
+            ("the release answers another receipt", receipt.digest, release.member("receipt")),
+        ):
+            if expected != found:
+                raise VerificationError(what, expected=str(expected), found=str(found))
+
+    @property
+    def _transfer(self) -> Bytes32:
+        receipt = self._parts["receipt"]
+        return compute_transfer_id(receipt.statement.participant, receipt.member("transferSalt"))
+
+    @property
+    def _receipt_entry(self) -> Entry | None:
+        part = self._parts["receipt"]
+        if part.report.statement is None:
+            return None
+        return Entry.of(part.digest, part.statement.participant, part.evidence.signature)
+
+    def _judge(self) -> Claim:
+        return self._judge_release() if self._silence is None else self._judge_silence(self._silence)
+
+    def _judge_release(self) -> Claim:
+        wrong = self._find_wrong()
+        provider, moment = self._parts["release"].statement.participant, self._parts["release"].report.time
+        stated = f"stated no later than {format_time(cast('int', moment))}"
+        if wrong is None:
+            return self._claim(
+                Verdict.REFUTED,
+                f"Participant {provider} released the key of the sealing: its release, {stated}, opens with the "
+                "transfer's private key to the key that the sealing commits to",
+            )
+        return self._claim(
+            Verdict.VERIFIED,
+            f"Participant {provider} did not deliver the key to what was receipted: its release, {stated}, {wrong}",
+            wrong=wrong,
+        )
+
+    def _find_wrong(self) -> str | None:
+        """What is wrong with the release; None: it holds the key that the sealing commits to."""
+        receipt, release = self._parts["receipt"], self._parts["release"]
+        consumer, grant = receipt.statement.participant, receipt.member("grant")
+        named = {"transfer": self._transfer, "grant": grant, "consumer": consumer}
+        for name, expected in named.items():
+            if release.member(name) != expected:
+                return f"names another {name} than the receipt that it answers"
+        terms = ReleaseTerms(self._transfer, grant, receipt.member("sealing"), consumer)
+        try:
+            key = open_key(cast("bytes", release.statement.message["wrappedKey"]), self._delivery.recipient, terms)
+            SealingKey.opened(key, self._parts["sealing"].member("keyCommitment"))
+        except (MalformedError, VerificationError) as error:
+            return f"holds no such key: {error}"
+        return None
+
+    def _judge_silence(self, silence: SilenceRun) -> Claim:
+        receipt = self._parts["receipt"].statement
+        provider, due = cast("Bytes32", receipt.message["provider"]), receipt.deadline
+        since, size = silence.time, silence.size
+        spoken = silence.indexes_of(provider)
+        log = f"the log that took the receipt, up to its checkpoint of {size} entries of {format_time(since)}"
+        if since <= due:
+            return self._claim(
+                Verdict.UNDETERMINED,
+                f"Whether participant {provider} releases the key can not be told yet: the receipt gives it until "
+                f"{format_time(due)}, and the last checkpoint shown is of {format_time(since)}",
+            )
+        if spoken:
+            return self._claim(
+                Verdict.UNDETERMINED,
+                f"Whether participant {provider} released the key it alone can show: {log}, has {len(spoken)} "
+                f"statements of it since (the first is entry {spoken[0]}), of which one may be the release",
+            )
+        return self._claim(
+            Verdict.VERIFIED,
+            f"Participant {provider} released no key for what was receipted: {log}, has no statement of it since the "
+            f"receipt, which gave it until {format_time(due)}. Whether the grant was in force all that time is not "
+            "shown by this",
+        )
+
+    def _claim(self, verdict: Verdict, sentence: str, **more: JsonValue) -> Claim:
+        receipt = self._parts["receipt"]
+        facts: dict[str, JsonValue] = {
+            "kind": self._delivery.kind.value,
+            "transfer": str(self._transfer),
+            "provider": str(receipt.member("provider")),
+            "consumer": str(receipt.statement.participant),
+            "grant": str(receipt.member("grant")),
+            "sealing": str(receipt.member("sealing")),
+            "receipt": str(receipt.digest),
+            "receipted_no_later_than": format_time(cast("int", receipt.report.time)),
+        }
+        return Claim(QUESTION, verdict, sentence, facts | more)
+
+
+def _combine(steps: Sequence[tuple[str, Step]]) -> Step:
+    """One line of the parts': what fails, else what is left open, else what was found."""
+    number = steps[0][1].number
+    for name, step in steps:
+        if step.outcome is Outcome.FAIL:
+            return Step(number, Outcome.FAIL, f"{name}: {step.detail}", expected=step.expected, found=step.found)
+    leaves_open = any(step.leaves_open for _, step in steps)
+    outcome = Outcome.NOT_CHECKED if leaves_open else min((step.outcome for _, step in steps), key=_ORDER.index)
+    told = [(name, step.detail) for name, step in steps if step.outcome is outcome and step.leaves_open == leaves_open]
+    details = dict.fromkeys(detail for _, detail in told)
+    if len(details) == 1:
+        return Step(number, outcome, next(iter(details)), leaves_open=leaves_open)
+    return Step(number, outcome, "; ".join(f"{name}: {detail}" for name, detail in told), leaves_open=leaves_open)
