@@ -6,9 +6,9 @@
     ... EVIDENCE --policy POLICY --export-tlog-proof OUT
     ... EVIDENCE --policy POLICY --upgrade NEWER --tiles FOLDER|URL --output OUT
 
-EVIDENCE is of a statement, an event, a breach, a fork or a delivery, or a bundle of such. Exit code 0: verified, 1: refuted, 2:
-undetermined, 3: a usage error or a malformed policy. Of several evidence files the worst verdict counts, refuted before
-undetermined. Imports nothing but the verifier.
+EVIDENCE is of a statement, an event, a breach, a fork or a delivery, or a bundle of such. Exit code 0: verified, 1:
+refuted, 2: undetermined, 3: a usage error or a malformed policy. Of several evidence files the worst verdict counts,
+refuted before undetermined. Imports nothing but the verifier.
 """
 
 from __future__ import annotations
