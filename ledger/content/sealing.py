@@ -1,8 +1,8 @@
 """A sealing: the files of a version encrypted under one fresh key (docs/spec/sealing.md).
 
 What stands in the logged ``Sealing`` is the key commitment, which is also the sealing's id, and the ciphertext root
-over the sealed files. Whoever holds the descriptor, and not the key, learns how large the files are and can check every byte
-of the ciphertext; names and hashes of the plaintext stay in the manifest.
+over the sealed files. Whoever holds the descriptor, and not the key, learns how large the files are and can check every
+byte of the ciphertext; names and hashes of the plaintext stay in the manifest.
 
 Pure: no disk, no clock. `ledger.content.sealing_files` seals and opens.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -194,6 +195,23 @@ class SealingDescriptor:
     def first_bytes(self) -> tuple[int, ...]:
         """For each file the place, in the sealing, of its first byte."""
         return tuple(accumulate((file.size_bytes for file in self.files[:-1]), initial=0))
+
+    def locate(self, chunk: int) -> tuple[int, int]:
+        """Return which file a chunk of the sealing belongs to, by position, and which of that file's chunks it is.
+
+        Raises:
+            ValueError: no such chunk.
+        """
+        if not 0 <= chunk < self.chunk_count:
+            raise ValueError(f"the sealing has {self.chunk_count} chunks, there is no chunk {chunk}")
+        position = bisect_right(self.first_chunks, chunk) - 1
+        return position, chunk - self.first_chunks[position]
+
+    def chunk_span(self, chunk: int) -> tuple[int, int]:
+        """Return the first and last byte of a chunk within the sealing, both included. Raises: ValueError."""
+        position, index = self.locate(chunk)
+        first, last = self.files[position].chunk_span(index)
+        return self.first_bytes[position] + first, self.first_bytes[position] + last
 
     def check_manifest(self, manifest: Manifest) -> None:
         """Check that these can be the sealed files of ``manifest``.

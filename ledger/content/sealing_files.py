@@ -34,13 +34,14 @@ __all__ = [
     "read_pieces",
     "seal_chunks",
     "sealed_chunk_count",
+    "sealed_size",
 ]
 
 _INDEX_SIZE_BYTES: Final = 11
 
 
 class SealedChunkError(VerificationError):
-    """A sealed chunk does not open in its place: it was changed or belongs elsewhere. ``path`` and ``chunk`` name it."""
+    """A sealed chunk does not open in its place: changed, or of another. ``path`` and ``chunk`` name it."""
 
     def __init__(self, entry: FileEntry, chunk: int) -> None:
         self.path = entry.path
@@ -54,6 +55,11 @@ class SealedChunkError(VerificationError):
 def sealed_chunk_count(entry: FileEntry) -> int:
     """How many sealed chunks a file has: an empty file has one, which holds nothing."""
     return max(1, entry.chunk_count)
+
+
+def sealed_size(entry: FileEntry) -> int:
+    """How many bytes a file has when it is sealed."""
+    return entry.size_bytes + sealed_chunk_count(entry) * TAG_SIZE_BYTES
 
 
 class FileSealer:

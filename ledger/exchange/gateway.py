@@ -39,6 +39,7 @@ from ledger.exchange.rooms import (
     PublicLog,
     Statements,
 )
+from ledger.exchange.sealings import Sealings
 from ledger.exchange.settings import GatewaySettings
 from ledger.exchange.submitter import Submitter
 from ledger.exchange.tenure import Tenure, Term
@@ -92,6 +93,7 @@ class Gateway:
         self.evidence = EvidenceRoom(parts, prover, attestations)
         self.participants = Participants(parts)
         self.datasets = Datasets(parts, permission)
+        self.sealings = Sealings(parts, self.statements.sign_and_submit)
         self.lifting = Lifting(parts, self._submitter, self._submitting.wake)
         self.access = Access(parts)
         self.agreements = Agreements(parts)
@@ -142,6 +144,7 @@ class Gateway:
         self._publisher.check_log()
         self.keys.resume()
         self._writer.recover()
+        self.sealings.resume()
         for worker in self._workers:
             worker.start()
 

@@ -5,6 +5,8 @@
     keys/deployer.json                            deployed the contracts, and does nothing else (v3 key file)
     keys/log.pem                                  signs checkpoints (Ed25519, PKCS #8, encrypted)
     keys/log.next.pem                             follows it, while the log's key is being rotated
+    keys/kek.json                                 wraps the keys of sealings (32 bytes, in a v3 key file)
+    keys/kek.next.json                            follows it, while all of them are wrapped anew
     keys/participants/<participant>/<key>.json    signs in a participant's name (custodial, v3 key file)
     keys/pending/<drawer>/<key>.json              waits until what was prepared with it is submitted (v3 key file)
 
@@ -31,10 +33,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ledger.chain import LocalSigner, RemoteKey, RemoteSigner, Signer
 from ledger.errors import MalformedError, NotFoundError, UnavailableError, VerificationError
+from ledger.exchange.key_encryption import KeyEncryptionKey, LocalKey
 from ledger.exchange.passphrase_change import change_passphrase, finish_change
 from ledger.keyfiles import (
     DEFAULT_KDF_COST,
     WrongPassphraseError,
+    ensure_key_file,
     read_key_file,
     rename_durably,
     replace_private_file,
@@ -57,6 +61,7 @@ class KeyStore:
         self._kdf_cost = kdf_cost
         self._turn, self._drawing = threading.Lock(), threading.Lock()
         self._signers: dict[Path, Signer] = {}
+        self._wrapping_keys: dict[Path, LocalKey] = {}
 
     @classmethod
     def open(cls, folder: Path, passphrase: str) -> Self:
@@ -135,6 +140,41 @@ class KeyStore:
         with self._turn:
             rename_durably(self._next_log_file, self._log_file)
 
+    def ensure_kek(self) -> KeyEncryptionKey:
+        """What new sealings' keys are wrapped with, drawn if there is none: the next one while one follows."""
+        with self._drawing, self._turn:
+            path = self._next_kek_file if self._next_kek_file.exists() else self._kek_file
+            return self._ensure_kek(path)
+
+    def ensure_next_kek(self) -> KeyEncryptionKey:
+        """What is to follow the key-encryption key, the one that was drawn before or a new one."""
+        with self._drawing, self._turn:
+            return self._ensure_kek(self._next_kek_file)
+
+    def find_next_kek(self) -> KeyEncryptionKey | None:
+        """What is to follow the key-encryption key; None: it is not being rotated."""
+        with self._turn:
+            return self._ensure_kek(self._next_kek_file) if self._next_kek_file.exists() else None
+
+    def find_kek(self, name: str) -> KeyEncryptionKey | None:
+        """The key-encryption key with this id, which another process may have put there; None: it is not kept here."""
+        with self._turn:
+            for is_fresh in (False, True):
+                if is_fresh:
+                    self._wrapping_keys.clear()
+                for path in (self._kek_file, self._next_kek_file):
+                    if path in self._wrapping_keys or path.exists():
+                        key = self._ensure_kek(path)
+                        if key.id == name:
+                            return key
+            return None
+
+    def adopt_next_kek(self) -> None:
+        """Let the next key be the key-encryption key; the old one is destroyed. Nothing may be wrapped by it."""
+        with self._drawing, self._turn:
+            rename_durably(self._next_kek_file, self._kek_file)
+            self._wrapping_keys.clear()
+
     def change_passphrase(self, old: str, new: str) -> int:
         """Encrypt every key with ``new``, all at once, durably; return how many files.
 
@@ -166,6 +206,7 @@ class KeyStore:
         """Read every key from its file when it is used next: another process may have replaced it."""
         with self._turn:
             self._signers.clear()
+            self._wrapping_keys.clear()
 
     def check(self, origin: str) -> int:
         """Open every key file and count them. Raises: as a key file, naming it."""
@@ -270,6 +311,14 @@ class KeyStore:
         return self._folder / "log.next.pem"
 
     @property
+    def _kek_file(self) -> Path:
+        return self._folder / "kek.json"
+
+    @property
+    def _next_kek_file(self) -> Path:
+        return self._folder / "kek.next.json"
+
+    @property
     def _pending_folder(self) -> Path:
         return self._folder / "pending"
 
@@ -290,6 +339,11 @@ class KeyStore:
         if remote is not None:
             return cast("Signer", RemoteSigner(remote))
         return cast("Signer", LocalSigner(read_key_file(path, self._passphrase)))
+
+    def _ensure_kek(self, path: Path) -> LocalKey:
+        if path not in self._wrapping_keys:
+            self._wrapping_keys[path] = LocalKey(ensure_key_file(path, self._passphrase, kdf_cost=self._kdf_cost))
+        return self._wrapping_keys[path]
 
     def _ensure_log_key(self, path: Path, origin: str) -> NoteSigner:
         if not path.exists():

@@ -29,6 +29,7 @@ from ledger.store.projections import Projections
 from ledger.store.queries import Access, Agreements, Chain, Datasets, Governance, Participants
 from ledger.store.scanning import Scanning
 from ledger.store.schema.gateway import IDENTITY
+from ledger.store.sealings import Sealings
 from ledger.store.statements import Statements
 from ledger.types import Address
 
@@ -58,6 +59,7 @@ class Store:
         self.documents = Documents(database)
         self.drafts = Drafts(database)
         self.contents = Contents(database)
+        self.sealings = Sealings(database)
         self.names = Names(database)
         self.api_keys = ApiKeys(database, cursors, database.unfenced)
         self.idempotency = Idempotency(database)

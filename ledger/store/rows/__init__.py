@@ -21,6 +21,7 @@ from ledger.store.rows.keys import ApiKeyRow, IdempotencyRow
 from ledger.store.rows.outbox import OutboxRow, OutboxState, SignedTransaction
 from ledger.store.rows.pages import RowPage
 from ledger.store.rows.participants import BallotRow, GovernorsRow, KeyRow, ParticipantRow, ProposalRow
+from ledger.store.rows.sealings import SealingRow, SealingState
 from ledger.store.rows.statements import InForce, NewStatement, StatementRow, StatementState
 
 __all__ = [
@@ -55,6 +56,8 @@ __all__ = [
     "ProposalRow",
     "RevocationRow",
     "RowPage",
+    "SealingRow",
+    "SealingState",
     "SettlementRow",
     "SignedTransaction",
     "StatementRow",

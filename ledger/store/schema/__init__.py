@@ -1,6 +1,6 @@
-"""The tables, in four rooms: the gateway's own, what was said in statements, what is in force on chain, who writes."""
+"""The tables, in rooms: the gateway's own, what was said, what is in force on chain, who writes, what is sealed."""
 
-from ledger.store.schema import chain, gateway, leases, said
+from ledger.store.schema import chain, gateway, leases, said, sealings
 from ledger.store.schema.metadata import METADATA
 
-__all__ = ["METADATA", "chain", "gateway", "leases", "said"]
+__all__ = ["METADATA", "chain", "gateway", "leases", "said", "sealings"]
