@@ -55,7 +55,25 @@ class PostgresServer:
         subprocess.run([*command, "--no-sync"], check=True, capture_output=True, cwd=self._folder, user=_account())
 
     def start(self) -> None:
-        """Start the server and wait until it answers."""
+        """Start the server and wait until it answers.
+
+        While children of a killed one still hold its shared memory it ends again at once: it is begun anew.
+        """
+        deadline = time.monotonic() + _START_S
+        self._begin()
+        while True:
+            try:
+                psycopg.connect(f"{self.parameters} dbname=postgres").close()
+                return
+            except psycopg.OperationalError as error:
+                if time.monotonic() > deadline:
+                    error.add_note((self._folder / "server.log").read_text("utf-8", "replace")[-2000:])
+                    raise
+                if self._process is None or self._process.poll() is not None:
+                    self._begin()
+                time.sleep(0.05)
+
+    def _begin(self) -> None:
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -65,15 +83,6 @@ class PostgresServer:
                 ],
                 cwd=self._folder, stdout=log, stderr=log, user=_account(),
             )  # fmt: skip
-        deadline = time.monotonic() + _START_S
-        while True:
-            try:
-                psycopg.connect(f"{self.parameters} dbname=postgres").close()
-                return
-            except psycopg.OperationalError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
 
     def kill(self) -> None:
         """End it at once and without warning, as a power cut would: its children see that it is gone."""
