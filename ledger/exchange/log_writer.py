@@ -222,7 +222,7 @@ class LogWriter:
             _logger.warning("the log's last batch was committed after all: its statements are in the log")
 
     def _append(self, batch: list[_Waiting]) -> None:
-        #self._settle()  # before it is asked what is in the log
+        self._settle()  # before it is asked what is in the log
         store, log = self._parts.store, self._parts.log
         statements = {item.statement.digest: item.statement for item in batch}
         known = store.bulk.find_places(list(statements))

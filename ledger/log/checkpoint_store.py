@@ -13,12 +13,19 @@ __all__ = ["CheckpointStore"]
 class CheckpointStore(Protocol):
     """One durable row for each origin: the last checkpoint, unsigned (keep `Checkpoint.text`, read `Checkpoint.parse`).
 
-    Both calls may raise ``UnavailableError``. A swap that raised may have happened all the same: the sequencer loads
-    the row before it goes on.
+    Each call may raise ``UnavailableError``. A swap that raised may have happened all the same, or happen yet: the
+    sequencer asks `load_settled` before it goes on.
     """
 
     def load(self, origin: str) -> Checkpoint | None:
         """Return the log's row, None where there is none."""
+        ...
+
+    def load_settled(self, origin: str) -> Checkpoint | None:
+        """Return the log's row once no swap is under way: what it does not show has not happened and never will.
+
+        A database may carry out a commit long after whoever asked for it was cut off.
+        """
         ...
 
     def compare_and_swap(

@@ -174,7 +174,7 @@ class Sequencer:
         if self._unsettled is None:
             return False
         row, edge = self._unsettled
-        found = self._store.load(row.origin)
+        found = self._store.load_settled(row.origin)
         if found == row:
             self._adopt(row, edge)
             self.publish()
@@ -247,7 +247,7 @@ class Sequencer:
     def _recover(self) -> None:
         folder = self._files.root
         published = load_published(self._files)
-        row = self._store.load(self._signer.name)
+        row = self._store.load_settled(self._signer.name)
         if row is None:
             row = self._found(published)
         edge = load_edge(folder, row)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from ledger.log import Checkpoint
@@ -16,6 +17,9 @@ from ledger.store.schema.gateway import SIGNED_CHECKPOINTS
 __all__ = ["Checkpoints"]
 
 _C = SIGNED_CHECKPOINTS.c
+# Any number that no other use of hashed advisory locks on the same PostgreSQL server has.
+_SEED: Final = 0x636B7074
+_LONGEST_WAIT_MS: Final = 5_000
 
 
 class Checkpoints:
@@ -44,6 +48,18 @@ class Checkpoints:
             text = connection.scalar(query)
         return None if text is None else Checkpoint.parse(text)
 
+    def load_settled(self, origin: str) -> Checkpoint | None:
+        """As `load`, once every swap that is under way has ended, also one whose connection broke.
+
+        Raises:
+            UnavailableError: one still goes on after five seconds, or as `load`.
+        """
+        with self._database.write() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.set_config("lock_timeout", str(_LONGEST_WAIT_MS), True)))
+            _take_turn(connection, origin)
+            return self.load(origin)
+
     def find(self, origin: str, size: int) -> Checkpoint | None:
         """Return the log's checkpoint of ``size``, None where none was signed. Raises: UnavailableError."""
         with self._database.read() as connection:
@@ -64,6 +80,7 @@ class Checkpoints:
         previous = None if expected is None else expected.size
         row = {"origin": new.origin, "size": new.size, "previous_size": previous, "text": new.text}
         with self._database.write() as connection:
+            _take_turn(connection, new.origin)
             if self.load(new.origin) != expected:
                 return False
             try:
@@ -77,3 +94,12 @@ class Checkpoints:
             if once is not None:
                 once()
             return True
+
+
+def _take_turn(connection: Connection, origin: str) -> None:
+    """Wait until no other swap of the log is under way, and keep others waiting until this transaction has ended.
+
+    SQLite's writing transactions do that anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(origin, _SEED))))

@@ -39,6 +39,9 @@ class MemoryCheckpointStore:
     def load(self, origin: str) -> Checkpoint | None:
         return self.row
 
+    def load_settled(self, origin: str) -> Checkpoint | None:
+        return self.load(origin)
+
     def compare_and_swap(
         self, expected: Checkpoint | None, new: Checkpoint, once: Callable[[], object] | None = None
     ) -> bool:
@@ -67,6 +70,9 @@ class SqliteCheckpointStore:
     def load(self, origin: str) -> Checkpoint | None:
         row = self._execute("SELECT text FROM checkpoint WHERE origin = ?", (origin,)).fetchone()
         return Checkpoint.parse(row[0]) if row else None
+
+    def load_settled(self, origin: str) -> Checkpoint | None:
+        return self.load(origin)
 
     def compare_and_swap(
         self, expected: Checkpoint | None, new: Checkpoint, once: Callable[[], object] | None = None
