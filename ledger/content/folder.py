@@ -85,7 +85,7 @@ def verify_folder(
         chunks.check(manifest)
     located, surplus = _match_names(folder, manifest)
     workers = workers or default_workers()
-    reporter = Reporter(list(located.values()), progress)
+    reporter = Reporter([found.stamp.size_bytes for found in located.values()], progress)
     with ThreadPoolExecutor(workers) as pool, leaf_pool(workers) as leaves:
 
         def examine(entry: FileEntry) -> FileFinding:

@@ -13,6 +13,7 @@ __all__ = ["MAX_PATH_SIZE_BYTES", "MAX_SEGMENT_SIZE_BYTES", "check_path", "fold_
 MAX_PATH_SIZE_BYTES: Final = 1024
 MAX_SEGMENT_SIZE_BYTES: Final = 255
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
+_REFUSED_SEGMENTS: Final = frozenset({"", ".", ".."})
 _REFUSED_CATEGORIES: Final = frozenset({"Cc", "Zl", "Zp"})
 
 
@@ -41,7 +42,7 @@ def check_path(path: str) -> None:
 
 def fold_path(path: str) -> str:
     """Return the form in which two paths are the same file on a file system that ignores case."""
-    return unicodedata.normalize("NFC", path.casefold())
+    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path.casefold())
 
 
 def printable(text: str) -> str:
@@ -58,16 +59,18 @@ def _find_flaw(path: str) -> str | None:
         return f"is empty or longer than {MAX_PATH_SIZE_BYTES} bytes"
     if path.startswith("/") or _DRIVE.match(path):
         return "is absolute: paths of a manifest are relative to its folder"
-    if "\\" in path or any(unicodedata.category(char) in _REFUSED_CATEGORIES for char in path):
+    is_plain = path.isascii() and path.isprintable()  # most are, and what follows costs as much as hashing them
+    if "\\" in path or not (is_plain or _REFUSED_CATEGORIES.isdisjoint(map(unicodedata.category, path))):
         return "has a backslash, a control character or a line separator: rename the file"
-    if not unicodedata.is_normalized("NFC", path):
+    if not (is_plain or unicodedata.is_normalized("NFC", path)):
         return "is not in Unicode normalization form C"
     return _find_segment_flaw(path.split("/"))
 
 
 def _find_segment_flaw(segments: list[str]) -> str | None:
-    if any(segment in {"", ".", ".."} for segment in segments):
+    if not _REFUSED_SEGMENTS.isdisjoint(segments):
         return "has an empty, '.' or '..' segment"
-    if any(len(segment.encode("utf-8")) > MAX_SEGMENT_SIZE_BYTES for segment in segments):
+    # A character has one byte or more: only a long segment needs to be written out.
+    if any(len(segment) * 4 > MAX_SEGMENT_SIZE_BYTES < len(segment.encode("utf-8")) for segment in segments):
         return f"has a segment longer than {MAX_SEGMENT_SIZE_BYTES} bytes"
     return None

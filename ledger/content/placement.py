@@ -17,7 +17,7 @@ from obstore.store import LocalStore, ObjectStore
 
 from ledger.errors import NotFoundError, UnavailableError
 
-__all__ = ["REASONS", "BucketPlacement", "FolderPlacement", "Placement", "translate_errors"]
+__all__ = ["REASONS", "BucketPlacement", "FolderPlacement", "NoPlacement", "Placement", "translate_errors"]
 
 REASONS: Final[dict[type[exceptions.BaseError], str]] = {
     exceptions.AlreadyExistsError: "an object of that name is in the way",
@@ -40,8 +40,10 @@ _PARTS_IN_FLIGHT: Final = 4
 
 
 @contextmanager
-def translate_errors(doing: str) -> Iterator[None]:
+def translate_errors(doing: str, store: str = "the content store") -> Iterator[None]:
     """Turn the store's exceptions into ours; ``doing`` completes the sentence *the content store can not …*.
+
+    Neither addresses nor the store's own words come into the message: both may carry what is secret.
 
     Raises:
         NotFoundError: no such object.
@@ -50,17 +52,19 @@ def translate_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise NotFoundError(f"the content store can not {doing}: there is no such object") from error
+        raise NotFoundError(f"{store} can not {doing}: there is no such object") from error
     except (exceptions.BaseError, OSError) as error:
-        raise _unavailable(doing, error) from error
+        raise _unavailable(doing, error, store) from error
 
 
-def _unavailable(doing: str, error: exceptions.BaseError | OSError) -> UnavailableError:
+def _unavailable(
+    doing: str, error: exceptions.BaseError | OSError, store: str = "the content store"
+) -> UnavailableError:
     if any(mark in str(error) for mark in _FULL):
         reason = "the disk is full: free some space and try again"
     else:
         reason = str(error.strerror) if isinstance(error, OSError) else REASONS.get(type(error), "the store failed")
-    return UnavailableError(f"the content store can not {doing}: {reason}")
+    return UnavailableError(f"{store} can not {doing}: {reason}")
 
 
 class Placement(Protocol):
@@ -68,6 +72,9 @@ class Placement(Protocol):
 
     async def place(self, key: str, chunks: AsyncGenerator[bytes, None], size_bytes: int) -> None:
         """Store the chunks under ``key`` once all came, replacing what is there; nothing when one is refused."""
+
+    async def remove(self, key: str) -> None:
+        """Remove the object under ``key``; whether there is one does not matter."""
 
     async def remove_leftovers(self) -> int:
         """Remove what interrupted puts left and return how many there were."""
@@ -86,8 +93,29 @@ class BucketPlacement:
         """Store the chunks under ``key``. Raises: UnavailableError, and whatever ``chunks`` raises."""
         await _put(self._store, key, chunks, size_bytes)
 
+    async def remove(self, key: str) -> None:
+        """Remove the object under ``key``. Raises: UnavailableError."""
+        await _remove(self._store, key)
+
     async def remove_leftovers(self) -> int:
         """Do nothing: there is nothing to see."""
+        return 0
+
+
+class NoPlacement:
+    """A store that is read over HTTP: it takes nothing and loses nothing."""
+
+    async def place(self, key: str, chunks: AsyncGenerator[bytes, None], size_bytes: int) -> None:  # noqa: ARG002
+        """Refuse, before a byte of ``chunks`` is asked for. Raises: UnavailableError."""
+        await chunks.aclose()
+        raise _read_only("store an object")
+
+    async def remove(self, key: str) -> None:  # noqa: ARG002
+        """Refuse. Raises: UnavailableError."""
+        raise _read_only("delete a file")
+
+    async def remove_leftovers(self) -> int:
+        """Do nothing: there is nothing of ours."""
         return 0
 
 
@@ -111,6 +139,10 @@ class FolderPlacement:
             with suppress(OSError):  # what can not be removed now, the next start removes
                 (self._root / aside).unlink(missing_ok=True)
 
+    async def remove(self, key: str) -> None:
+        """Remove the file under ``key``. Raises: UnavailableError."""
+        await _remove(self._store, key)
+
     async def remove_leftovers(self) -> int:
         """Empty the folder of files written aside; only the process that owns the store may call it.
 
@@ -119,6 +151,17 @@ class FolderPlacement:
         """
         with translate_errors("clean up"):
             return await asyncio.to_thread(_empty, self._root / _INCOMING)
+
+
+def _read_only(doing: str) -> UnavailableError:
+    return UnavailableError(
+        f"the content store can not {doing}: over HTTP it is only read; name a folder or bucket in CONCORD_CONTENT_URL"
+    )
+
+
+async def _remove(store: ObjectStore, key: str) -> None:
+    with suppress(NotFoundError), translate_errors("delete a file"):
+        await obstore.delete_async(store, key)
 
 
 async def _put(store: ObjectStore, key: str, chunks: AsyncGenerator[bytes, None], size_bytes: int) -> None:

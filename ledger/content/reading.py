@@ -8,14 +8,19 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ledger.content.manifest import CHUNK_SIZE_BYTES, FileEntry
 from ledger.content.walking import FoundFile, file_changed, file_unreadable, stamp_of
-from ledger.merkle import compute_root, leaf_hash
+from ledger.merkle import compute_root
 from ledger.types import Bytes32
 
-__all__ = ["FileHasher", "hash_bytes", "read_chunks"]
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
+
+__all__ = ["FileHasher", "hash_bytes", "hash_chunk", "hash_small_file", "opened", "read_chunks"]
+
+_LEAF: Final = b"\x00"
 
 # A pipe put in a file's place must not block the open, nor a link be followed; Windows has neither, and text mode.
 _FLAGS: Final = (
@@ -41,9 +46,9 @@ class FileHasher:
         """Take the next chunk (1 MiB, the last one shorter) and return its leaf hash."""
         if self._leaf_pool is None or len(chunk) < CHUNK_SIZE_BYTES:
             self._flat.update(chunk)
-            leaf = leaf_hash(chunk)
+            leaf = hash_chunk(chunk)
         else:
-            pending = self._leaf_pool.submit(leaf_hash, chunk)
+            pending = self._leaf_pool.submit(hash_chunk, chunk)
             self._flat.update(chunk)
             leaf = pending.result()
         self.leaf_hashes.append(leaf)
@@ -60,6 +65,13 @@ class FileHasher:
         return FileEntry(path=path, size_bytes=self.size_bytes, sha256=Bytes32(self._flat.digest()), root=root)
 
 
+def hash_chunk(chunk: Buffer) -> bytes:
+    """Return the leaf hash of a chunk, SHA-256(0x00 || chunk), as RFC 6962 has it, without copying the chunk."""
+    digest = hashlib.sha256(_LEAF)
+    digest.update(chunk)
+    return digest.digest()
+
+
 def hash_bytes(path: str, data: bytes) -> tuple[FileEntry, tuple[bytes, ...]]:
     """Return the manifest entry and the chunk hashes of ``data`` held in memory.
 
@@ -72,6 +84,19 @@ def hash_bytes(path: str, data: bytes) -> tuple[FileEntry, tuple[bytes, ...]]:
     return hasher.to_entry(path), tuple(hasher.leaf_hashes)
 
 
+def hash_small_file(found: FoundFile) -> tuple[FileEntry, tuple[bytes, ...]]:
+    """Return the manifest entry and the chunk hashes of a file of at most one chunk, read at once.
+
+    Raises:
+        ConflictError, UnavailableError: as `read_chunks`.
+    """
+    with opened(found) as descriptor:
+        data = _read_fully(descriptor, found.stamp.size_bytes + 1)
+        if len(data) != found.stamp.size_bytes:
+            raise file_changed(found.path)
+    return hash_bytes(found.path, data)
+
+
 def read_chunks(found: FoundFile) -> Iterator[bytes]:
     """Yield the chunks of a file; memory stays at one chunk whatever its size.
 
@@ -80,7 +105,7 @@ def read_chunks(found: FoundFile) -> Iterator[bytes]:
             ``file-changed``.
         UnavailableError: the file can not be read.
     """
-    with _opened(found) as descriptor:
+    with opened(found) as descriptor:
         remaining = found.stamp.size_bytes
         while remaining:
             chunk = _read_fully(descriptor, min(CHUNK_SIZE_BYTES, remaining))
@@ -93,7 +118,13 @@ def read_chunks(found: FoundFile) -> Iterator[bytes]:
 
 
 @contextmanager
-def _opened(found: FoundFile) -> Iterator[int]:
+def opened(found: FoundFile) -> Iterator[int]:
+    """Lend a descriptor to read the file by.
+
+    Raises:
+        ConflictError: it is not, or at the end no longer, the file of ``found.stamp``; code ``file-changed``.
+        UnavailableError: it can not be read.
+    """
     try:
         descriptor = os.open(found.location, _FLAGS)
     except FileNotFoundError as error:

@@ -13,29 +13,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self, cast
-from urllib.parse import urlsplit
+from typing import Final, Self
 
 import obstore
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import HTTPStore, LocalStore, ObjectStore
 
 from ledger.content.chunks import ChunkMismatchError, check_chunk, check_chunk_hashes, derive_chunk_hashes
 from ledger.content.intake import FileIntake, cut_chunks, verify_stream
 from ledger.content.manifest import CHUNK_SIZE_BYTES, FileEntry
-from ledger.content.placement import BucketPlacement, FolderPlacement, Placement, translate_errors
-from ledger.errors import MalformedError, NotFoundError, VerificationError
+from ledger.content.objects import DEFAULT_PATIENCE, Patience, open_objects
+from ledger.content.placement import BucketPlacement, FolderPlacement, NoPlacement, Placement, translate_errors
+from ledger.errors import NotFoundError, VerificationError
 from ledger.merkle import HASH_SIZE_BYTES
 from ledger.types import Bytes32
-
-if TYPE_CHECKING:
-    from obstore.store import S3Config
 
 __all__ = ["ContentStore", "StoredContentError"]
 
 _WINDOW_SIZE_BYTES: Final = 4 * CHUNK_SIZE_BYTES
-_BUCKET_SCHEMES: Final = frozenset({"s3", "gs", "az"})
 
 
 class StoredContentError(VerificationError):
@@ -62,41 +57,38 @@ class ContentStore:
         self._objects = objects
         self._placement = placement
 
-    @classmethod
-    def open(cls, location: str | Path, options: Mapping[str, str] | None = None) -> Self:
-        """Open a local folder (made when missing) or a bucket: ``s3://``, ``gs://`` or ``az://`` ``bucket/prefix``.
-
-        ``options`` are the bucket's (``region``, ``endpoint``, ``access_key_id`` and so on, as obstore names them).
-
-        Raises:
-            MalformedError: another scheme, or an option that the store does not know.
-            UnavailableError: the folder can not be made.
-        """
-        scheme = urlsplit(location).scheme if isinstance(location, str) and "://" in location else ""
-        if not scheme:
-            root = Path(location).absolute()
-            with translate_errors("open its folder"):
-                root.mkdir(mode=0o700, parents=True, exist_ok=True)
-                local = LocalStore(root)
-            return cls(local, FolderPlacement(local, root))
-        if scheme not in _BUCKET_SCHEMES:
-            raise MalformedError(f"a content store is a folder or one of s3://, gs://, az://, not {scheme}://")
-        try:
-            # The three buckets' options have a type each; which one it is, the scheme says, and obstore checks it.
-            bucket = from_url(str(location), config=cast("S3Config", dict(options or {})))
-        except obstore.exceptions.BaseError as error:
-            raise MalformedError(f"the content store's {scheme} location or options are not accepted") from error
-        return cls(bucket, BucketPlacement(bucket))
-
     @property
     def objects(self) -> ObjectStore:
-        """The folder or bucket itself, for what lies beside the files: sealings."""
+        """Where the bytes are kept, for whoever keeps others beside them."""
         return self._objects
 
     @property
     def placement(self) -> Placement:
-        """How objects come to stand there, whole or not at all."""
+        """How bytes come to be kept there."""
         return self._placement
+
+    @classmethod
+    def open(
+        cls, location: str | Path, options: Mapping[str, str] | None = None, patience: Patience = DEFAULT_PATIENCE
+    ) -> Self:
+        """Open a local folder (made when missing) or what an address names, as `open_objects` has it.
+
+        Over ``http://`` and ``https://`` it can only be read. ``options`` are the bucket's (``region``, ``endpoint``,
+        ``access_key_id`` and so on, as obstore names them) and go before what the environment says; ``patience`` says
+        how long a store that does not answer is waited for.
+
+        Raises:
+            MalformedError: another scheme, a password in the address, or an option that the store does not know.
+            UnavailableError: the folder can not be made.
+        """
+        if isinstance(location, str) and "://" in location:
+            objects = open_objects(location, options, patience)
+            return cls(objects, NoPlacement() if isinstance(objects, HTTPStore) else BucketPlacement(objects))
+        root = Path(location).absolute()
+        with translate_errors("open its folder"):
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            local = LocalStore(root)
+        return cls(local, FolderPlacement(local, root))
 
     async def remove_leftovers(self) -> int:
         """Remove what interrupted uploads left, on start, by the one process that writes; return how many.
@@ -200,8 +192,7 @@ class ContentStore:
             UnavailableError: the store failed.
         """
         for kind in ("chunks", "files"):
-            with suppress(NotFoundError), translate_errors("delete a file"):
-                await obstore.delete_async(self._objects, _key(kind, sha256))
+            await self._placement.remove(_key(kind, sha256))
 
     async def _is_intact(self, entry: FileEntry) -> bool:
         try:

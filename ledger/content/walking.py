@@ -1,20 +1,31 @@
-"""Which files a folder holds, and the stamp by which a change of one is noticed."""
+"""Which files a folder or a pattern stands for, and the stamp by which a change of one is noticed."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from ledger.content.globbing import Glob
 from ledger.content.manifest import MAX_FILES
 from ledger.content.paths import normalize_path, printable
 from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
 
-__all__ = ["FoundFile", "Kind", "Stamp", "file_changed", "file_unreadable", "list_files", "stamp_of", "walk_folder"]
+__all__ = [
+    "FoundFile",
+    "Kind",
+    "Stamp",
+    "file_changed",
+    "file_unreadable",
+    "list_files",
+    "stamp_files",
+    "stamp_of",
+    "walk_folder",
+]
 
 
 class Kind(StrEnum):
@@ -26,11 +37,13 @@ class Kind(StrEnum):
 
 
 class Stamp(NamedTuple):
-    """What changes when a file is written to or replaced."""
+    """What changes when a file is written to or replaced; nobody but the system sets ``ctime_ns``."""
 
     size_bytes: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
+    device: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +51,19 @@ class FoundFile:
     """A name below a folder: ``path`` with ``/`` between segments, as the disk has it or, from `list_files`, NFC."""
 
     path: str
-    location: Path
+    place: str
     kind: Kind
     stamp: Stamp
+
+    @property
+    def location(self) -> Path:
+        """Where it is on this machine."""
+        return Path(self.place)
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
     """Return the stamp of a file's status."""
-    return Stamp(status.st_size, status.st_mtime_ns, status.st_ino)
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
 
 
 def file_changed(path: str) -> ConflictError:
@@ -63,24 +81,34 @@ def file_unreadable(path: str, error: OSError) -> UnavailableError:
 def list_files(folder: Path) -> list[FoundFile]:
     """List the regular files below ``folder``, hidden ones too, sorted by the UTF-8 bytes of their manifest paths.
 
-    ``folder`` may also be one file, whose path is then its name. Empty folders do not count.
+    ``folder`` may also be one file, whose path is then its name, or a pattern (`Glob`), whose files keep their paths
+    below the last folder that the pattern names outright. Empty folders do not count.
 
     Raises:
-        NotFoundError: no such folder or file.
+        NotFoundError: no such folder or file, or nothing that the pattern stands for.
         MalformedError: a symbolic link or special file, a name that no manifest can hold, too many files.
         UnavailableError: a folder can not be read.
         ConflictError: a file vanished meanwhile (code ``file-changed``).
     """
     files: list[FoundFile] = []
-    for found in walk_folder(folder):
+    for found in _walk_source(folder):
         if found.kind is not Kind.FILE:
             raise MalformedError(
                 f"{printable(found.path)} is {found.kind}: a data set holds regular files, put the file itself there"
             )
         if len(files) == MAX_FILES:
             raise MalformedError(f"{folder} holds more than {MAX_FILES} files: pack or split them")
-        files.append(FoundFile(normalize_path(found.path), found.location, found.kind, found.stamp))
+        files.append(FoundFile(normalize_path(found.path), found.place, found.kind, found.stamp))
     return sorted(files, key=lambda found: found.path.encode("utf-8"))
+
+
+def stamp_files(folder: Path) -> dict[str, Stamp]:
+    """Return the stamp of whatever `list_files` would look at, by its place on the disk.
+
+    Raises:
+        NotFoundError, UnavailableError, ConflictError: as `list_files`.
+    """
+    return {found.place: found.stamp for found in _walk_source(folder)}
 
 
 def walk_folder(folder: Path) -> Iterator[FoundFile]:
@@ -93,45 +121,61 @@ def walk_folder(folder: Path) -> Iterator[FoundFile]:
         UnavailableError: a folder can not be read.
         ConflictError: a name vanished meanwhile (code ``file-changed``).
     """
-    top = _look_up(folder, folder.name)
-    if top is None:
-        raise NotFoundError(f"there is no file or folder {folder}")
+    try:
+        top = os.lstat(folder)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundError(f"there is no file or folder {printable(str(folder))}") from error
+    except OSError as error:
+        raise file_unreadable(folder.name, error) from error
     if not folder.is_dir():
-        yield _describe(folder.name, folder, top)
+        yield _describe(folder.name, str(folder), top)
         return
-    pending = [("", folder)]
+    yield from _walk_below(folder, lambda _: True)
+
+
+def _walk_source(source: Path) -> Iterator[FoundFile]:
+    pattern = Glob.find(source)
+    if pattern is None:
+        yield from walk_folder(source)
+        return
+    nothing = True
+    if pattern.folder.is_dir():
+        for found in _walk_below(pattern.folder, pattern.may_enter):
+            if pattern.is_match(found.path):
+                nothing = False
+                yield found
+    if nothing:
+        raise NotFoundError(f"no file is called {printable(str(source))}")
+
+
+def _walk_below(folder: Path, may_enter: Callable[[str], bool]) -> Iterator[FoundFile]:
+    pending = [("", str(folder))]
     while pending:
         prefix, location = pending.pop()
         for child in _list_children(location, prefix):
             path = prefix + child.name
-            status = _look_up(child, path)
-            if status is None:
-                raise file_changed(path)
-            if stat.S_ISDIR(status.st_mode):
-                pending.append((path + "/", child))
-            else:
-                yield _describe(path, child, status)
+            try:
+                if not child.is_dir(follow_symlinks=False):
+                    yield _describe(path, child.path, child.stat(follow_symlinks=False))
+                elif may_enter(path):
+                    pending.append((path + "/", child.path))
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise file_changed(path) from error
+            except OSError as error:
+                raise file_unreadable(path, error) from error
 
 
-def _list_children(location: Path, prefix: str) -> list[Path]:
+def _list_children(location: str, prefix: str) -> list[os.DirEntry[str]]:
     try:
-        return list(location.iterdir())
+        with os.scandir(location) as children:
+            return list(children)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise file_changed(prefix or location.name) from error
+        raise file_changed(prefix or location) from error
     except OSError as error:
-        raise file_unreadable(prefix or location.name, error) from error
+        raise file_unreadable(prefix or location, error) from error
 
 
-def _look_up(location: Path, path: str) -> os.stat_result | None:
-    try:
-        return location.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise file_unreadable(path, error) from error
-
-
-def _describe(path: str, location: Path, status: os.stat_result) -> FoundFile:
+def _describe(path: str, place: str, status: os.stat_result) -> FoundFile:
     mode = status.st_mode
     kind = Kind.FILE if stat.S_ISREG(mode) else Kind.SYMLINK if stat.S_ISLNK(mode) else Kind.SPECIAL
-    return FoundFile(path, location, kind, stamp_of(status))
+    return FoundFile(path, place, kind, stamp_of(status))

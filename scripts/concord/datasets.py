@@ -9,19 +9,18 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from ledger.canonical import JsonValue
 from ledger.client import datasets as flows
 from ledger.client import lifting
 from ledger.client.flow import ByteProgress
-from ledger.content import Progress as ScanProgress
-from ledger.content import ScannedContent, scan_folder
 from ledger.errors import MalformedError, NotFoundError
 from ledger.types import Bytes32
 from scripts.concord.arguments import KeyOption, parse_digest
 from scripts.concord.context import Context, context_of
 from scripts.concord.files import check_place, read_object, write_file
+from scripts.concord.hashing import FreshOption, hash_source
 from scripts.concord.printing import count_of, text_of
 from scripts.concord.statements import fetch_evidence, load_policy, split_version
 from scripts.concord.writing import Until, WaitOption, conclude
@@ -43,29 +42,53 @@ def _bar(context: Context, what: str, total: int | None) -> Iterator[ByteProgres
     if not context.has_terminal:
         yield None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda size: progress.advance(task, size)
 
 
-def _scan(context: Context, folder: Path) -> ScannedContent:
-    if not context.has_terminal:
-        return scan_folder(folder)
-    columns = (TextColumn("hashing"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
+@app.command()
+def manifest(
+    context: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(help="A folder, a file, a quoted pattern ('data/**/*.csv'), or s3://, gs://, az://, https://."),
+    ],
+    to: Annotated[Path | None, typer.Option(help="Write the manifest here.", dir_okay=False)] = None,
+    chunks: Annotated[Path | None, typer.Option(help="Write the chunk hashes here.", dir_okay=False)] = None,
+    fresh: FreshOption = False,
+) -> None:
+    """Hash files as a registration would, and show what it would commit to; nothing is sent.
 
-        def report(progress: ScanProgress) -> None:
-            bar.update(task, completed=progress.bytes_done, total=progress.bytes_total)
-
-        return scan_folder(folder, progress=report)
+    What an earlier run has hashed is not read again: an interrupted run goes on where it was. Credentials of an object
+    store stand in the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, ...).
+    """
+    given = context_of(context)
+    for place in (to, chunks):
+        check_place(place)
+    content = hash_source(given, source, fresh=fresh)
+    for place, data in ((to, content.manifest), (chunks, content.chunks)):
+        if place is not None:
+            write_file(place, data.to_bytes())
+    found = content.manifest
+    given.show(
+        {"content_root": str(found.content_root), "files": len(found.files), "size_bytes": found.size_bytes},
+        f"content root {found.content_root}: {count_of(len(found.files), 'file')}, "
+        f"{count_of(found.size_bytes, 'byte')}",
+    )
 
 
 @app.command()
 def register(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="A folder, or one file.", exists=True)],
+    folder: Annotated[Path, typer.Argument(help="A folder, one file, or a quoted pattern: 'data/**/*.csv'.")],
     name: DatasetName,
     metadata: Annotated[
         Path | None, typer.Option(help="JSON file: title, description, licence, ...", dir_okay=False)
@@ -84,6 +107,7 @@ def register(
     expect: Annotated[int | None, typer.Option(min=1, help="Refuse unless this is the next version.")] = None,
     evidence: Annotated[Path | None, typer.Option(help="Write the version's evidence here.", dir_okay=False)] = None,
     policy: Annotated[Path | None, typer.Option(help="The policy that the evidence is for.", dir_okay=False)] = None,
+    fresh: FreshOption = False,
     key: KeyOption = None,
     wait: WaitOption = Until.ACCEPTED,
 ) -> None:
@@ -96,7 +120,7 @@ def register(
     chosen: dict[str, JsonValue] = {"title": title, "description": description, "licence": licence, "contact": contact}
     chosen["keywords"] = list(keyword) if keyword else None
     described = {**_DEFAULTS, "title": slug, **_earlier(given, name), **_wanted(metadata, chosen)}
-    scanned = _scan(given, folder)
+    scanned = hash_source(given, str(folder), fresh=fresh)
     with _bar(given, "uploading", scanned.manifest.size_bytes) as progress:
         flow = flows.register(
             folder,

@@ -298,7 +298,17 @@ def test_buckets_are_opened_by_their_address() -> None:
     assert opened._objects.prefix == "prefix"
 
 
-@pytest.mark.parametrize("location", ["ftp://host/x", "http://host/x", "memory:///", "s3://"])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "ftp://host/x",
+        "memory:///",
+        "s3://",
+        "s3://key:secret@bucket/x",
+        "https://host/x?X-Amz-Signature=secret",
+        "s3://[x",
+    ],
+)
 def test_other_addresses_are_refused(location: str) -> None:
     with pytest.raises(MalformedError):
         ContentStore.open(location)
