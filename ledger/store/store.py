@@ -31,6 +31,7 @@ from ledger.store.scanning import Scanning
 from ledger.store.schema.gateway import IDENTITY
 from ledger.store.sealings import Sealings
 from ledger.store.statements import Statements
+from ledger.store.transfers import Transfers
 from ledger.types import Address
 
 __all__ = ["Consortium", "Store"]
@@ -60,6 +61,7 @@ class Store:
         self.drafts = Drafts(database)
         self.contents = Contents(database)
         self.sealings = Sealings(database)
+        self.transfers = Transfers(database)
         self.names = Names(database)
         self.api_keys = ApiKeys(database, cursors, database.unfenced)
         self.idempotency = Idempotency(database)

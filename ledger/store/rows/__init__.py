@@ -23,9 +23,11 @@ from ledger.store.rows.pages import RowPage
 from ledger.store.rows.participants import BallotRow, GovernorsRow, KeyRow, ParticipantRow, ProposalRow
 from ledger.store.rows.sealings import SealingRow, SealingState
 from ledger.store.rows.statements import InForce, NewStatement, StatementRow, StatementState
+from ledger.store.rows.transfers import AccessRow, TransferRow
 
 __all__ = [
     "AccessRequestRow",
+    "AccessRow",
     "AgreementRow",
     "ApiKeyRow",
     "BallotRow",
@@ -63,6 +65,7 @@ __all__ = [
     "StatementRow",
     "StatementState",
     "TermsRow",
+    "TransferRow",
     "UsageRow",
     "VersionRow",
 ]

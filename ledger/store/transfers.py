@@ -1,0 +1,107 @@
+"""Transfers, their accesses, and nonces of signed requests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.engine import Row
+from sqlalchemy.exc import IntegrityError
+
+from ledger.errors import ConflictError, NotFoundError
+from ledger.store.database import Database
+from ledger.store.rows.transfers import AccessRow, TransferRow
+from ledger.store.schema.transfers import ACCESSES, NONCES, TRANSFERS
+from ledger.types import Address, Bytes32
+
+__all__ = ["Transfers"]
+
+_T: Final = TRANSFERS.c
+
+
+class Transfers:
+    """Transfers by id."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_or_get(self, row: TransferRow) -> TransferRow:
+        """Record a transfer that begins, or return the one with this id that is there."""
+        values = {name: getattr(row, name) for name in TransferRow.__dataclass_fields__}
+        with self._database.write() as connection:
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(TRANSFERS).values(**values))
+            except IntegrityError:
+                return self.get(row.id)
+        return row
+
+    def find(self, transfer: Bytes32) -> TransferRow | None:
+        """The transfer with this id."""
+        with self._database.read() as connection:
+            row = connection.execute(select(TRANSFERS).where(_T.id == transfer)).one_or_none()
+        return None if row is None else _to_row(row)
+
+    def get(self, transfer: Bytes32) -> TransferRow:
+        """The transfer with this id. Raises: NotFoundError."""
+        row = self.find(transfer)
+        if row is None:
+            raise NotFoundError(f"there is no transfer {transfer}")
+        return row
+
+    def announce_receipt(self, transfer: Bytes32, receipt: Bytes32) -> None:
+        """Record which receipt is about to enter the log. Raises: ConflictError: another one did before."""
+        with self._database.write() as connection:
+            unanswered = (_T.id == transfer) & (_T.receipt.is_(None) | (_T.receipt == receipt))
+            if connection.execute(update(TRANSFERS).where(unanswered).values(receipt=receipt)).rowcount == 0:
+                raise ConflictError(
+                    "this transfer has its receipt already: begin another one", code="transfer-receipted"
+                )
+
+    def forget_receipt(self, transfer: Bytes32, receipt: Bytes32) -> None:
+        """A receipt that was announced did not enter the log."""
+        with self._database.write() as connection:
+            announced = (_T.id == transfer) & (_T.receipt == receipt)
+            connection.execute(update(TRANSFERS).where(announced).values(receipt=None))
+
+    def announce_release(self, transfer: Bytes32, release: Bytes32) -> None:
+        """Record which release is about to enter the log; it takes the place of one that did not get there."""
+        with self._database.write() as connection:
+            connection.execute(update(TRANSFERS).where(_T.id == transfer).values(release=release))
+
+    def log_access(self, transfer: Bytes32, access: AccessRow) -> None:
+        """Record an access, durably, before it is given."""
+        values = {name: getattr(access, name) for name in AccessRow.__dataclass_fields__}
+        with self._database.write() as connection:
+            last = select(func.max(ACCESSES.c.number)).where(ACCESSES.c.transfer == transfer)
+            number = (connection.scalar(last) or 0) + 1
+            connection.execute(insert(ACCESSES).values(transfer=transfer, number=number, **values))
+
+    def accesses(self, transfer: Bytes32) -> tuple[AccessRow, ...]:
+        """All accesses of a transfer, the oldest first."""
+        query = select(ACCESSES).where(ACCESSES.c.transfer == transfer).order_by(ACCESSES.c.number)
+        with self._database.read() as connection:
+            return tuple(
+                AccessRow(row.at, row.block, row.what, row.first_byte, row.last_byte)
+                for row in connection.execute(query)
+            )
+
+    def claim_nonce(self, key: Address, nonce: str, until: datetime) -> bool:
+        """Remember a signed request until it can not be brought any more; False: it was brought before."""
+        with self._database.write() as connection:
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(NONCES).values(key=key, nonce=nonce, until=until))
+            except IntegrityError:
+                return False
+        return True
+
+    def drop_nonces(self, before: datetime) -> int:
+        """Forget requests that can not be brought any more; return how many."""
+        with self._database.write() as connection:
+            return connection.execute(delete(NONCES).where(NONCES.c.until < before)).rowcount
+
+
+def _to_row(row: Row[Any]) -> TransferRow:
+    return TransferRow(**{name: row._mapping[name] for name in TransferRow.__dataclass_fields__})

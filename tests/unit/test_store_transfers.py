@@ -1,0 +1,76 @@
+"""Transfers in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import ConflictError, NotFoundError
+from ledger.store import Store
+from ledger.store.rows import AccessRow, TransferRow
+from ledger.types import Address, Bytes32
+from tests.support.databases import database_url
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(database_url(tmp_path, "transfers")) as opened:
+        yield opened
+
+
+def word(number: int) -> Bytes32:
+    return Bytes32(bytes([number]) * 32)
+
+
+ROW = TransferRow(word(1), word(2), word(3), word(4), word(5), word(6), NOW)
+
+
+def test_a_transfer_is_recorded_once(store: Store) -> None:
+    transfers = store.transfers
+    assert transfers.find(ROW.id) is None
+    assert transfers.add_or_get(ROW) == ROW
+    other = TransferRow(word(1), word(9), word(3), word(4), word(5), word(6), NOW + timedelta(seconds=1))
+    assert transfers.add_or_get(other) == ROW
+    with pytest.raises(NotFoundError):
+        transfers.get(word(7))
+
+
+def test_a_transfer_has_one_receipt(store: Store) -> None:
+    transfers = store.transfers
+    transfers.add_or_get(ROW)
+    transfers.announce_receipt(ROW.id, word(10))
+    transfers.announce_receipt(ROW.id, word(10))
+    with pytest.raises(ConflictError, match="receipt already"):
+        transfers.announce_receipt(ROW.id, word(11))
+    transfers.forget_receipt(ROW.id, word(11))
+    assert transfers.get(ROW.id).receipt == word(10)
+    transfers.forget_receipt(ROW.id, word(10))
+    transfers.announce_receipt(ROW.id, word(11))
+    transfers.announce_release(ROW.id, word(12))
+    transfers.announce_release(ROW.id, word(13))
+    row = transfers.get(ROW.id)
+    assert (row.receipt, row.release) == (word(11), word(13))
+
+
+def test_accesses_stand_in_order(store: Store) -> None:
+    transfers = store.transfers
+    accesses = (AccessRow(NOW, 7, "offer"), AccessRow(NOW, 8, "data", 0, 99), AccessRow(NOW, 8, "key"))
+    for each in accesses:
+        transfers.log_access(ROW.id, each)
+    transfers.log_access(word(8), AccessRow(NOW, 9, "offer"))
+    assert transfers.accesses(ROW.id) == accesses
+
+
+def test_a_nonce_counts_once_for_each_key(store: Store) -> None:
+    transfers, key, other = store.transfers, Address(bytes(20)), Address(bytes([1]) * 20)
+    assert transfers.claim_nonce(key, "nonce", NOW)
+    assert not transfers.claim_nonce(key, "nonce", NOW)
+    assert transfers.claim_nonce(other, "nonce", NOW + timedelta(seconds=1))
+    assert transfers.drop_nonces(NOW) == 0
+    assert transfers.drop_nonces(NOW + timedelta(seconds=1)) == 1
+    assert transfers.claim_nonce(key, "nonce", NOW)
