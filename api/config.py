@@ -31,7 +31,7 @@ class ServiceConfig(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     database_url: Annotated[str | None, Field(repr=False)] = _DEFAULT.database_url
     """SQLAlchemy's URL; without: SQLite in the home folder."""
-    content_url: str | None = _DEFAULT.content_url
+    content_url: Annotated[str | None, Field(repr=False)] = _DEFAULT.content_url
     """``s3://``, ``gs://`` or ``az://``; without: a folder in the home folder."""
     batch_size: Annotated[int, Field(gt=0)] = _DEFAULT.batch_size
     """Most statements, of those that come alone, in one checkpoint."""

@@ -63,7 +63,7 @@ class GatewaySettings:
     passphrase: str = field(repr=False)
     database_url: str | None = field(default=None, repr=False)
     """None: SQLite in the home folder"""
-    content_url: str | None = None
+    content_url: str | None = field(default=None, repr=False)
     """None: a folder in the home folder; else what obstore takes (s3://, gs://, az://)"""
     batch_size: int = 256
     """most statements in one checkpoint"""

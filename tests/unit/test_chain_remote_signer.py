@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -16,6 +18,7 @@ from ledger.types import Address, Bytes32
 from tests.support.web3signer_stand_in import Web3SignerStandIn, stand_in_for_web3signer
 
 PUBLIC = "0x" + "9b" * 64
+ENDLESS_BYTES = 64 << 20
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
@@ -82,6 +85,30 @@ def test_a_broken_signer_is_unavailable(
     assert refused.value.retry_after_s
     assert b"payload".hex() not in str(refused.value)
     assert private_key.hex() not in str(refused.value) + repr(remote)
+
+
+def test_no_more_of_an_answer_is_taken_in_than_a_signature_needs() -> None:
+    sent = 0
+
+    def answer_on_and_on(listening: socket.socket) -> None:
+        nonlocal sent
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")
+            while sent < ENDLESS_BYTES:
+                connection.sendall(bytes(1 << 16))
+                sent += 1 << 16
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        hostile = threading.Thread(target=answer_on_and_on, args=(listening,))
+        hostile.start()
+        signer = RemoteSigner(RemoteKey(f"http://127.0.0.1:{listening.getsockname()[1]}", bytes([1]) * 64))
+        with pytest.raises(UnavailableError, match="something other than a signature"):
+            signer.sign(b"payload")
+        hostile.join(30)
+        assert not hostile.is_alive()
+    assert sent < ENDLESS_BYTES
 
 
 def test_a_signer_that_is_not_there_is_unavailable() -> None:

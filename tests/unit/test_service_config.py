@@ -58,9 +58,16 @@ def test_what_is_told_reaches_the_gateway(monkeypatch: pytest.MonkeyPatch) -> No
     assert {name: getattr(made, name) for name in told} == told
 
 
-def test_the_databases_password_is_never_shown() -> None:
-    config = ServiceConfig(database_url="postgresql+psycopg://one:s3cret@db/one")
-    assert config.gateway_settings().database_url == config.database_url
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("database_url", "postgresql+psycopg://one:s3cret@db/one"),
+        ("content_url", "https://one:s3cret@store.example/bucket?sig=s3cret"),
+    ],
+)
+def test_what_opens_a_store_is_never_shown(name: str, url: str) -> None:
+    config = ServiceConfig.model_validate({name: url})
+    assert getattr(config.gateway_settings(), name) == url
     for shown in (config, config.gateway_settings()):
         assert "s3cret" not in f"{shown} {shown!r}"
 
