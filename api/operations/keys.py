@@ -26,6 +26,13 @@ class NewLogKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewKek:
+    """The gateway draws it: there is nothing to say."""
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+
+@dataclass(frozen=True, kw_only=True)
 class NewRelay:
     """``url`` and ``public_key`` of a remote signer (Web3Signer's `eth1/sign`); without: the gateway draws a key.
 
@@ -86,6 +93,12 @@ def rotate_relay(
     """Answers when all that the present account sent has its outcome and the new one sends; 503: ask again."""
     keys = gateway.keys.rotate_relay(body.remote, only_prepare=body.only_prepare)
     return JSONResponse(members_of(keys), headers=_NO_STORE)
+
+
+@router.post("/kek:rotate", summary="A new key wraps the keys of sealings", openapi_extra=schema_of(NewKek))
+def rotate_kek(gateway: GatewayOf, _asker: Steward, _body: Annotated[NewKek, Depends(intent_of(NewKek))]) -> Response:
+    """Answers when every key is wrapped anew and the old key is destroyed; no data is encrypted again."""
+    return JSONResponse(members_of(gateway.sealings.keys.rotate()), headers=_NO_STORE)
 
 
 @router.post(

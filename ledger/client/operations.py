@@ -95,6 +95,15 @@ def rotate_relay(remote: Mapping[str, str] | None = None, *, only_prepare: bool 
     return (yield from _post("/v1/gateway-keys/relay:rotate", {**(remote or {}), "only_prepare": only_prepare}))
 
 
+def rotate_kek() -> Flow[dict[str, JsonValue]]:
+    """Let a new key wrap the keys of sealings: its id, and how many were wrapped anew.
+
+    Raises:
+        UnavailableError: not done yet, the same call goes on.
+    """
+    return (yield from _post("/v1/gateway-keys/kek:rotate", {}))
+
+
 def rotate_passphrase(passphrase: str, new_passphrase: str) -> Flow[int]:
     """Encrypt the gateway's keystore with a new passphrase; how many files. Use it over TLS or loopback alone."""
     body: dict[str, JsonValue] = {"passphrase": passphrase, "new_passphrase": new_passphrase}

@@ -3,7 +3,8 @@
 At the moment, the database's writers wait for some milliseconds: no checkpoint is signed and no transaction is given a
 nonce. So the chain of that moment shows no checkpoint that the database does not know, and lacks no block that it
 counts on. The incomplete tiles are read within the moment; complete ones never change and are copied after it, as are
-contents, which lie under their hashes. Keys are copied encrypted as they are. The log is an ordinary folder in the
+contents, which lie under their hashes. Keys are copied encrypted as they are, the key-encryption key within the moment,
+so that it opens what the database holds of that moment. The log is an ordinary folder in the
 backup, wherever its link leads in the home.
 
 Wherever the database is kept, in the folder or in a server, the backup holds it as one SQLite file.
@@ -16,7 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,7 +27,9 @@ from typing import Final, Self
 from ledger.canonical import JsonValue, encode_canonical
 from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError, VerificationError
 from ledger.exchange.gateway_file import GatewayFile
+from ledger.exchange.key_encryption import WRAPPING_KEY_FILES
 from ledger.exchange.settings import Home
+from ledger.keyfiles import write_private_file
 from ledger.store.copying import FrozenServer, freeze_server, sqlite_file
 from ledger.store.freezing import FrozenFiles, freeze
 
@@ -196,13 +199,16 @@ def _write(source: _Source, target: Path, on_step: Callable[[str], None]) -> Bac
         moment = datetime.now(UTC).replace(microsecond=0)
         log = _find_log(home)
         partial_tiles = {path.relative_to(log): path.read_bytes() for path in log.rglob("*.p/*")}
+        wrapping_keys = _read_wrapping_keys(home)
         frozen.release()
         on_step("copying database and chain")
         frozen.copy(target)
     for path, data in partial_tiles.items():
         _place(target / home.log_folder.name / path).write_bytes(data)
+    for path, data in wrapping_keys.items():
+        write_private_file(target / path, data)
     on_step("copying log, contents and keys")
-    skipped = {home.database_file, *source.files}
+    skipped = {home.database_file, *source.files, *(home.keys_folder / name for name in WRAPPING_KEY_FILES)}
     for path, place in _places(home, log):
         if path not in skipped and path.parent.suffix != ".p":
             _copy(path, _place(target / place))
@@ -211,6 +217,15 @@ def _write(source: _Source, target: Path, on_step: Callable[[str], None]) -> Bac
     on_step("hashing what was written")
     files = {str(path.relative_to(target)): hash_file(path) for path in sorted(_walk(target))}
     return BackupManifest(moment, version("concord-ledger"), source.has_chain, files)
+
+
+def _read_wrapping_keys(home: Home) -> dict[Path, bytes]:
+    """The key-encryption keys; the next one first, because it takes the place of the other when that is not needed."""
+    found: dict[Path, bytes] = {}
+    for name in reversed(WRAPPING_KEY_FILES):
+        with suppress(FileNotFoundError):
+            found[home.keys_folder.relative_to(home.folder) / name] = (home.keys_folder / name).read_bytes()
+    return found
 
 
 def _find_log(home: Home) -> Path:

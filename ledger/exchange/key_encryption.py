@@ -16,7 +16,10 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from ledger.errors import VerificationError
 
-__all__ = ["KeyEncryptionKey", "LocalKey"]
+__all__ = ["WRAPPING_KEY_FILES", "KeyEncryptionKey", "LocalKey"]
+
+WRAPPING_KEY_FILES: Final = ("kek.json", "kek.next.json")
+"""Of the keystore: the key-encryption key, and the one that is to follow it."""
 
 _ID_LABEL: Final = b"concord-kek/1 id"
 _ID_SIZE_BYTES: Final = 16

@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ledger.chain import LocalSigner, RemoteKey, RemoteSigner, Signer
 from ledger.errors import MalformedError, NotFoundError, UnavailableError, VerificationError
-from ledger.exchange.key_encryption import KeyEncryptionKey, LocalKey
+from ledger.exchange.key_encryption import WRAPPING_KEY_FILES, KeyEncryptionKey, LocalKey
 from ledger.exchange.passphrase_change import change_passphrase, finish_change
 from ledger.keyfiles import (
     DEFAULT_KDF_COST,
@@ -312,11 +312,11 @@ class KeyStore:
 
     @property
     def _kek_file(self) -> Path:
-        return self._folder / "kek.json"
+        return self._folder / WRAPPING_KEY_FILES[0]
 
     @property
     def _next_kek_file(self) -> Path:
-        return self._folder / "kek.next.json"
+        return self._folder / WRAPPING_KEY_FILES[1]
 
     @property
     def _pending_folder(self) -> Path:

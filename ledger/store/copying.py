@@ -22,12 +22,13 @@ from ledger.store.database import Database
 from ledger.store.migrating import load_scripts, upgrade
 from ledger.store.schema import METADATA
 from ledger.store.schema.gateway import OUTBOX, SIGNED_CHECKPOINTS
+from ledger.store.schema.sealings import SEALINGS
 
 __all__ = ["FrozenServer", "freeze_server", "load_into", "sqlite_file"]
 
 _ROWS_AT_ONCE: Final = 2000
 _STOP_WITHIN_S: Final = 30.0
-_LOCK_TIMEOUT_MS: Final = 400  # two tables together below the server's deadlock_timeout: no writer is ever its victim
+_LOCK_TIMEOUT_MS: Final = 300  # three tables together below the server's deadlock_timeout: no writer is ever its victim
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
@@ -111,17 +112,18 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def _stop_writers(gate: Connection) -> None:
-    """Lock out whoever writes the two tables that all else follows; never so long that it blocks a circle of waiters.
+    """Lock out whoever writes what all else follows, and who wraps keys; never so long as to block a circle of waiters.
 
     Raises:
         DBAPIError: they were not to be had in time.
     """
     deadline = time.monotonic() + _STOP_WITHIN_S
+    stopped = ", ".join(table.name for table in (SIGNED_CHECKPOINTS, OUTBOX, SEALINGS))
     gate.execute(text(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}"))
     while True:
         try:
             with gate.begin_nested():
-                gate.execute(text(f"LOCK TABLE {SIGNED_CHECKPOINTS.name}, {OUTBOX.name} IN SHARE MODE"))
+                gate.execute(text(f"LOCK TABLE {stopped} IN SHARE MODE"))
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE or time.monotonic() > deadline:
                 raise

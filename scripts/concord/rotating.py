@@ -157,6 +157,19 @@ def relay(
 
 
 @app.command()
+def kek(context: typer.Context) -> None:
+    """Let a new key wrap the keys of sealed versions, and destroy the old one; for the gateway's operator.
+
+    No data is encrypted again, and transfers go on. Stopped on its way, run it again: it goes on. What opened older
+    backups opens them still: make a new one, then remove those.
+    """
+    given = context_of(context)
+    with given.working("wrapping the keys of sealings anew"):
+        rotated = given.run(operations.rotate_kek())
+    given.show(rotated, f"{rotated['kek']} wraps the keys of sealings from now on, {rotated['rewrapped']} of them anew")
+
+
+@app.command()
 def passphrase(
     context: typer.Context,
     home: Annotated[

@@ -84,6 +84,7 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ("post", "/rpc"): Route(PUBLIC, json={"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}),
     ("get", "/metrics"): Route(MEMBERS),
     ("get", "/v1/gateway-keys"): Route(OPERATING),
+    ("post", "/v1/gateway-keys/kek:rotate"): Route(OPERATING, json={}),
     ("post", "/v1/gateway-keys/log:rotate"): Route(OPERATING, json={}),
     ("post", "/v1/gateway-keys/relay:rotate"): Route(OPERATING, json={"only_prepare": True}),
     ("post", "/v1/gateway-keys/passphrase:rotate"): Route(
