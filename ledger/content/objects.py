@@ -24,24 +24,13 @@ _WEB_SCHEMES: Final = frozenset({"http", "https"})
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a store is waited for.
+    """How long a store that fails is asked again: what may pass (5xx, a broken connection), ``retries`` times at most.
 
-    ``request_s`` bounds one request with its answer (a part of 8 MiB at most), ``connect_s`` its connection. What
-    failed in a way that may pass (5xx, a broken connection) is asked again, up to ``retries`` times within ``retry_s``.
+    How long one request may take, 30 seconds, is obstore's to say, and the environment's (``AWS_TIMEOUT=5m``).
     """
 
-    request_s: float = 120.0
-    connect_s: float = 10.0
-    retry_s: float = 60.0
     retries: int = 8
-
-    @property
-    def client_options(self) -> ClientConfig:
-        """As obstore takes them."""
-        return {
-            "timeout": timedelta(seconds=self.request_s),
-            "connect_timeout": timedelta(seconds=self.connect_s),
-        }
+    retry_s: float = 60.0
 
     @property
     def retry_config(self) -> RetryConfig:
@@ -55,7 +44,7 @@ DEFAULT_PATIENCE: Final = Patience()
 def open_objects(
     location: str, options: Mapping[str, str] | None = None, patience: Patience = DEFAULT_PATIENCE
 ) -> ObjectStore:
-    """Open ``s3://bucket/prefix``, ``gs://bucket/prefix``, ``az://container/prefix``, ``https://host/path``, ``http://``.
+    """Open ``s3://bucket/prefix``, ``gs://bucket/prefix``, ``az://container/prefix``, or ``https://host/path``.
 
     Nothing is asked of the store yet. What it needs besides, credentials above all, obstore takes from the environment
     (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, ``GOOGLE_APPLICATION_CREDENTIALS``, ``AZURE_STORAGE_ACCOUNT_KEY``)
@@ -67,16 +56,11 @@ def open_objects(
     parts = _split(location)
     try:
         if parts.scheme in _WEB_SCHEMES:
-            client = patience.client_options
-            client["allow_http"] = parts.scheme == "http"
+            client: ClientConfig = {"allow_http": parts.scheme == "http"}
             return HTTPStore(location, client_options=client, retry_config=patience.retry_config)
-        # The three buckets' options have a type each; which one it is, the scheme says, and obstore checks it.
-        return from_url(
-            location,
-            config=cast("S3Config", dict(options or {})),
-            client_options=patience.client_options,
-            retry_config=patience.retry_config,
-        )
+        # No client options: they would take the place of all that the environment says about the connection. The
+        # three buckets' options have a type each; which one it is, the scheme says, and obstore checks it.
+        return from_url(location, config=cast("S3Config", dict(options or {})), retry_config=patience.retry_config)
     except (exceptions.BaseError, ValueError) as error:
         raise MalformedError(f"the object store's {parts.scheme} address or options are not accepted") from error
 

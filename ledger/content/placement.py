@@ -62,8 +62,14 @@ def _unavailable(
 ) -> UnavailableError:
     if any(mark in str(error) for mark in _FULL):
         reason = "the disk is full: free some space and try again"
+    elif isinstance(error, OSError) and error.strerror is not None:
+        reason = error.strerror
+    # What a bucket says in the middle of a put comes as an OSError without a number.
+    elif isinstance(error, FileNotFoundError):
+        reason = "there is no such bucket, or the credentials are not known there"
     else:
-        reason = str(error.strerror) if isinstance(error, OSError) else REASONS.get(type(error), "the store failed")
+        kind = exceptions.PermissionDeniedError if isinstance(error, PermissionError) else type(error)
+        reason = REASONS.get(kind, "the store failed")  # type: ignore[arg-type]  # OSError is no key, and not found
     return UnavailableError(f"{store} can not {doing}: {reason}")
 
 

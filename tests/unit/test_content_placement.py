@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
@@ -16,9 +17,11 @@ from ledger.content.placement import (
     REASONS,
     BucketPlacement,
     FolderPlacement,
+    NoPlacement,
     Placement,
     _InterruptedPutError,
     _Source,
+    _unavailable,
     translate_errors,
 )
 from ledger.errors import NotFoundError, UnavailableError
@@ -157,6 +160,31 @@ def test_the_store_s_exceptions_become_ours_without_their_text(kind: type[except
         raise kind("https://bucket/?X-Amz-Signature=secret")
     assert "secret" not in str(caught.value)
     assert isinstance(caught.value.__cause__, kind)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError("https://bucket/?secret"), "can not do it: the store's credentials do not allow it"),
+        (OSError("https://bucket/?secret"), "can not do it: the store failed"),
+        (FileNotFoundError("https://bucket/?secret"), "can not do it: there is no such bucket, or the credentials"),
+        (OSError(5, "Input/output error"), "can not do it: Input/output error"),
+    ],
+)
+def test_what_a_bucket_says_in_the_middle_of_a_put_is_told_without_its_text(error: OSError, reason: str) -> None:
+    caught = _unavailable("do it", error)
+    assert re.search(reason, str(caught))
+    assert "secret" not in str(caught)
+
+
+def test_what_is_only_read_takes_and_loses_nothing() -> None:
+    closed = chunks_of(b"x")
+    for act in (NoPlacement().place("k", closed, 1), NoPlacement().remove("k")):
+        with pytest.raises(UnavailableError, match="over HTTP it is only read"):
+            asyncio.run(act)
+    with pytest.raises(StopAsyncIteration):
+        asyncio.run(anext(closed))
+    assert asyncio.run(NoPlacement().remove_leftovers()) == 0
 
 
 @pytest.mark.parametrize("text", ["write failed: No space left on device (os error 28)", "(os error 122)"])

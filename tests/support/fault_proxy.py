@@ -1,0 +1,153 @@
+"""A proxy before an HTTP server, one request a connection, that spoils chosen requests."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+__all__ = ["Asked", "Fault", "FaultProxy", "running_proxy"]
+
+_BLOCK: Final = 1 << 16
+_HEAD_END: Final = b"\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request's method, its path and its query."""
+
+    method: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What becomes of a request.
+
+    ``status``: the proxy answers it so. ``request_bytes``: the connection breaks after so many bytes of the body.
+    ``response_bytes``: so many of the answer. ``pause_s``: between two blocks of 64 KiB. ``stall``: no answer until the
+    proxy ends.
+    """
+
+    status: int | None = None
+    request_bytes: int | None = None
+    response_bytes: int | None = None
+    pause_s: float = 0.0
+    stall: bool = False
+
+
+Rule = Callable[[Asked], Fault | None]
+
+
+@dataclass
+class FaultProxy:
+    """Passes requests on to ``upstream`` unless ``rule`` names a fault for them; remembers them all."""
+
+    upstream: int
+    rule: Rule | None = None
+    asked: list[Asked] = field(default_factory=list)
+    port: int = 0
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def count(self, method: str, part: str = "") -> int:
+        """How many requests of a method with ``part`` in their target came."""
+        return sum(1 for each in self.asked if each.method == method and part in each.target)
+
+    def serve(self, client: socket.socket) -> None:
+        """Serve one connection's one request. Raises: OSError."""
+        head, body = _read_head(client)
+        if not head:
+            return
+        method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+        asked = Asked(method, target)
+        self.asked.append(asked)
+        fault = (self.rule(asked) if self.rule is not None else None) or Fault()
+        length = _length_of(head) - len(body)
+        if fault.stall:
+            self.ended.wait()
+        elif fault.status is not None:
+            _drain(client, length)
+            text = f"HTTP/1.1 {fault.status} Fault\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            client.sendall(text.encode())
+        else:
+            self._pass_on(client, head, body, length, fault)
+
+    def _pass_on(self, client: socket.socket, head: bytes, body: bytes, length: int, fault: Fault) -> None:
+        with socket.create_connection(("127.0.0.1", self.upstream)) as server:
+            server.sendall(head.replace(_HEAD_END, b"\r\nConnection: close" + _HEAD_END) + body)
+            sent = len(body)
+            while length > 0:
+                if fault.request_bytes is not None and sent >= fault.request_bytes:
+                    return
+                block = client.recv(min(_BLOCK, length))
+                if not block:
+                    return
+                server.sendall(block)
+                length -= len(block)
+                sent += len(block)
+                self.ended.wait(fault.pause_s)
+            answered = 0
+            while block := server.recv(_BLOCK):
+                if fault.response_bytes is not None and answered + len(block) > fault.response_bytes:
+                    client.sendall(block[: fault.response_bytes - answered])
+                    return
+                client.sendall(block)
+                answered += len(block)
+                self.ended.wait(fault.pause_s)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 64
+
+
+@contextmanager
+def running_proxy(upstream: int) -> Iterator[FaultProxy]:
+    """A proxy on a free port of the loopback, gone with the block."""
+    proxy = FaultProxy(upstream)
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                proxy.serve(self.request)
+
+    with _Server(("127.0.0.1", 0), Handler) as server:
+        proxy.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            proxy.ended.set()
+            server.shutdown()
+            thread.join()
+
+
+def _read_head(client: socket.socket) -> tuple[bytes, bytes]:
+    raw = b""
+    while _HEAD_END not in raw:
+        block = client.recv(_BLOCK)
+        if not block:
+            return b"", b""
+        raw += block
+    head, _, body = raw.partition(_HEAD_END)
+    return head + _HEAD_END, body
+
+
+def _length_of(head: bytes) -> int:
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return int(value)
+    return 0
+
+
+def _drain(client: socket.socket, length: int) -> None:
+    while length > 0 and (block := client.recv(min(_BLOCK, length))):
+        length -= len(block)
