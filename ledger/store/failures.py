@@ -21,7 +21,10 @@ _LATER_S: Final = 5.0
 _FULL: Final = "the database's disk is full: free space and try again; nothing was stored"
 _BUSY: Final = "the database is busy with another writer: try again"
 _DOWN: Final = "the database does not answer: check that it runs, and its address"
-_PAUSED: Final = "this process was paused in the middle of a transaction, nothing of it was stored: try again"
+_ENDED: Final = (
+    "the database ended the connection, nothing of the transaction was stored: it is being stopped, or another process "
+    "took over because this one was paused; try again"
+)
 _DENIED: Final = "the database can not be written: check the rights of its file and folder, or of the account"
 _DAMAGED: Final = "the database is damaged: stop, and restore a backup"
 _DISK: Final = "the database's disk fails: check it before going on"
@@ -42,11 +45,11 @@ BY_CODE: Final[tuple[tuple[str, type[LedgerError], str, float], ...]] = (
     ("53100", UnavailableError, _FULL, _LATER_S),  # disk_full
     ("53", UnavailableError, _DOWN, _LATER_S),  # insufficient resources, too many connections
     ("08", UnavailableError, _DOWN, _LATER_S),  # connection exception
+    ("57P01", UnavailableError, _ENDED, _SOON_S),  # ended by an administrator, or by `ledger.store.leases`
     ("57P", UnavailableError, _DOWN, _LATER_S),  # shutting down
     ("57", UnavailableError, _BUSY, _SOON_S),  # cancelled by a timeout
     ("40", UnavailableError, _BUSY, _SOON_S),  # serialization failure, deadlock
     ("55P03", UnavailableError, _BUSY, _SOON_S),  # lock not available
-    ("25P03", UnavailableError, _PAUSED, _SOON_S),  # idle in a transaction for too long
     ("25006", UnavailableError, _DENIED, _LATER_S),  # read-only transaction
     ("58", UnavailableError, _DISK, _LATER_S),  # system error
     ("XX001", FatalError, _DAMAGED, 0),  # data corrupted

@@ -2,7 +2,8 @@
 
 A process that lost its lease may not know it: it was paused, or its machine was. Whoever takes the lease counts its
 token up; every writing transaction of a holder locks the lease's row with the token that it knows, so that either the
-transaction ends before the token moves, or it finds another token and writes nothing.
+transaction ends before the token moves, or it finds another token and writes nothing. One that hangs is ended by the
+taker (`ledger.store.leases`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, select
 
 from ledger.errors import UnavailableError
 from ledger.store.database import Database
@@ -21,8 +22,6 @@ from ledger.store.schema.leases import LEASES
 __all__ = ["FencedDatabase", "NotTheWriterError"]
 
 _RETRY_AFTER_S: Final = 1.0
-# A process that is paused within a transaction would keep its successor waiting for as long.
-_LONGEST_IDLE_MS: Final = 10_000
 
 
 class NotTheWriterError(UnavailableError):
@@ -80,8 +79,7 @@ class FencedDatabase(Database):
             yield connection
 
     def _check(self, connection: Connection, fence: _Fence) -> None:
-        idle = func.set_config("idle_in_transaction_session_timeout", str(_LONGEST_IDLE_MS), True)
-        own = select(idle).where(LEASES.c.duty == fence.duty, LEASES.c.token == fence.token)
+        own = select(LEASES.c.token).where(LEASES.c.duty == fence.duty, LEASES.c.token == fence.token)
         if connection.scalar(own.with_for_update(read=True, key_share=True)) is None:
             self._fence = _Fence(fence.duty, None)
             raise NotTheWriterError(None)

@@ -2,7 +2,9 @@
 
 The database's clock alone counts. A holder that dies has no session with the server any more, and its lease is free at
 once; one that hangs keeps its session and loses the lease when it expires. Either way the token counts up, and with it
-what the former holder knows is worth nothing (`ledger.store.fencing`).
+what the former holder knows is worth nothing (`ledger.store.fencing`). A transaction in which the former holder hangs
+is ended by whoever takes over, a while after the lease expired: the server's own timeout for what idles is not armed
+after every message of a pipeline (PostgreSQL 15, seen after psycopg's ``executemany``).
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from ledger.store.fencing import FencedDatabase
 __all__ = ["LeaseRow", "Leases"]
 
 _SECOND: Final = 1_000_000
+# A transaction that is under way when the lease expires may end by itself for as long.
+_PATIENCE_S: Final = 4.0
 _NOW: Final = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
 _SINCE: Final = "(SELECT (extract(epoch from backend_start) * 1000000)::bigint FROM pg_stat_activity WHERE pid = {})"
 _OWN_SINCE: Final = _SINCE.format("pg_backend_pid()")
@@ -44,6 +48,12 @@ _TAKE: Final = text(
     f"UPDATE leases SET holder = :holder, token = token + 1, taken_at = {_NOW}, expires_at = {_NOW} + :term, "  # noqa: S608 - as above
     f"session = pg_backend_pid(), session_since = {_OWN_SINCE} "
     f"WHERE duty = :duty AND (expires_at <= {_NOW} OR NOT {_CONNECTED}) RETURNING token"
+)
+_END_HUNG: Final = text(
+    "SELECT count(pg_terminate_backend(held.pid)) FROM leases, pg_locks AS held JOIN pg_stat_activity AS there "  # noqa: S608 - as above
+    "ON there.pid = held.pid AND there.datname = current_database() AND there.usename = current_user "
+    "WHERE duty = :duty AND held.relation = 'leases'::regclass AND held.mode = 'RowShareLock' AND held.granted "
+    f"AND held.pid <> pg_backend_pid() AND expires_at + :patience <= {_NOW}"
 )
 _RENEW: Final = text(
     f"UPDATE leases SET expires_at = {_NOW} + :term, session = pg_backend_pid(), session_since = {_OWN_SINCE} "  # noqa: S608 - as above
@@ -112,12 +122,13 @@ class Leases:
     def take(self, duty: str, holder: str, term_s: float) -> int | None:
         """Take the duty if it is free, and let this process write under its token; None: it is not free.
 
-        Waits until no transaction of the holder before is under way.
+        Waits a while until no transaction of the holder before is under way, and ends what hangs longer.
 
         Raises:
-            UnavailableError: the database does not answer.
+            UnavailableError: the database does not answer, or a transaction is under way still: try again.
         """
         self._execute(_MAKE, {"duty": duty})
+        self._execute(_END_HUNG, {"duty": duty, "patience": int(_PATIENCE_S * _SECOND)})
         given = {"duty": duty, "holder": holder, "term": int(term_s * _SECOND)}
         token: int | None = self._execute(_TAKE, given).scalar()
         if token is not None:
@@ -154,6 +165,7 @@ class Leases:
             try:
                 if self._session is None:
                     self._session = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                    self._session.exec_driver_sql(f"SET lock_timeout = {int(_PATIENCE_S * 1000)}")
                 result: CursorResult[Any] = self._session.execute(statement, given)
                 self._session.commit()  # for SQLAlchemy; the server did already
             except SQLAlchemyError:
