@@ -238,7 +238,7 @@ def test_only_a_complete_version_is_sealed(consortium: Consortium) -> None:
 def test_one_sealing_at_a_time(consortium: Consortium) -> None:
     digest = register(consortium)
 
-    async def twice() -> list[SealedVersion | BaseException]:
+    async def twice() -> tuple[SealedVersion | BaseException, SealedVersion | BaseException]:
         sealings = consortium.gateway.sealings
         return await asyncio.gather(sealings.make(digest), sealings.make(digest), return_exceptions=True)
 
