@@ -28,6 +28,7 @@ from api.problems import register_handlers
 from api.statements.batch import router as batch
 from api.statements.routes import documents
 from api.statements.routes import router as statements
+from api.transfers.routes import router as transfers
 from api.verification.routes import router as verification
 from ledger.exchange import Gateway
 
@@ -37,8 +38,8 @@ _THREADS: Final = 200
 """Requests that wait (``Prefer: wait``, downloads) hold a thread each."""
 
 _ROUTERS: Final[tuple[APIRouter, ...]] = (
-    participants, datasets, files, access, agreements, statements, batch, documents, evidence, log, verification,
-    api_keys, operations, gateway_keys,
+    participants, datasets, files, access, transfers, agreements, statements, batch, documents, evidence, log,
+    verification, api_keys, operations, gateway_keys,
 )  # fmt: skip
 
 

@@ -11,7 +11,19 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from api.problems import UnauthorizedError
 from ledger.exchange import Asker, ForbiddenError, Gateway, Scope
 
-__all__ = ["Applicant", "Bearer", "GatewayOf", "Operator", "Reader", "Steward", "Writer", "gateway_of", "require_scope"]
+__all__ = [
+    "Applicant",
+    "Bearer",
+    "Credentials",
+    "GatewayOf",
+    "Operator",
+    "Reader",
+    "Steward",
+    "Writer",
+    "authenticate",
+    "gateway_of",
+    "require_scope",
+]
 
 _bearer = HTTPBearer(auto_error=False, description="An API key: `ck_<id>_<secret>`")
 
@@ -21,10 +33,11 @@ def gateway_of(request: Request) -> Gateway:
     return cast(Gateway, request.app.state.gateway)
 
 
-def _authenticate(
-    gateway: Annotated[Gateway, Depends(gateway_of)],
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Asker:
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def authenticate(gateway: Annotated[Gateway, Depends(gateway_of)], credentials: Credentials) -> Asker:
+    """Whose API key it is. Raises: UnauthorizedError."""
     if credentials is None:
         raise UnauthorizedError("send an API key: Authorization: Bearer ck_...; the operator creates them")
     asker = gateway.api_keys.authenticate(credentials.credentials)
@@ -36,7 +49,7 @@ def _authenticate(
 def require_scope(*scopes: Scope) -> Callable[[Asker], Asker]:
     """A dependency that lets pass whoever has one of ``scopes``."""
 
-    def check(asker: Annotated[Asker, Depends(_authenticate)]) -> Asker:
+    def check(asker: Annotated[Asker, Depends(authenticate)]) -> Asker:
         if not asker.scopes.intersection(scopes):
             wanted = " or ".join(scope.value for scope in scopes)
             raise ForbiddenError(f"this needs an API key with scope {wanted}", code="missing-scope")
@@ -46,7 +59,7 @@ def require_scope(*scopes: Scope) -> Callable[[Asker], Asker]:
 
 
 GatewayOf = Annotated[Gateway, Depends(gateway_of)]
-Bearer = Annotated[Asker, Depends(_authenticate)]
+Bearer = Annotated[Asker, Depends(authenticate)]
 Reader = Annotated[Asker, Depends(require_scope(Scope.READ, Scope.AUDIT, Scope.OPERATE))]
 Writer = Annotated[Asker, Depends(require_scope(Scope.WRITE))]
 Applicant = Annotated[Asker, Depends(require_scope(Scope.WRITE, Scope.APPLY))]

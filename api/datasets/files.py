@@ -68,7 +68,7 @@ async def download(
     byte_range: Annotated[str | None, Header(alias="Range", description="`bytes=first-last`")] = None,
 ) -> Response:
     """Under a grant that the contract permits at the final head; 403 says why not. Bytes are checked as read."""
-    first, last = _parse_range(byte_range)
+    first, last = parse_range(byte_range)
     got = await gateway.datasets.download(
         asker, dataset, version, path, first=first, last=last, grant=parse_digest(grant)
     )
@@ -85,7 +85,7 @@ async def download(
     )
 
 
-def _parse_range(text: str | None) -> tuple[int, int | None]:
+def parse_range(text: str | None) -> tuple[int, int | None]:
     if text is None:
         return 0, None
     match = _RANGE.match(text)

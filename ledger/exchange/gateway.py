@@ -43,6 +43,8 @@ from ledger.exchange.sealings import Sealings
 from ledger.exchange.settings import GatewaySettings
 from ledger.exchange.submitter import Submitter
 from ledger.exchange.tenure import Tenure, Term
+from ledger.exchange.transfers import Transfers
+from ledger.exchange.transfers.keys import Receiving
 from ledger.exchange.worker import Worker
 from ledger.surface.outcomes import Outcome, SignedStatement
 from ledger.surface.views import ConsortiumView, HealthView
@@ -94,6 +96,8 @@ class Gateway:
         self.participants = Participants(parts)
         self.datasets = Datasets(parts, permission)
         self.sealings = Sealings(parts, self.statements.sign_and_submit)
+        receiving = Receiving(parts, self.sealings, intake, self.statements.sign_and_submit)
+        self.transfers = Transfers(parts, permission, self.sealings, self.statements, receiving)
         self.lifting = Lifting(parts, self._submitter, self._submitting.wake)
         self.access = Access(parts)
         self.agreements = Agreements(parts)
@@ -325,6 +329,7 @@ class Gateway:
         store.documents.drop_unbound(now - _DRAFTS_KEPT)
         store.contents.drop_unbound(now - _DRAFTS_KEPT)
         store.idempotency.drop_older(now - _IDEMPOTENCY_KEPT)
+        store.transfers.drop_nonces(now)
         return False
 
     def __enter__(self) -> Self:

@@ -35,6 +35,19 @@ class Permission:
         if not any(self._is_permitted(row, version.version) for row in grants):
             raise self._explain(grants, version)
 
+    def find_permitting(self, asker: Asker, version: VersionRow, grant: Bytes32 | None, number: int) -> GrantRow:
+        """The grant (any, or this one) that permits the asker to read a version after block ``number``.
+
+        Raises:
+            ForbiddenError: as `check`; a provider has no grant of its own data.
+            UnavailableError: the chain does not answer.
+        """
+        grants = self._grants(asker, version, grant)
+        found = next((row for row in grants if self._is_permitted(row, version.version, number)), None)
+        if found is None:
+            raise self._explain(grants, version)
+        return found
+
     def is_permitted(self, asker: Asker, version: VersionRow) -> bool:
         """Whether `check` would pass; decides what is shown, never what is handed out."""
         if asker.participant == version.provider:
@@ -47,20 +60,21 @@ class Permission:
         rows = self._parts.store.access.grants_for(version.dataset, asker.participant, self._parts.now())
         return [row for row in rows if grant is None or row.digest == grant]
 
-    def _is_permitted(self, grant: GrantRow, version: int) -> bool:
+    def _is_permitted(self, grant: GrantRow, version: int, at: int | None = None) -> bool:
+        """After block ``at``; without, after the final head."""
         row = self._parts.store.statements.find(grant.digest)
         if not grant.terms.valid_from <= int(self._parts.clock()) < grant.terms.valid_until:
             return False
         if row is None:
-            return self._is_permitted_as_emitted(grant, version)
+            return self._is_permitted_as_emitted(grant, version, at)
         statement = Statement.parse(row.type, dict(row.message))
         depth = self._parts.edge.settings.finality_blocks
-        number = self._parts.edge.final_head().number if depth else None
+        number = self._parts.edge.final_head().number if depth and at is None else at
         return self._parts.reader.is_permitted(statement, version, int(Right.READ), number)
 
-    def _is_permitted_as_emitted(self, grant: GrantRow, version: int) -> bool:
+    def _is_permitted_as_emitted(self, grant: GrantRow, version: int, at: int | None) -> bool:
         """As `isPermitted` decides, of a grant that was relayed past this gateway: its terms are the event's."""
-        reader, number = self._parts.reader, self._parts.edge.final_head().number
+        reader, number = self._parts.reader, self._parts.edge.final_head().number if at is None else at
         kept = reader.grant_of(grant.provider, grant.digest, number)
         sides = (reader.status_of(each, number) for each in (grant.provider, grant.consumer))
         return (

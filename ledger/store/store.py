@@ -61,7 +61,7 @@ class Store:
         self.drafts = Drafts(database)
         self.contents = Contents(database)
         self.sealings = Sealings(database)
-        self.transfers = Transfers(database)
+        self.transfers = Transfers(database.unfenced)
         self.names = Names(database)
         self.api_keys = ApiKeys(database, cursors, database.unfenced)
         self.idempotency = Idempotency(database)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -73,10 +74,13 @@ class Transfers:
     def log_access(self, transfer: Bytes32, access: AccessRow) -> None:
         """Record an access, durably, before it is given."""
         values = {name: getattr(access, name) for name in AccessRow.__dataclass_fields__}
-        with self._database.write() as connection:
-            last = select(func.max(ACCESSES.c.number)).where(ACCESSES.c.transfer == transfer)
-            number = (connection.scalar(last) or 0) + 1
-            connection.execute(insert(ACCESSES).values(transfer=transfer, number=number, **values))
+        last = select(func.coalesce(func.max(ACCESSES.c.number), 0)).where(ACCESSES.c.transfer == transfer)
+        while True:
+            with self._database.write() as connection, suppress(IntegrityError):  # another process took that number
+                with connection.begin_nested():
+                    number = 1 + (connection.scalar(last) or 0)
+                    connection.execute(insert(ACCESSES).values(transfer=transfer, number=number, **values))
+                return
 
     def accesses(self, transfer: Bytes32) -> tuple[AccessRow, ...]:
         """All accesses of a transfer, the oldest first."""

@@ -39,6 +39,8 @@ CONTENTS: Final = answers(200, apply=403, write=403, operate=403, other=403)
 BYTES: Final = answers(403, read=200, own=200)
 STATING: Final = answers(403, write=422, own=422, other=422)
 """A body that says nothing: 422 is answered to who may state."""
+TRANSFERS: Final = answers(403, read=404, own=404, other=404)
+"""To a participant that it is not delivered to, a transfer is not there; others get no data at all."""
 APPLYING: Final = dict(STATING) | {"apply": 422}
 
 
@@ -139,6 +141,18 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ("get", "/v1/usage"): Route(MEMBERS),
     ("get", "/v1/settlements"): Route(MEMBERS),
     ("get", "/v1/statements"): Route(MEMBERS),
+    ("post", "/v1/transfers"): Route(STATING, json={}),
+    ("get", "/v1/transfers/{digest}"): Route(TRANSFERS),
+    ("get", "/v1/transfers/{digest}/accesses"): Route(TRANSFERS),
+    ("get", "/v1/transfers/{digest}/manifest"): Route(TRANSFERS),
+    ("get", "/v1/transfers/{digest}/chunks"): Route(TRANSFERS),
+    ("get", "/v1/transfers/{digest}/sealing"): Route(TRANSFERS),
+    ("get", "/v1/transfers/{digest}/leaves"): Route(TRANSFERS),
+    ("get", "/v1/transfers/{digest}/data"): Route(TRANSFERS),
+    ("get", "/v1/transfers/{digest}/evidence/{part}"): Route(
+        TRANSFERS, lambda stage: f"/v1/transfers/{stage.values['digest']}/evidence/receipt"
+    ),
+    ("post", "/v1/transfers/{digest}/receipt"): Route(STATING, json={}),
     ("get", "/v1/statements/{digest}"): Route(PARTIES),
     ("get", "/v1/statements/{digest}/receipt"): Route(PARTIES),
     ("get", "/v1/statements/{digest}/evidence"): Route(PARTIES),

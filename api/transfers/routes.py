@@ -1,0 +1,105 @@
+"""Deliveries: the sealed data under a live grant, the consumer's receipt, then the key.
+
+A consumer of this gateway comes with its API key, one of another gateway with a request that its key signed
+(docs/spec/delivery.md).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from api.answers import answer_file, members_of
+from api.auth import GatewayOf
+from api.bodies import schema_of
+from api.datasets.files import parse_range
+from api.names import DigestPath, PinsOf
+from api.transfers.callers import CallerOf, SentOf
+from ledger.exchange.transfers import TransferReceiptForm
+from ledger.surface.codec import parse_json
+from ledger.surface.transfers import TransferRequest
+
+router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
+
+_BYTES: Final = "application/octet-stream"
+_BLOCK: Final = "Concord-Permitted-At-Block"
+_RECEIPT: Final[dict[str, Any]] = schema_of(TransferReceiptForm)
+
+
+@router.post("", summary="Begin a delivery", openapi_extra=schema_of(TransferRequest), status_code=201)
+async def open_transfer(gateway: GatewayOf, sent: SentOf) -> Response:
+    """Under a grant that the contract permits after the newest block; the version is sealed first, if it is not."""
+    view = await gateway.transfers.open(sent.caller, parse_json(TransferRequest, sent.body))
+    return JSONResponse(members_of(view), status_code=201, headers={"Location": f"/v1/transfers/{view.id}"})
+
+
+@router.get("/{digest}", summary="A delivery, and how far it has come")
+def get_transfer(gateway: GatewayOf, caller: CallerOf, digest: DigestPath) -> Response:
+    """With the sealing's statement, and the key's once it is released."""
+    return JSONResponse(members_of(gateway.transfers.show(caller, digest)))
+
+
+@router.get("/{digest}/accesses", summary="What was fetched of it, and which block permitted that")
+def get_accesses(gateway: GatewayOf, caller: CallerOf, digest: DigestPath) -> Response:
+    """For its consumer and its provider."""
+    return JSONResponse(members_of(gateway.transfers.accesses(caller, digest)))
+
+
+@router.get("/{digest}/manifest", summary="The version's manifest")
+def get_manifest(gateway: GatewayOf, caller: CallerOf, digest: DigestPath) -> Response:
+    """What is encrypted: docs/spec/manifest.md."""
+    return answer_file(gateway.transfers.manifest(caller, digest), "manifest.json")
+
+
+@router.get("/{digest}/chunks", summary="The chunk hashes beside the manifest")
+def get_chunks(gateway: GatewayOf, caller: CallerOf, digest: DigestPath) -> Response:
+    """404 where every file has at most one chunk."""
+    return answer_file(gateway.transfers.chunks(caller, digest), "chunks.json")
+
+
+@router.get("/{digest}/sealing", summary="What the sealing consists of")
+def get_sealing(gateway: GatewayOf, caller: CallerOf, digest: DigestPath) -> Response:
+    """Size and root of each sealed file: docs/spec/sealing.md."""
+    return answer_file(gateway.transfers.descriptor(caller, digest), "sealing.json")
+
+
+@router.get("/{digest}/leaves", summary="The hashes of its sealed chunks", response_class=Response)
+async def get_leaves(gateway: GatewayOf, caller: CallerOf, digest: DigestPath) -> Response:
+    """32 bytes each, file after file."""
+    return Response(await gateway.transfers.leaves(caller, digest), media_type=_BYTES)
+
+
+@router.get("/{digest}/data", summary="The sealed data", response_class=StreamingResponse)
+async def get_data(
+    gateway: GatewayOf,
+    caller: CallerOf,
+    digest: DigestPath,
+    byte_range: Annotated[str | None, Header(alias="Range", description="`bytes=first-last`")] = None,
+) -> Response:
+    """One stream of sealed chunks, file after file. A revocation ends it at the next chunk."""
+    first, last = parse_range(byte_range)
+    got = await gateway.transfers.data(caller, digest, first, last)
+    headers = {
+        "Content-Length": str(got.last - got.first + 1),
+        "Accept-Ranges": "bytes",
+        _BLOCK: str(got.block),
+    }
+    if byte_range is not None:
+        headers["Content-Range"] = f"bytes {got.first}-{got.last}/{got.size_bytes}"
+    status = 200 if byte_range is None else 206
+    return StreamingResponse(got.pieces, status_code=status, media_type=_BYTES, headers=headers)
+
+
+@router.post("/{digest}/receipt", summary="Receipt the sealed data, and get the key", openapi_extra=_RECEIPT)
+def receive(gateway: GatewayOf, sent: SentOf, digest: DigestPath) -> Response:
+    """The receipt enters the log, then the key does, wrapped to the public key in it. Repeating it is safe."""
+    form = parse_json(TransferReceiptForm, sent.body)
+    return JSONResponse(members_of(gateway.transfers.receive(sent.caller, digest, form.read())))
+
+
+@router.get("/{digest}/evidence/{part}", summary="Evidence of what was stated about it")
+def get_evidence(gateway: GatewayOf, caller: CallerOf, digest: DigestPath, part: str, pins: PinsOf) -> Response:
+    """``part`` is sealing, receipt or release; to its consumer and its provider, whose log it stands in."""
+    return answer_file(gateway.transfers.evidence(caller, digest, part, pins), f"{part}.json")
