@@ -29,7 +29,7 @@ from ledger.errors import MalformedError, NotFoundError, UnavailableError
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta
 
-__all__ = ["DEFAULT_READERS", "scan_objects"]
+__all__ = ["DEFAULT_READERS", "scan_objects", "scan_store"]
 
 DEFAULT_READERS: Final = 8
 _WINDOW_SIZE_BYTES: Final = 4 * CHUNK_SIZE_BYTES
@@ -74,6 +74,22 @@ def scan_objects(
         UnavailableError: the store can not be reached, or does not let us.
     """
     objects, name = _open_parent(location, options, patience)
+    return scan_store(objects, name, readers=readers, progress=progress, cache=cache)
+
+
+def scan_store(
+    objects: ObjectStore,
+    name: str,
+    *,
+    readers: int = DEFAULT_READERS,
+    progress: ProgressCallback | None = None,
+    cache: HashCache | None = None,
+) -> ScannedContent:
+    """Hash every object of an open store below ``name``, or the one of that name.
+
+    Raises:
+        LedgerError: as `scan_objects`.
+    """
     found = _list_objects(objects, name)
     reporter = Reporter([each.size_bytes for each in found], progress)
     with ThreadPoolExecutor(readers * _AHEAD) as fetching:
