@@ -37,6 +37,7 @@ class NewRelay:
     """``url`` and ``public_key`` of a remote signer (Web3Signer's `eth1/sign`); without: the gateway draws a key.
 
     With ``only_prepare`` nothing is rotated: the account is shown, so that a network can admit or fund it first.
+    ``number`` says which of several relay accounts it follows; the first publishes the log, too.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
@@ -47,6 +48,7 @@ class NewRelay:
     certificate_file: str | None = None
     certificate_key_file: str | None = None
     only_prepare: bool = False
+    number: int = 1
 
     @property
     def remote(self) -> RemoteKey | None:
@@ -91,7 +93,7 @@ def rotate_relay(
     gateway: GatewayOf, _asker: Steward, body: Annotated[NewRelay, Depends(intent_of(NewRelay))]
 ) -> Response:
     """Answers when all that the present account sent has its outcome and the new one sends; 503: ask again."""
-    keys = gateway.keys.rotate_relay(body.remote, only_prepare=body.only_prepare)
+    keys = gateway.keys.rotate_relay(body.remote, only_prepare=body.only_prepare, number=body.number)
     return JSONResponse(members_of(keys), headers=_NO_STORE)
 
 

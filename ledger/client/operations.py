@@ -86,13 +86,18 @@ def rotate_log() -> Flow[dict[str, JsonValue]]:
     return (yield from _post("/v1/gateway-keys/log:rotate", {}))
 
 
-def rotate_relay(remote: Mapping[str, str] | None = None, *, only_prepare: bool = False) -> Flow[dict[str, JsonValue]]:
+def rotate_relay(
+    remote: Mapping[str, str] | None = None, *, only_prepare: bool = False, number: int = 1
+) -> Flow[dict[str, JsonValue]]:
     """Let a new account send the transactions, drawn there or held by a remote signer (``url``, ``public_key``, ...).
+
+    ``number`` says which of several relay accounts it follows.
 
     Raises:
         UnavailableError: not done yet, the same call goes on.
     """
-    return (yield from _post("/v1/gateway-keys/relay:rotate", {**(remote or {}), "only_prepare": only_prepare}))
+    body: dict[str, JsonValue] = {**(remote or {}), "only_prepare": only_prepare, "number": number}
+    return (yield from _post("/v1/gateway-keys/relay:rotate", body))
 
 
 def rotate_kek() -> Flow[dict[str, JsonValue]]:

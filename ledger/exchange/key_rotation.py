@@ -37,6 +37,16 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class RelayKey:
+    """A relay account after the first, which publishes the log; ``next_relay`` while it is being rotated."""
+
+    number: int
+    relay: Address
+    remote: bool
+    next_relay: Address | None
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayKeys:
     """The public halves of the gateway's own keys; ``next_...`` while one is being rotated.
 
@@ -48,6 +58,7 @@ class GatewayKeys:
     next_relay: Address | None
     log_key: str
     next_log_key: str | None
+    further_relays: tuple[RelayKey, ...] = ()
 
 
 class KeyRotation:
@@ -70,6 +81,17 @@ class KeyRotation:
             next_relay=None if relay is None else relay.address,
             log_key=str(parts.log_signer.verifier_key),
             next_log_key=None if log is None else str(log.verifier_key),
+            further_relays=tuple(map(self._show_relay, range(2, parts.keystore.count_relays() + 1))),
+        )
+
+    def _show_relay(self, number: int) -> RelayKey:
+        keystore = self._parts.keystore
+        present, following = keystore.load_relay(number), keystore.find_next_relay(number)
+        return RelayKey(
+            number,
+            present.address,
+            isinstance(present, RemoteSigner),
+            None if following is None else following.address,
         )
 
     def rotate_log(self) -> GatewayKeys:
@@ -89,25 +111,31 @@ class KeyRotation:
             self._adopt_log_key()
             return self.show()
 
-    def rotate_relay(self, remote: RemoteKey | None = None, *, only_prepare: bool = False) -> GatewayKeys:
-        """Let a new account send the transactions, once all that the present one sent has its outcome.
+    def rotate_relay(
+        self, remote: RemoteKey | None = None, *, only_prepare: bool = False, number: int = 1
+    ) -> GatewayKeys:
+        """Let a new account send what a relay account does, once all that this one sent has its outcome.
 
-        With ``only_prepare`` the account is drawn and shown, so that a network can admit or fund it first.
+        With ``only_prepare`` the account is drawn and shown, so that a network can admit or fund it first. The first
+        account publishes the log: the chain decides on its successor. On those after it the gateway does alone.
 
         Raises:
+            NotFoundError: there are fewer relay accounts.
             RefusedError: the network asks for fees and the new account holds nothing (``relay-account-unfunded``).
             Others as `rotate_log`.
         """
         with self._one_at_a_time():
-            self._check_remote(remote)
-            successor = self._parts.keystore.ensure_next_relay(remote)
+            self._check_number(number)
+            self._check_remote(remote, number)
+            successor = self._parts.keystore.ensure_next_relay(remote, number)
             if only_prepare:
                 return self.show()
             self._check_funds(successor.address)
             if isinstance(successor, RemoteSigner):
                 successor.sign(b"concord")  # before the chain leans on it; no transaction and no statement begins so
-            self._rotate(successor.address, self._log_row().verifier_keys[-1])
-            if not self._submitter.hand_over(successor, _LONGEST_WAIT_S):
+            if number == 1:
+                self._rotate(successor.address, self._log_row().verifier_keys[-1])
+            if not self._submitter.hand_over(_LONGEST_WAIT_S, number=number):
                 raise _under_way()
             return self.show()
 
@@ -128,7 +156,7 @@ class KeyRotation:
         if log is not None and log.verifier_key.public_key == row.verifier_keys[-1]:
             self._adopt_log_key()
         if relay is not None and relay.address == row.publisher:
-            self._submitter.hand_over(relay, 0.0)
+            self._submitter.hand_over(0.0)
 
     def _adopt_log_key(self) -> None:
         parts = self._parts
@@ -137,13 +165,27 @@ class KeyRotation:
         parts.sequencer.use_signer(parts.log_signer)
         _logger.info("the log is signed with the key %s from now on", parts.log_signer.verifier_key)
 
-    def _check_remote(self, remote: RemoteKey | None) -> None:
-        """Check that it replaces neither itself nor a key that the chain may lean on already."""
-        waiting = self._parts.keystore.find_next_relay()
+    def _check_number(self, number: int) -> None:
+        there_are = self._parts.keystore.count_relays()
+        if not 1 <= number <= there_are:
+            raise NotFoundError(
+                f"there is no relay account {number}: they are numbered 1 to {there_are} (CONCORD_RELAY_SIGNERS)"
+            )
+
+    def _check_remote(self, remote: RemoteKey | None, number: int) -> None:
+        """Check that it replaces neither a key of ours nor one that the chain may lean on already."""
+        keystore = self._parts.keystore
+        waiting = keystore.find_next_relay(number)
         if remote is None or (waiting is not None and waiting.address == remote.address):
             return
-        if remote.address == self._parts.relay.address:
-            raise ConflictError(f"{remote.address} is the relay account already", code="same-key")
+        for each in range(1, keystore.count_relays() + 1):
+            present, following = keystore.load_relay(each), keystore.find_next_relay(each)
+            if remote.address in {present.address, None if following is None else following.address}:
+                raise ConflictError(
+                    f"{remote.address} is the relay account {each} already, or follows it", code="same-key"
+                )
+        if number > 1:
+            return
         row = self._log_row()
         if waiting is not None and (
             waiting.address == row.publisher or self._find_stated(waiting.address, row.verifier_keys[-1])

@@ -2,6 +2,7 @@
 
     keys/relay.json                               sends transactions (v3 key file)
     keys/relay.next.json                          follows it, while the relay account is being rotated
+    keys/relay-2.json, keys/relay-2.next.json     the same of a further account, where settings ask for several
     keys/deployer.json                            deployed the contracts, and does nothing else (v3 key file)
     keys/log.pem                                  signs checkpoints (Ed25519, PKCS #8, encrypted)
     keys/log.next.pem                             follows it, while the log's key is being rotated
@@ -20,6 +21,7 @@ import hmac
 import json
 import threading
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Self, cast
 
@@ -32,7 +34,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ledger.chain import LocalSigner, RemoteKey, RemoteSigner, Signer
-from ledger.errors import MalformedError, NotFoundError, UnavailableError, VerificationError
+from ledger.errors import MalformedError, NotFoundError, UnavailableError
 from ledger.exchange.key_encryption import WRAPPING_KEY_FILES, KeyEncryptionKey, LocalKey
 from ledger.exchange.passphrase_change import change_passphrase, finish_change
 from ledger.keyfiles import (
@@ -87,33 +89,42 @@ class KeyStore:
             write_key_file(path, generate_private_key(), self._passphrase, kdf_cost=self._kdf_cost)
         return self._load(path)
 
-    def load_relay(self) -> Signer:
-        """The relay account's signer. Raises: NotFoundError, MalformedError, VerificationError: as a key file."""
-        return self._load(self._relay_file)
+    def load_relay(self, number: int = 1) -> Signer:
+        """The signer of a relay account; the first one publishes the log, too.
 
-    def ensure_next_relay(self, remote: RemoteKey | None = None) -> Signer:
-        """The signer that is to follow the relay account: ``remote``, the one that was drawn before, or a new one."""
-        path = self._next_relay_file
+        Raises:
+            NotFoundError, MalformedError, VerificationError: as a key file.
+        """
+        return self._load(self._relay_path(number))
+
+    def count_relays(self) -> int:
+        """How many relay accounts there are; their numbers begin with 1."""
+        return next(number for number in count(1) if not self._relay_path(number + 1).exists())
+
+    def ensure_next_relay(self, remote: RemoteKey | None = None, number: int = 1) -> Signer:
+        """The signer that is to follow a relay account: ``remote``, the one that was drawn before, or a new one."""
+        path = self._next_relay_path(number)
         if remote is not None:
             with self._turn:
                 replace_private_file(path, json.dumps(remote.to_json(), indent=1).encode() + b"\n")
                 self._signers.pop(path, None)
         return self.ensure(path.stem)
 
-    def find_next_relay(self) -> Signer | None:
-        """The signer that is to follow the relay account; None: it is not being rotated."""
+    def find_next_relay(self, number: int = 1) -> Signer | None:
+        """The signer that is to follow a relay account; None: it is not being rotated."""
         try:
-            return self._load(self._next_relay_file)
+            return self._load(self._next_relay_path(number))
         except NotFoundError:
             return None
 
-    def adopt_next_relay(self) -> Signer:
-        """Let the next relay account be the relay account; the old one's key is destroyed. Returns its signer."""
+    def adopt_next_relay(self, number: int = 1) -> Signer:
+        """Let the next relay account take the present one's place, whose key is destroyed. Returns its signer."""
+        path, following = self._relay_path(number), self._next_relay_path(number)
         with self._turn:
-            signer = self._read(self._next_relay_file)
-            rename_durably(self._next_relay_file, self._relay_file)
-            self._signers.pop(self._next_relay_file, None)
-            self._signers[self._relay_file] = signer
+            signer = self._read(following)
+            rename_durably(following, path)
+            self._signers.pop(following, None)
+            self._signers[path] = signer
             return signer
 
     def ensure_log_signer(self, origin: str) -> NoteSigner:
@@ -191,13 +202,14 @@ class KeyStore:
             return count
 
     def stamp(self) -> tuple[tuple[int, int], ...]:
-        """Changes when the relay account's or the log's key does, by whichever process that shares the folder.
+        """Changes when a relay account's or the log's key does, by whichever process that shares the folder.
 
         Raises:
             UnavailableError: the files can not be looked at; while the passphrase is changed, for a moment.
         """
         try:
-            stats = [path.stat() for path in (self._relay_file, self._log_file)]
+            relays = [self._relay_path(number) for number in range(1, self.count_relays() + 1)]
+            stats = [path.stat() for path in (*relays, self._log_file)]
         except OSError as error:
             raise UnavailableError(f"the keystore can not be looked at: {error.strerror}") from error
         return tuple((each.st_ino, each.st_mtime_ns) for each in stats)
@@ -294,13 +306,11 @@ class KeyStore:
         path = self._participant_file(participant, key)
         return self._load(path) if path in self._signers or path.exists() else None
 
-    @property
-    def _relay_file(self) -> Path:
-        return self._folder / "relay.json"
+    def _relay_path(self, number: int) -> Path:
+        return self._folder / ("relay.json" if number == 1 else f"relay-{number}.json")
 
-    @property
-    def _next_relay_file(self) -> Path:
-        return self._folder / "relay.next.json"
+    def _next_relay_path(self, number: int) -> Path:
+        return self._relay_path(number).with_suffix(".next.json")
 
     @property
     def _log_file(self) -> Path:
@@ -359,7 +369,7 @@ class KeyStore:
         except FileNotFoundError as error:
             raise NotFoundError(f"the keystore has no key for the log ({path.name})") from error
         except (ValueError, TypeError) as error:
-            raise VerificationError(f"the log's key file {path.name} does not open: check the passphrase") from error
+            raise WrongPassphraseError(f"the log's key file {path.name} does not open: check the passphrase") from error
         if not isinstance(key, Ed25519PrivateKey):
             raise MalformedError(f"the log's key file {path.name} does not hold an Ed25519 key")
         return NoteSigner(origin, key.private_bytes_raw())

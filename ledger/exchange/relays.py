@@ -57,6 +57,19 @@ class Relays:
         """The signer of an account. Raises: as `all`; LookupError: there is none."""
         return next(each for each in self.all() if each.address == account)
 
+    def adopt_next(self, number: int) -> Signer:
+        """Let the keystore's next account follow the one of this number, of which nothing is on its way.
+
+        Raises:
+            MalformedError, VerificationError: as a key file.
+        """
+        signer = self._parts.keystore.adopt_next_relay(number)
+        if number == 1:
+            self._parts.relay = signer
+        else:
+            self._others = None  # which of them can pay is looked at again
+        return signer
+
     def _load(self) -> tuple[Signer, ...]:
         # The embedded chain executes at once what it is sent: more accounts would gain nothing there.
         wanted = 1 if self._parts.edge.rpc is not None else self._parts.settings.relay_signers

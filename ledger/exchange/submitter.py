@@ -60,8 +60,7 @@ class Submitter:
         self._looked_at_s = 0.0
         self._pause_s = _SHORTEST_PAUSE_S
         self._turn = threading.Lock()
-        self._successor: Signer | None = None
-        self._handed_over = threading.Event()
+        self._handing_over: dict[int, threading.Event] = {}
 
     def step(self) -> bool:
         """Follow what is in flight, submit what is new, send; whether anything moved."""
@@ -72,8 +71,8 @@ class Submitter:
         moved, is_all = self._follow()
         if moved and not is_all:
             return True  # before anything is sent again, find out what became of it
-        # What the relay account sent gets its outcome before its successor sends anything.
-        moved = (self._enqueue_new() if self._successor is None else self._change_over()) or moved
+        # What a relay account sent gets its outcome before its successor sends anything.
+        moved = (self._change_over() if self._handing_over else self._enqueue_new()) or moved
         moved = self._send() or moved
         if moved:
             self._pause_s = _SHORTEST_PAUSE_S
@@ -86,27 +85,30 @@ class Submitter:
         self._pause_s *= 2
         return pause_s
 
-    def hand_over(self, successor: Signer, timeout_s: float) -> bool:
-        """Let the keystore's next relay account follow once nothing of the present one is on its way; whether it did.
+    def hand_over(self, timeout_s: float, *, number: int = 1) -> bool:
+        """Let the keystore's next account follow a relay account once nothing of it is on its way; whether it did.
 
         Statements are accepted meanwhile and wait.
         """
         with self._turn:
-            self._handed_over.clear()
-            self._successor = successor
+            handed_over = self._handing_over.setdefault(number, threading.Event())
         self._on_sent()
-        return self._handed_over.wait(timeout_s)
+        return handed_over.wait(timeout_s)
 
     def _change_over(self) -> bool:
-        parts = self._parts
-        with self._turn:
-            if parts.store.outbox.in_flight(parts.relay.address):
-                return False
-            parts.relay = parts.keystore.adopt_next_relay()
-            self._successor = None
-            self._handed_over.set()
-        _logger.info("transactions are sent from the account %s from now on", parts.relay.address)
-        return True
+        """Of the accounts that are to be followed, those that have nothing on its way."""
+        moved = False
+        for number, handed_over in list(self._handing_over.items()):
+            former = self._relays.all()[number - 1].address
+            with self._turn:
+                if self._parts.store.outbox.in_flight(former):
+                    continue
+                present = self._relays.adopt_next(number).address
+                del self._handing_over[number]
+            handed_over.set()
+            moved = True
+            _logger.info("transactions are sent from the account %s from now on, no more from %s", present, former)
+        return moved
 
     def settle(self, timeout_s: float = 5.0) -> bool:
         """Wait until nothing is on its way and all is indexed; False when there was nothing to wait for."""

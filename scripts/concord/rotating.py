@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 from urllib.parse import urlsplit
 
 import typer
@@ -30,6 +30,7 @@ app = typer.Typer(help="Replace a key, without a moment in which nothing signs."
 
 _LOOK_AGAIN_S: Final = 0.2
 _LONGEST_WAIT_S: Final = 180.0
+_ALL: Final = "all"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -130,6 +131,12 @@ def log(context: typer.Context) -> None:
 @app.command()
 def relay(
     context: typer.Context,
+    which: Annotated[
+        str,
+        typer.Option(
+            "--which", metavar="N|all", help="Of several accounts (CONCORD_RELAY_SIGNERS) the Nth; all: one by one."
+        ),
+    ] = "1",
     remote_url: Annotated[
         str | None, typer.Option(help="A remote signer that speaks Web3Signer's eth1/sign; without: a key is drawn.")
     ] = None,
@@ -143,17 +150,58 @@ def relay(
     """Let a new account send the gateway's transactions; for its operator.
 
     Statements are accepted throughout; what the present account sent gets its outcome before the new one sends.
+    Stopped on its way, the same command goes on: with --which all, with the accounts whose successors wait.
     """
     given = context_of(context)
+    remote = _check_relay(which, remote_url, public_key)
+    with given.working("rotating the relay account"):
+        if which == _ALL:
+            keys, numbers = _rotate_relays(given, only_prepare=only_prepare)
+        else:
+            numbers = [int(which)]
+            keys = given.run(operations.rotate_relay(remote, only_prepare=only_prepare, number=numbers[0]))
+    accounts = _relays_of(keys)
+    if only_prepare:
+        waiting = ", ".join(str(accounts[each][1]) for each in numbers)
+        sentence = f"{waiting} waits: let the network admit it, then run this again without --only-prepare"
+    else:
+        present = ", ".join(str(accounts[each][0]) for each in numbers)
+        sentence = f"transactions are sent from {present} from now on"
+    given.show(keys, sentence)
+
+
+def _check_relay(which: str, remote_url: str | None, public_key: str | None) -> dict[str, str]:
+    """The remote signer that is named, if one is. Raises: MalformedError."""
+    if which != _ALL and not which.isdecimal():
+        raise MalformedError(f"--which is a relay account's number, the first is 1, or all; not {which!r}")
     if (remote_url is None) != (public_key is None):
         raise MalformedError("a remote signer is named by --remote-url and --public-key together")
-    remote = {} if remote_url is None or public_key is None else {"url": remote_url, "public_key": public_key}
-    with given.working("rotating the relay account"):
-        keys = given.run(operations.rotate_relay(remote, only_prepare=only_prepare))
-    sentence = f"transactions are sent from {keys['relay']} from now on"
-    if only_prepare:
-        sentence = f"{keys['next_relay']} waits: let the network admit it, then run this again without --only-prepare"
-    given.show(keys, sentence)
+    if remote_url is None or public_key is None:
+        return {}
+    if which == _ALL:
+        raise MalformedError("a remote key follows one account: name which, as in --which 2")
+    return {"url": remote_url, "public_key": public_key}
+
+
+def _relays_of(keys: dict[str, JsonValue]) -> dict[int, tuple[JsonValue, JsonValue]]:
+    """Each relay account and the one that is to follow it, by number."""
+    further = cast("Sequence[Mapping[str, JsonValue]]", keys["further_relays"])
+    found = {int(str(each["number"])): (each["relay"], each["next_relay"]) for each in further}
+    return {1: (keys["relay"], keys["next_relay"])} | found
+
+
+def _rotate_relays(given: Context, *, only_prepare: bool) -> tuple[dict[str, JsonValue], list[int]]:
+    """All successors are drawn before the first account is followed: so it is known, after a stop, which are left."""
+    keys = given.run(operations.gateway_keys())
+    accounts = _relays_of(keys)
+    waiting = [number for number, (_, following) in accounts.items() if following is not None]
+    if not waiting or waiting[0] == 1:
+        for number in [each for each in accounts if each not in waiting]:
+            keys = given.run(operations.rotate_relay(only_prepare=True, number=number))
+        waiting = list(accounts)
+    for number in [] if only_prepare else waiting:
+        keys = given.run(operations.rotate_relay(number=number))
+    return keys, waiting
 
 
 @app.command()

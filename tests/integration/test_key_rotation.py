@@ -166,6 +166,57 @@ def test_the_relay_account(world: World, concord: Console) -> None:
     assert KeyStore.open(world.folder / "home/keys", PASSPHRASE).load_relay().address == new
 
 
+@pytest.fixture
+def further_relays(world: World) -> Iterator[list[Address]]:
+    """Relay accounts 2 and 3, as settings ask for them; on the embedded chain they are there, and send nothing."""
+    keystore, relays = world.gateway.parts.keystore, world.gateway._submitter._relays
+    drawn = [keystore.ensure(f"relay-{number}").address for number in (2, 3)]
+    relays._others = None
+    yield drawn
+    for path in (world.folder / "home/keys").glob("relay-*"):
+        path.unlink()
+    keystore.reread()
+    relays._others = None
+
+
+def test_one_of_several_relay_accounts(world: World, concord: Console, further_relays: list[Address]) -> None:
+    prepare = ("key", "rotate", "relay", "--which", "3", "--only-prepare", "--json")
+    shown = concord.run(*prepare).json["further_relays"]
+    assert [(each["number"], each["relay"]) for each in shown] == [
+        (number, str(account)) for number, account in enumerate(further_relays, 2)
+    ]
+    ran = concord.run("key", "rotate", "relay", "--which", "3")
+    assert (ran.code, shown[1]["next_relay"] in ran.out) == (0, True), ran
+    assert world.gateway.parts.keystore.load_relay(3).address == Address.parse(shown[1]["next_relay"])
+    concord.fail("chamber", 4, "numbered 1 to 3", "key", "rotate", "relay", "--which", "4")
+    concord.fail("chamber", 3, "not 'second'", "key", "rotate", "relay", "--which", "second")
+    named = ("--remote-url", "http://signer:9000", "--public-key", "0x" + "05" * 64)
+    concord.fail("chamber", 3, "name which", "key", "rotate", "relay", "--which", "all", *named)
+
+
+@pytest.mark.usefixtures("further_relays")
+def test_all_relay_accounts_one_by_one(world: World, concord: Console) -> None:
+    """Stopped after the first of them, the same command goes on with those that are left."""
+    keystore = world.gateway.parts.keystore
+    before = [keystore.load_relay(number).address for number in (1, 2, 3)]
+    waiting = concord.run("key", "rotate", "relay", "--which", "all", "--only-prepare")
+    assert waiting.out.count("0x") == 3, waiting
+    world.operator.run(operations.rotate_relay())
+    followed = world.gateway.parts.relay.address
+    ran = concord.run("key", "rotate", "relay", "--which", "all", "--json")
+    assert ran.code == 0, ran
+    after = [keystore.load_relay(number).address for number in (1, 2, 3)]
+    assert after[0] == followed
+    assert not set(before) & set(after)
+    assert all(each["next_relay"] is None for each in ran.json["further_relays"])
+    names = sorted(each.name for each in (world.folder / "home/keys").glob("relay*"))
+    assert names == ["relay-2.json", "relay-3.json", "relay.json"]
+    taken = RemoteKey("http://signer:9000", bytes([5]) * 64)
+    world.gateway.keys.rotate_relay(taken, only_prepare=True, number=2)
+    with pytest.raises(ConflictError, match="follows it"):
+        world.gateway.keys.rotate_relay(taken, only_prepare=True, number=3)
+
+
 def test_a_relay_account_that_a_remote_signer_holds(world: World, concord: Console) -> None:
     mill = world.members["mill"]
     with stand_in_for_web3signer() as remote:
@@ -245,7 +296,7 @@ def test_what_the_chain_decided_is_finished_at_the_next_start(
     class KilledError(BaseException):
         """Stands for kill -9 between the chain's decision and the change of keys."""
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KilledError
 
     monkeypatch.setattr(keys, "_adopt_log_key", killed)
@@ -294,7 +345,7 @@ def test_what_keeps_a_rotation_from_its_work(ending: World, monkeypatch: pytest.
     row = parts.store.chain.find_log(parts.log)
     assert row is not None
     with monkeypatch.context() as patch:
-        patch.setattr(keys._submitter, "hand_over", lambda *_: False)
+        patch.setattr(keys._submitter, "hand_over", lambda *_, **__: False)
         with pytest.raises(UnavailableError, match="repeat the command"):
             keys.rotate_relay()
         other = RemoteKey("http://signer:9000", bytes([5]) * 64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from ledger.types import Address, Bytes32
 from tests.support.chain import await_receipt, running_anvil
 from tests.support.edge_world import Signatory, settings_for
 from tests.support.exchange import plan_of
+from tests.support.waiting import eventually
 
 ONE, TWO = Address(bytes([1]) * 20), Address(bytes([2]) * 20)
 
@@ -232,3 +234,33 @@ def test_it_looks_again_soon_and_then_later(node: OnANode) -> None:
         assert [submitter.pause_s() for _ in range(2)] == [0.005, 0.01]
         assert [submitter.pause_s() for _ in range(8)][-1] == longest
         settle(gateway)
+
+
+def test_a_further_account_is_followed_when_what_it_sent_has_its_outcome(node: OnANode) -> None:
+    with node.gateway(3) as gateway:
+        submitter, keys = gateway._submitter, gateway.keys
+        first = node.register(gateway, 6)
+        submitter._enqueue_new()
+        former = [each.address for each in submitter._relays.all()]
+        with ThreadPoolExecutor(1) as pool:
+            rotated = pool.submit(keys.rotate_relay, number=2)
+            eventually(lambda: bool(submitter._handing_over))
+            meanwhile = node.register(gateway, 3)
+            eventually(lambda: submitter.step() or rotated.done())
+            while not rotated.done():
+                submitter.step()
+                gateway._indexer.step()
+            settle(gateway)
+            shown = rotated.result().further_relays[0]
+        present = [each.address for each in submitter._relays.all()]
+        assert [present[0], present[2]] == [former[0], former[2]]
+        assert present[1] == shown.relay != former[1]
+        rows = outbox_of(gateway, first + meanwhile)
+        assert {row.state for row in rows} == {OutboxState.DONE}
+        assert sum(row.relay == former[1] for row in rows[:6]) == 2
+        assert former[1] not in {row.relay for row in rows[6:]}
+        more = node.register(gateway, 3)
+        settle(gateway)
+        assert {row.relay for row in outbox_of(gateway, more)} == set(present)
+    with node.gateway(3) as gateway:  # and so it is after a start
+        assert [each.address for each in gateway._submitter._relays.all()] == present
