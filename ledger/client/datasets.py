@@ -215,7 +215,8 @@ def put_file(dataset: str, number: int, path: str, source: Path, *, progress: By
         OSError: it can not be read.
     """
     body = Upload(source, source.stat().st_size, progress)
-    yield Request("PUT", f"{_path(dataset, number)}/files/{quote(path)}", body=body)
+    repeating = "Repeat it: a file that is there already is not sent again"
+    yield Request("PUT", f"{_path(dataset, number)}/files/{quote(path)}", body=body, repeating=repeating)
 
 
 def download(

@@ -60,6 +60,8 @@ class Request:
 
     method: str
     path: str
+    repeating: str | None = field(default=None, kw_only=True)
+    """of a write: how its outcome is had where no answer came; then it is safe to send it again, and the client does"""
     query: Mapping[str, str] = field(default_factory=dict)
     json: JsonValue = None
     body: Upload | None = None

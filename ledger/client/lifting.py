@@ -17,6 +17,7 @@ from ledger.types import Bytes32
 
 __all__ = ["lift", "lift_registration"]
 
+_REPEATING: Final = "Repeat it: the answer names the transaction that was sent"
 _HELD_S: Final = 30
 _TRIES: Final = 6
 
@@ -34,7 +35,8 @@ def lift(dataset: str, number: int, signed: Mapping[str, JsonValue] | None = Non
     path = f"/v1/datasets/{quote_name(dataset)}/versions/{number}/lift"
     body = None if signed is None else dict(signed)
     for _ in range(_TRIES):
-        answer = yield Request("POST", path, json=body, headers={"Prefer": f"wait={_HELD_S}"})
+        headers = {"Prefer": f"wait={_HELD_S}"}
+        answer = yield Request("POST", path, json=body, headers=headers, repeating=_REPEATING)
         view = parse_object(LiftView, answer.json)
         if view.state is LiftState.FINAL:
             return view

@@ -45,6 +45,14 @@ _AT_LEAST: Final[Mapping[State, frozenset[State]]] = {
     State.FINAL: frozenset({State.FINAL}),
 }
 
+_BY_KEY: Final = (
+    "with the same Idempotency-Key ({key}) the same request has the outcome of the first, however often it is sent; "
+    "`concord statement list` shows what was taken. A command that is given anew states anew: look first"
+)
+_BY_DIGEST: Final = (
+    "`concord statement show {digest}` tells whether it was taken; the same signed statement has the outcome of the "
+    "first, however often it is sent. A command that is given anew may sign another one: look first"
+)
 _HELD_S: Final = 30
 """How long one request asks the service to hold its answer."""
 
@@ -68,9 +76,11 @@ def state(
         if type_name not in _ROUTES:
             raise ValueError(f"{type_name} is signed by its owner's key: give an identity")
         # A custodial statement gets its salt from the gateway: only this key makes a repeated request the same one.
-        headers = _headers(wait_s, idempotency_key or secrets.token_hex(16))
-        return _outcome((yield Request("POST", _ROUTES[type_name], json=given, headers=headers)))
-    answer = yield Request("POST", "/v1/statements:prepare", json={"type": type_name, "intent": given})
+        key = idempotency_key or secrets.token_hex(16)
+        headers, repeating = _headers(wait_s, key), _BY_KEY.format(key=key)
+        return _outcome((yield Request("POST", _ROUTES[type_name], json=given, headers=headers, repeating=repeating)))
+    asked: dict[str, JsonValue] = {"type": type_name, "intent": given}
+    answer = yield Request("POST", "/v1/statements:prepare", json=asked, repeating="Nothing was stated: repeat it")
     statement = yield from check_prepared(type_name, given, _object(answer), identity)
     return (yield from submit(statement, identity, wait_s=wait_s, idempotency_key=idempotency_key))
 
@@ -94,8 +104,8 @@ def submit(
     }
     if identity.cosigner is not None:
         body["cosignature"] = "0x" + identity.cosigner.sign(digest).hex()
-    headers = _headers(wait_s, idempotency_key)
-    reached = _outcome((yield Request("POST", "/v1/statements", json=body, headers=headers)))
+    headers, repeating = _headers(wait_s, idempotency_key), _BY_DIGEST.format(digest=digest)
+    reached = _outcome((yield Request("POST", "/v1/statements", json=body, headers=headers, repeating=repeating)))
     yield from _check_receipt(reached, Entry.of(digest, statement.participant, signature), identity.signer.address)
     return reached
 

@@ -14,13 +14,18 @@ import httpx
 
 from ledger.client.flow import Answer, Flow, Request, Result, Upload
 from ledger.client.problems import error_of
-from ledger.errors import LedgerError, MalformedError, UnavailableError
+from ledger.errors import LedgerError, MalformedError, RefusedError, UnavailableError
 
 __all__ = ["AsyncClient", "Client", "authorization_of", "check_url"]
 
 _TIMEOUT: Final = httpx.Timeout(30.0, read=120.0)
 _TRIES: Final = 4
 _LONGEST_PAUSE_S: Final = 10.0
+_AGAIN_AFTER_S: Final = 1.0
+_READING: Final = frozenset({"GET", "HEAD"})
+_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_IN_USE: Final = "idempotency-key-in-use"
+_LOOK_FIRST: Final = "Look whether it was done before you repeat it"
 
 
 _API_KEY: Final = re.compile(r"[!-~]+\Z")
@@ -65,19 +70,59 @@ def _parse(response: httpx.Response, content: bytes) -> Answer:
     return Answer(response.status_code, response.headers, content, value)
 
 
-def _map_error(url: str, error: httpx.HTTPError) -> LedgerError:
-    what = "took too long to answer" if isinstance(error, httpx.TimeoutException) else "does not answer"
-    return UnavailableError(f"{url} {what} ({type(error).__name__}): is the service running, and is CONCORD_URL right?")
+class _NoAnswerError(UnavailableError):
+    """The connection broke, or time ran out; ``is_unsure``: a write may have been taken all the same."""
+
+    def __init__(self, message: str, *, is_unsure: bool, retry_after_s: float | None) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.is_unsure = is_unsure
 
 
-def _pause_s(error: LedgerError, attempt: int) -> float | None:
-    """How long to wait before the next try, or None: give up.
+def _map_error(url: str, request: Request, error: httpx.HTTPError) -> _NoAnswerError:
+    is_late = isinstance(error, httpx.TimeoutException)
+    what = f"{url} {'took too long to answer' if is_late else 'does not answer'} ({type(error).__name__})"
+    if request.method in _READING or isinstance(error, _NOT_SENT):
+        message = f"{what}: is the service running, and is CONCORD_URL right?"
+        return _NoAnswerError(message, is_unsure=False, retry_after_s=None)
+    repeating = request.repeating or _LOOK_FIRST
+    is_repeated = not is_late and request.repeating is not None and request.body is None
+    retry_after_s = _AGAIN_AFTER_S if is_repeated else None
+    message = f"{what}: what was sent may have been taken all the same. {repeating}"
+    return _NoAnswerError(message, is_unsure=True, retry_after_s=retry_after_s)
 
-    An answer that says when to come back came instead of any byte of a download; and every write may be repeated.
-    """
-    if not isinstance(error, UnavailableError) or error.retry_after_s is None or attempt + 1 >= _TRIES:
-        return None
-    return min(error.retry_after_s, _LONGEST_PAUSE_S)
+
+class _Tries:
+    """How often a request was sent, and whether one of them may have been taken."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._unsure: _NoAnswerError | None = None
+
+    def pause_s(self, error: LedgerError) -> float:
+        """How long to wait before the next try.
+
+        An answer that says when to come back came instead of any byte of a download; and every write may be repeated.
+
+        Raises:
+            LedgerError: there is none: ``error``, or that before it which left open what became of a write.
+        """
+        self._count += 1
+        if isinstance(error, _NoAnswerError) and error.is_unsure:
+            self._unsure = error
+        pause_s = error.retry_after_s if isinstance(error, UnavailableError) else None
+        if isinstance(error, RefusedError) and error.code == _IN_USE:
+            pause_s = _AGAIN_AFTER_S
+        if pause_s is None and self._unsure is not None and isinstance(error, _NoAnswerError):
+            pause_s = self._unsure.retry_after_s  # nobody listens, after a connection that broke: it starts anew
+        if pause_s is not None and self._count < _TRIES:
+            return min(pause_s, _LONGEST_PAUSE_S)
+        if (
+            self._unsure is not None
+            and error is not self._unsure
+            and (pause_s is not None or isinstance(error, UnavailableError))
+        ):
+            raise self._unsure from error
+        raise error
 
 
 class Client:
@@ -116,16 +161,13 @@ class Client:
             return result
 
     def _send(self, request: Request) -> Answer:
-        attempt = 0
+        tries = _Tries()
         while True:
             try:
                 return self._send_once(request)
             except LedgerError as error:
-                pause_s = _pause_s(error, attempt)
-                if pause_s is None:
-                    raise
-                time.sleep(pause_s)
-                attempt += 1
+                pause_s = tries.pause_s(error)
+            time.sleep(pause_s)
 
     def _send_once(self, request: Request) -> Answer:
         arguments = _arguments(request)
@@ -139,7 +181,7 @@ class Client:
                     request.download.accept(piece)
                 return Answer(response.status_code, response.headers, b"", None)
         except httpx.HTTPError as error:
-            raise _map_error(self._url, error) from error
+            raise _map_error(self._url, request, error) from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -185,16 +227,13 @@ class AsyncClient:
             return result
 
     async def _send(self, request: Request) -> Answer:
-        attempt = 0
+        tries = _Tries()
         while True:
             try:
                 return await self._send_once(request)
             except LedgerError as error:
-                pause_s = _pause_s(error, attempt)
-                if pause_s is None:
-                    raise
-                await asyncio.sleep(pause_s)
-                attempt += 1
+                pause_s = tries.pause_s(error)
+            await asyncio.sleep(pause_s)
 
     async def _send_once(self, request: Request) -> Answer:
         arguments = _arguments(request)
@@ -208,7 +247,7 @@ class AsyncClient:
                     request.download.accept(piece)
                 return Answer(response.status_code, response.headers, b"", None)
         except httpx.HTTPError as error:
-            raise _map_error(self._url, error) from error
+            raise _map_error(self._url, request, error) from error
 
     async def close(self) -> None:
         """Close the connections."""

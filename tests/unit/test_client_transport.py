@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
 
-from ledger.client import AsyncClient, Client, Flow, operations, participants, statements
-from ledger.client.flow import Request, Upload
+from ledger.client import AsyncClient, Client, Flow, Identity, LocalKey, operations, participants, statements
+from ledger.client.flow import Answer, Request, Upload
 from ledger.client.problems import error_of
 from ledger.errors import (
     ConflictError,
@@ -22,8 +24,10 @@ from ledger.errors import (
     UnavailableError,
     VerificationError,
 )
+from ledger.statements import Statement
 from ledger.types import Bytes32
 from tests.support.answering import FACES, Run, Said, answering
+from tests.support.prepared import DOMAINS
 
 DIGEST: Final = Bytes32(b"\xcd" * 32)
 
@@ -117,6 +121,100 @@ def test_a_timeout_is_told_as_one() -> None:
     transport = httpx.MockTransport(slow)
     with Client("http://127.0.0.1:1", transport=transport) as client, pytest.raises(UnavailableError, match="too long"):
         client.run(operations.whoami())
+
+
+@dataclass
+class Flaky:
+    """A service whose answers are lost, as it is told: an exception is raised for it, else the status is answered."""
+
+    happens: list[Exception | int]
+    asked: list[httpx.Request] = field(default_factory=list)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        happens = self.happens.pop(0)
+        if isinstance(happens, Exception):
+            raise happens
+        return httpx.Response(happens, json={"code": "idempotency-key-in-use", "detail": "not answered yet"})
+
+
+def run_flaky(flaky: Flaky, flow: Flow[Any], *, is_async: bool) -> Any:
+    transport = httpx.MockTransport(flaky)
+    if not is_async:
+        with Client("http://127.0.0.1:1", transport=transport) as client:
+            return client.run(flow)
+
+    async def run() -> Any:
+        async with AsyncClient("http://127.0.0.1:1", transport=transport) as client:
+            return await client.run(flow)
+
+    return asyncio.run(run())
+
+
+def write(repeating: str | None = "again with the same key") -> Flow[Answer]:
+    return (yield Request("POST", "/v1/grants", json={}, headers={"Idempotency-Key": "k"}, repeating=repeating))
+
+
+BROKEN: Final = httpx.ReadError("broken")
+REFUSED: Final = httpx.ConnectError("refused")
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.client.transport._AGAIN_AFTER_S", 0.0)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_write_whose_answer_was_lost_is_sent_again(is_async: bool) -> None:
+    flaky = Flaky([BROKEN, REFUSED, 409, 202])
+    assert run_flaky(flaky, write(), is_async=is_async).status == 202
+    assert [each.headers["Idempotency-Key"] for each in flaky.asked] == ["k"] * 4
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(
+    ("happens", "tries", "words"),
+    [
+        ([BROKEN] * 4, 4, "may have been taken all the same. again with the same key"),
+        ([BROKEN, REFUSED, REFUSED, REFUSED], 4, "may have been taken all the same. again with the same key"),
+        ([BROKEN, 409, 409, 409], 4, "may have been taken all the same. again with the same key"),
+        ([BROKEN, 500], 2, "may have been taken all the same. again with the same key"),
+        ([httpx.ReadTimeout("slow")], 1, "may have been taken all the same. again with the same key"),
+        ([REFUSED], 1, "is the service running"),
+    ],
+)
+def test_what_became_of_a_write_is_not_known_without_an_answer(
+    happens: list[Exception | int], tries: int, words: str
+) -> None:
+    flaky = Flaky(list(happens))
+    with pytest.raises(UnavailableError) as refused:
+        run_flaky(flaky, write(), is_async=False)
+    assert words in str(refused.value)
+    assert len(flaky.asked) == tries
+
+
+def test_what_is_not_safe_to_repeat_is_not_repeated() -> None:
+    flaky = Flaky([BROKEN])
+    with pytest.raises(UnavailableError, match=r"may have been taken all the same\. Look whether it was done"):
+        run_flaky(flaky, write(None), is_async=False)
+    reading = Flaky([BROKEN])
+    with pytest.raises(UnavailableError, match="is the service running"):
+        run_flaky(reading, operations.whoami(), is_async=False)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_custodial_statement_names_its_key_and_a_signed_one_its_digest() -> None:
+    flaky = Flaky([BROKEN] * 4)
+    with pytest.raises(UnavailableError) as refused:
+        run_flaky(flaky, statements.state("AccessGrant", {}), is_async=False)
+    [key] = {each.headers["Idempotency-Key"] for each in flaky.asked}
+    assert f"with the same Idempotency-Key ({key})" in str(refused.value)
+    identity = Identity(LocalKey(bytes([7]) * 32), DOMAINS)
+    statement = Statement.build("ParticipantRetirement", participant=DIGEST, deadline=1, salt=DIGEST)
+    flaky = Flaky([BROKEN] * 4)
+    with pytest.raises(UnavailableError, match=f"statement show {statement.digest(DOMAINS)}"):
+        run_flaky(flaky, statements.submit(statement, identity), is_async=False)
 
 
 @FACES
