@@ -13,6 +13,7 @@ import pytest
 from ledger.canonical import JsonValue
 from ledger.chain import RemoteKey
 from ledger.client import operations, participants, statements
+from ledger.content.sealing import SealingKey
 from ledger.errors import ConflictError, LedgerError, RefusedError, UnavailableError
 from ledger.evidence import Policy, Verdict, Verifier, summarize, verify_all
 from ledger.evidence.node import Node
@@ -21,6 +22,7 @@ from ledger.exchange import Gateway
 from ledger.exchange.keystore import KeyStore
 from ledger.log import VerifierKey, verify_sole_checkpoint
 from ledger.statements import generate_private_key
+from ledger.store.rows import SealingRow, SealingState
 from ledger.surface.outcomes import InForce, Outcome, State
 from ledger.types import Address, Bytes32
 from tests.support.console import Console
@@ -322,6 +324,23 @@ def _eventually_relays(gateway: Gateway, account: Address) -> None:
             return
         waited.wait(0.02)
     raise AssertionError("the next relay account did not take over")
+
+
+def test_the_key_encryption_key(world: World, concord: Console) -> None:
+    gateway = world.gateway
+    sealing, version = SealingKey.draw(), Bytes32(bytes(32))
+    now = gateway.parts.now()
+    row = SealingRow(sealing.commitment, version, version, 1, SealingState.MAKING, None, None, None, None, now)
+    gateway.sealings.keys.keep(row, sealing)
+    ran = concord.run("key", "rotate", "kek", "--json")
+    assert ran.code == 0, ran
+    assert ran.json["rewrapped"] == 1
+    assert gateway.sealings.unwrap(sealing.commitment).to_bytes() == sealing.to_bytes()
+    gateway.parts.store.sealings.give_up(sealing.commitment, now)
+    again = concord.run("key", "rotate", "kek")
+    assert "0 of them anew" in again.out
+    assert ran.json["kek"] not in again.out
+    assert [each.name for each in (world.folder / "home/keys").glob("kek*")] == ["kek.json"]
 
 
 def test_what_keeps_a_rotation_from_its_work(ending: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,10 +54,18 @@ class Kept:
             assert {each: keys.unwrap(each).to_bytes() for each in self.secrets} == self.secrets
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with Store.open(database_url(tmp_path_factory.mktemp("store"))) as opened:
+        yield opened
+
+
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
-    with Store.open(database_url(tmp_path)) as store:
-        yield Kept(tmp_path, store)
+def kept(tmp_path: Path, store: Store) -> Iterator[Kept]:
+    kept = Kept(tmp_path, store)
+    yield kept
+    for sealing in kept.secrets:
+        store.sealings.give_up(sealing, NOW)
 
 
 def test_keys_come_back_and_are_stored_wrapped(kept: Kept) -> None:
