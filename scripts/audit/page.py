@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ledger.evidence import Verdict
+from ledger.evidence import Delivery, Verdict
 from ledger.evidence.signing import format_time
 from scripts.audit.appendix import render_files, render_participants, render_steps
 from scripts.audit.audit import Audit
@@ -70,13 +70,20 @@ def _render_verdict(audit: Audit) -> Markup:
     verdict = audit.verdict
     word, sign, color = verdict.value.capitalize(), MARKS[verdict], verdict.value
     if audit.breaches and verdict is Verdict.VERIFIED:  # what is verified here is nothing to be glad of
-        word, sign, color = "Verified: a log broke its promise", "!", Verdict.REFUTED.value
+        word, sign, color = f"Verified: {_broken(audit)}", "!", Verdict.REFUTED.value
     return element(
         "div",
         element("div", sign, class_="sign", aria_hidden="true"),
         element("div", element("p", word, class_="word"), element("p", _sentence(audit))),
         class_=f"verdict {color}",
     )
+
+
+def _broken(audit: Audit) -> str:
+    by_providers = [isinstance(each.content, Delivery) for each in audit.breaches]
+    if not any(by_providers):
+        return "a log broke its promise"
+    return "a provider withheld a key" if all(by_providers) else "a log and a provider broke their promises"
 
 
 def _sentence(audit: Audit) -> str:
@@ -87,7 +94,7 @@ def _sentence(audit: Audit) -> str:
     noun = "piece" if total == 1 else "pieces"
     what = f"{total} {noun} of evidence in scope: {', '.join(counts)}."
     if audit.breaches:
-        what += f" Shown besides: a log broke its promise ({len(audit.breaches)} times); see Findings."
+        what += f" Shown besides: {_broken(audit)} ({len(audit.breaches)} times); see Findings."
     if audit.reading and audit.reading.findings:
         what += f" The log departs from its checkpoints in {len(audit.reading.findings)} places."
     elif audit.reading and audit.reading.reason:

@@ -13,6 +13,7 @@ from typing import Final, cast
 from ledger.errors import MalformedError, NotFoundError
 from ledger.evidence import (
     Breach,
+    Delivery,
     EventEvidence,
     Evidence,
     HistoryRecord,
@@ -33,7 +34,7 @@ from ledger.types import Bytes32
 
 __all__ = ["Anchored", "Piece", "Role", "Source", "find_files", "read_pieces"]
 
-Content = Evidence | EventEvidence | Breach | Fork | MalformedError
+Content = Evidence | EventEvidence | Breach | Fork | Delivery | MalformedError
 """What stands in a piece of evidence, or the error that says why it can not be read"""
 
 _LAST: Final = 2**64
@@ -100,6 +101,8 @@ class Piece:
             return f"{self.report.shown.name} (event)"
         if isinstance(self.content, Breach | Fork):
             return "Breach by a log"
+        if isinstance(self.content, Delivery):
+            return "Key withheld by a provider"
         return "unreadable" if self.statement is None else self.statement.type.name
 
     @property
@@ -119,8 +122,8 @@ class Piece:
 
     @property
     def is_breach(self) -> bool:
-        """Whether it shows that a log broke its promise."""
-        return isinstance(self.content, Breach | Fork) and self.report.verdict is Verdict.VERIFIED
+        """Whether it shows that a log, or who provides data, broke a promise."""
+        return isinstance(self.content, Breach | Fork | Delivery) and self.report.verdict is Verdict.VERIFIED
 
     @property
     def history(self) -> Sequence[HistoryRecord]:

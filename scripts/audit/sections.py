@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from ledger.evidence import Breach, Verdict, format_sentence, to_document
+from ledger.evidence import Breach, Delivery, Verdict, format_sentence, to_document
 from ledger.evidence.fork import Fork
 from ledger.evidence.signing import format_time
 from ledger.types import Bytes32
@@ -255,7 +255,7 @@ def _statement_row(piece: Piece, names: Names) -> tuple[str, ...]:
 def _force(piece: Piece) -> str:
     if piece.report.shown is not None:
         return Markup(piece.report.shown.contract + element("br") + f"block {piece.report.shown.block}")
-    if isinstance(piece.content, Breach | Fork):
+    if isinstance(piece.content, Breach | Fork | Delivery):
         return NOT_GIVEN
     if piece.report.in_force is not None:
         return Markup(piece.report.in_force.event + element("br") + f"block {piece.report.in_force.block}")

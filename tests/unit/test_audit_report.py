@@ -30,6 +30,7 @@ from tests.support.evidence_world import START
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "audit_report.py"
 FORMATS = Path(__file__).parents[1] / "vectors" / "formats"
+DELIVERIES = Path(__file__).parents[1] / "vectors" / "delivery"
 GENERATED = "2027-02-01T00:00:00Z"
 
 
@@ -217,6 +218,15 @@ def test_every_format_is_reported(tmp_path: Path) -> None:
     assert "lineage.json#1" in text
     assert "Verified: a log broke its promise" in text
     assert "origin gateway.example/log" in text  # an event without a statement is told by its members
+
+
+def test_a_key_that_a_provider_withheld_is_a_finding(tmp_path: Path) -> None:
+    out, good = tmp_path / "r.html", sorted(DELIVERIES.glob("good/*.json"))
+    assert main([*map(str, good), "--policy", str(DELIVERIES / "policy.json"), "--out", str(out)]) == 0
+    text = _Tags(out.read_text()).text
+    assert "Verified: a provider withheld a key" in text
+    assert f"a provider withheld a key ({len(good)} times)" in text
+    assert text.count("Key withheld by a provider") >= len(good)
     assert "what stands in it could not be read" not in text
     still_open = sorted(FORMATS.glob("*/open/*.json"))
     assert main([*map(str, still_open), "--policy", policy, "--out", str(out)]) == 2

@@ -14,7 +14,7 @@ from fastapi import Request
 
 from api import bodies
 from api.app import create_app
-from api.auth import _authenticate, gateway_of
+from api.auth import authenticate, gateway_of
 from api.bodies import intent_of
 from ledger.exchange import Asker, Gateway, Scope
 from ledger.exchange.intents import INTENTS, AccessGrantIntent, AgreementProposalIntent, DatasetRegistrationIntent
@@ -110,7 +110,7 @@ def post(scopes: frozenset[Scope], path: str, body: object) -> httpx.Response:
     app = create_app(cast(Gateway, None))
     app.dependency_overrides[gateway_of] = lambda: None
     app.state.gateway = Writing()  # whom the middleware asks whether this process writes
-    app.dependency_overrides[_authenticate] = lambda: Asker(None, scopes, "test")
+    app.dependency_overrides[authenticate] = lambda: Asker(None, scopes, "test")
 
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://concord.test") as client:
