@@ -7,10 +7,12 @@ counts an account's transactions otherwise, and soon will not.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from ledger.canonical import JsonValue
 from ledger.chain import Signer
+from ledger.errors import UnavailableError
 from ledger.exchange.parts import Parts
 from ledger.exchange.reporting import refusal_json
 from ledger.store.rows import OutboxRow, SignedTransaction
@@ -35,6 +37,15 @@ class Nonces:
         header = self._parts.edge.header(cursor.block)
         return header is not None and header.hash == cursor.hash
 
+    def check_node(self) -> None:
+        """Check that nothing is decided by what a node says of another moment, or of another chain.
+
+        Raises:
+            UnavailableError: the node does not have what is indexed, or does not answer.
+        """
+        if not self.is_node_current():
+            raise UnavailableError("the node does not have the blocks that are indexed: ask again", retry_after_s=1.0)
+
     def renew(self, signer: Signer) -> None:
         """Give what lost its nonce to a transaction that is not ours another one: an effect comes once all the same.
 
@@ -52,8 +63,20 @@ class Nonces:
                 outcome = row.outcome or refusal_json("transaction-invalid", _SPENT, {})
                 outbox.mark_failed(row.subject, outcome, self._parts.now())
             else:
-                renewed = outbox.renew(row.subject, chain_nonce, self._signing(signer, row), self._parts.now())
-                _logger.warning("%s goes by nonce %d now: %s", row.subject, renewed.nonce, _SPENT)
+                self.renew_row(signer, row, _SPENT)
+
+    def renew_row(
+        self, signer: Signer, row: OutboxRow, why: str, outcome: Mapping[str, JsonValue] | None = None
+    ) -> None:
+        """Have what a transaction does done by another one, with the next nonce; ``outcome`` is noted of the former.
+
+        Raises:
+            UnavailableError: node, signer or database do not answer.
+        """
+        outbox, chain_nonce = self._parts.store.outbox, self._parts.edge.nonce(signer.address)
+        signing = self._signing(signer, row)
+        renewed = outbox.renew(row.subject, chain_nonce, signing, self._parts.now(), outcome=outcome)
+        _logger.warning("%s goes by nonce %d now: %s", row.subject, renewed.nonce, why)
 
     def _signing(self, signer: Signer, row: OutboxRow) -> Callable[[int], SignedTransaction]:
         def sign(nonce: int) -> SignedTransaction:

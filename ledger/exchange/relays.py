@@ -2,8 +2,9 @@
 
 The first is the log's publisher; further ones, where settings ask for them, only relay. Of one account the chain
 executes transactions in the order of their nonces, of several in any order. So statements of one participant go by one
-account while any of them is on its way; registrations of different datasets alone may part, for none of them can change
-what becomes of another.
+account while any of them is on its way; registrations of different datasets alone may part. One that is derived from
+another, or that names what another participant stated, is given a transaction once that is in a block; should the chain
+lose this block and execute the two the other way round, it goes again (`ledger.exchange.reverted`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Of each statement: simulate, then in one SQL transaction nonce, signed bytes and hash, and only then send. What is
 stored is sent again until its outcome is final; repeats are no-ops on chain, so that somebody else's relaying of the
 same statement does no harm. A statement is refused when its simulation is while nothing is in flight before it, or
-when its transaction reverted in a final block.
+when its transaction reverted in a final block and would not succeed now either (`ledger.exchange.reverted`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from ledger.canonical import JsonValue
 from ledger.chain import Call, Receipt, Refusal, RefusalKind, Signer, encode_statement
 from ledger.chain import SignedStatement as ExecutableStatement
 from ledger.chain import SignedTransaction as ChainTransaction
@@ -26,6 +25,7 @@ from ledger.exchange.nonces import Nonces
 from ledger.exchange.parts import Parts
 from ledger.exchange.relays import Lanes, Relays
 from ledger.exchange.reporting import refusal_json
+from ledger.exchange.reverted import Fate, Judgement, Reverted
 from ledger.exchange.tracing import traces
 from ledger.statements import Statement
 from ledger.store.rows import OutboxRow, OutboxState, SignedTransaction, StatementRow
@@ -54,6 +54,7 @@ class Submitter:
         self._nonces = Nonces(parts)
         self._is_renewed = False
         self._relays = Relays(parts)
+        self._reverted = Reverted(parts, self._nonces, self._simulate)
         self._on_way: dict[str, StatementRow] = {}
         self._not_sent: set[str] = set()
         self._looked_at: tuple[Bytes32, list[Bytes32]] | None = None
@@ -206,17 +207,17 @@ class Submitter:
         found = self._parts.edge.simulate_each(calls, self._parts.relay.address)
         return [each if isinstance(each, RefusedError) else any(each) for each in found]
 
+    def _simulate(self, row: StatementRow) -> bool | RefusedError:
+        [found] = self._simulate_each([encode_statement(self._parts.deployment.contracts, _executable(row))])
+        return found
+
     def _refuse(self, row: StatementRow, refusal: RefusedError) -> None:
-        self._check_node()
+        self._nonces.check_node()
         if self._parts.store.chain.find_effect(row.digest) is None:
             _logger.info("the contract refuses %s %s: %s", row.type, row.digest, refusal.code)
-            self._parts.store.statements.refuse(row.digest, _dump_refusal(refusal))
+            told = refusal_json(refusal.code, str(refusal), refusal.facts)
+            self._parts.store.statements.refuse(row.digest, told)
             traces.moved(str(row.digest), "refused by the contract", code=refusal.code)
-
-    def _check_node(self) -> None:
-        """Nothing is decided by what a node says of another moment, or of another chain."""
-        if not self._nonces.is_node_current():
-            raise UnavailableError("the node does not have the blocks that are indexed: ask again", retry_after_s=1.0)
 
     # Sending
 
@@ -245,7 +246,7 @@ class Submitter:
                 self._not_sent.discard(row.subject)
                 self._parts.store.outbox.mark_sent([row.subject], self._parts.now())
                 return
-            self._check_node()
+            self._nonces.check_node()
             raise FatalError(
                 f"nonce {row.nonce} of the relay account {row.relay} was spent by a transaction that is not ours: "
                 "stop whoever else uses this key, and restart"
@@ -281,20 +282,22 @@ class Submitter:
         if looked_at == self._looked_at and time.monotonic() < self._looked_at_s + _LOOK_ANYWAY_S:
             return False, True  # no block came since
         receipts = self._parts.edge.receipts([row.hash for row in rows])
-        reasons = {
-            row.subject: self._explain(row)
+        judged = {
+            row.subject: self._reverted.judge(row, final)
             for row, receipt in zip(rows, receipts, strict=True)
-            if receipt is not None and receipt.block_number <= final and not receipt.is_successful
+            if receipt is not None and receipt.block_number <= final and not receipt.is_successful and not row.noop
         }
         with self._parts.store.transaction():
             settled = zip(rows, receipts, strict=True)
-            moves = [self._settle_row(row, receipt, final, reasons) for row, receipt in settled]
+            moves = [self._settle_row(row, receipt, final, judged) for row, receipt in settled]
+        for row in rows:
+            if judged.get(row.subject) is Fate.GOES_AGAIN:
+                self._reverted.renew(row, self._relays.find(row.relay))
+                self._not_sent.add(row.subject)
         self._looked_at, self._looked_at_s = looked_at, time.monotonic()
         return any(moves), all(len(share) < _AT_ONCE for share in shares)
 
-    def _settle_row(
-        self, row: OutboxRow, receipt: Receipt | None, final: int, reasons: Mapping[str, Mapping[str, JsonValue]]
-    ) -> bool:
+    def _settle_row(self, row: OutboxRow, receipt: Receipt | None, final: int, judged: Mapping[str, Judgement]) -> bool:
         outbox, now = self._parts.store.outbox, self._parts.now()
         if receipt is None:
             if row.state is OutboxState.INCLUDED:  # the head went back
@@ -307,23 +310,15 @@ class Submitter:
             outbox.mark_included(row.subject, receipt.block_number, now)
         elif row.noop:
             outbox.mark_failed(row.subject, row.outcome or refusal_json("transaction-invalid", "refused", {}), now)
-        elif receipt.is_successful:
+        elif receipt.is_successful or judged[row.subject] is Fate.DONE:
             outbox.mark_done(row.subject, now, block=receipt.block_number)
             _trace_done(row, receipt.block_number)
-        else:
-            outbox.mark_failed(row.subject, reasons[row.subject], now)
+        elif isinstance(judgement := judged[row.subject], dict):
+            outbox.mark_failed(row.subject, judgement, now)
             traces.moved(row.subject, "reverted", block=receipt.block_number, transaction=str(row.hash))
+        else:
+            return judgement is Fate.GOES_AGAIN
         return True
-
-    def _explain(self, row: OutboxRow) -> dict[str, JsonValue]:
-        """Why a transaction reverted: what its simulation says now."""
-        statement = self._parts.store.statements.find(Bytes32.parse(row.subject)) if row.subject[:2] == "0x" else None
-        if statement is not None:
-            call = encode_statement(self._parts.deployment.contracts, _executable(statement))
-            [found] = self._simulate_each([call])
-            if isinstance(found, RefusedError):
-                return _dump_refusal(found)
-        return refusal_json("transaction-reverted", "the transaction was mined and reverted", {"hash": row.hash})
 
 
 def _trace_done(row: OutboxRow, block: int) -> None:
@@ -342,7 +337,3 @@ def _executable(row: StatementRow) -> ExecutableStatement:
 
 def _is_sent(answer: Refusal | None) -> bool:
     return answer is None or answer.kind.is_sent
-
-
-def _dump_refusal(refusal: RefusedError) -> dict[str, JsonValue]:
-    return refusal_json(refusal.code, str(refusal), refusal.facts)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, null, select, update
 from sqlalchemy.engine import Row
 
 from ledger.canonical import JsonValue
@@ -29,6 +29,7 @@ _SETTLE: Final = (
     .where(_O.subject == bindparam("of_subject"))
     .values(
         state=case((_O.noop, OutboxState.FAILED), else_=OutboxState.DONE),
+        outcome=case((_O.noop, _O.outcome), else_=null()),
         block=func.coalesce(bindparam("at_block", type_=_O.block.type), _O.block),
         updated_at=bindparam("at", type_=_O.updated_at.type),
     )
@@ -167,9 +168,17 @@ class Outbox:
             _refuse(connection, subject, refusal, filled)
 
     def renew(
-        self, subject: str, chain_nonce: int, sign: Callable[[int], SignedTransaction], now: datetime
+        self,
+        subject: str,
+        chain_nonce: int,
+        sign: Callable[[int], SignedTransaction],
+        now: datetime,
+        *,
+        outcome: Mapping[str, JsonValue] | None = None,
     ) -> OutboxRow:
         """Give it the next nonce instead of its own, which is lost; ``sign(nonce)`` must not block.
+
+        ``outcome`` is what became of the former transaction, kept until the present one has an outcome.
 
         Raises:
             NotFoundError: no such row.
@@ -177,7 +186,8 @@ class Outbox:
         with self._database.write() as connection:
             row = _get(connection, subject)
             renewed = _new_row(subject, row.relay, _next_nonce(connection, row.relay, chain_nonce), sign, now)
-            values = _to_values(renewed) | {"created_at": row.created_at}
+            kept = row.outcome if outcome is None else dict(outcome)
+            values = _to_values(renewed) | {"created_at": row.created_at, "outcome": kept}
             connection.execute(update(OUTBOX).where(_O.subject == subject).values(**values))
             return renewed
 

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from ledger.chain import Call, ChainEdge, ChainSettings, LocalSigner, Signer, encode_statement
 from ledger.chain import SignedStatement as ExecutableStatement
 from ledger.exchange import ExistingChain, Founded, Gateway, GatewaySettings, found
 from ledger.keyfiles import read_key_file
-from ledger.statements import Domains, Statement, generate_private_key, sign_digest
+from ledger.statements import Domains, Statement, compute_dataset_id, generate_private_key, sign_digest
 from ledger.statements import address_of as address_of_key
 from ledger.surface.outcomes import Outcome, SignedStatement
 from ledger.types import Bytes32
@@ -51,7 +51,9 @@ class Signatory:
         key = read_key_file(founded.key_files["analyst/signing"], PASSPHRASE)
         return cls(founded.participants["analyst"], key, Domains(founded.chain_id, founded.contracts))
 
-    def register(self, rival: SignedStatement | None = None, *, within_s: float = _HOUR_S) -> SignedStatement:
+    def register(
+        self, rival: SignedStatement | None = None, *, parent: SignedStatement | None = None, within_s: float = _HOUR_S
+    ) -> SignedStatement:
         """A signed registration of the first version of a fresh data set, or of another root for the rival's."""
         statement = Statement.build(
             "DatasetRegistration",
@@ -62,9 +64,13 @@ class Signatory:
             version=1,
             contentHash=_word(),
             metadataHash=_word(),
-            parents=(),
+            parents=() if parent is None else (self._name(parent.statement),),
         )
         return SignedStatement(statement, sign_digest(self.key, self.digest(statement)), address_of_key(self.key))
+
+    def _name(self, statement: Statement) -> dict[str, object]:
+        dataset = compute_dataset_id(statement.participant, cast("Bytes32", statement.message["datasetSalt"]))
+        return {"dataset": dataset, "version": 1, "registration": self.digest(statement)}
 
     def digest(self, statement: Statement) -> Bytes32:
         """A statement's digest."""
