@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.measuring import MEASURED
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "scripts" / "build_contracts.py"
@@ -19,7 +22,13 @@ CONTRACTS = ("AccessGrants", "CheckpointLog", "DatasetRegistry", "ParticipantReg
 def test_a_build_would_change_nothing() -> None:
     """Types, harness and artifacts, byte for byte."""
     ran = subprocess.run(
-        [sys.executable, str(PROGRAM), "--check"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, str(PROGRAM), "--check"],
+        cwd=ROOT,
+        env={**os.environ, **MEASURED},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.endswith("files as built\n")

@@ -25,6 +25,7 @@ from ledger.surface.codec import dump_value
 from ledger.surface.outcomes import InForce, Outcome, Refusal, State
 from ledger.types import Bytes32
 from tests.support.answering import Said, answering
+from tests.support.measuring import MEASURED
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PASSPHRASE: Final = "correct horse"
@@ -61,7 +62,7 @@ class Desk:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*COMMAND, *arguments], cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL,
+            [*COMMAND, *arguments], cwd=self.folder, env=self.environment(**MEASURED), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 

@@ -19,6 +19,7 @@ import pytest
 
 from scripts.demo.closing import CHEATS
 from tests.support.chain import running_anvil
+from tests.support.measuring import MEASURED
 
 ROOT = Path(__file__).resolve().parents[2]
 VERIFIER = ROOT / "scripts" / "verify_provenance.py"
@@ -31,11 +32,9 @@ def environment() -> dict[str, str]:
     return {**ours, "PYTHONPATH": str(ROOT)}
 
 
-def run_demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scripts.demo", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=240
-    )
+def run_demo(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    command, told = [sys.executable, "-m", "scripts.demo", *arguments], {**environment(), **more}
+    return subprocess.run(command, cwd=folder, env=told, capture_output=True, text=True, check=False, timeout=240)
 
 
 def run_shell(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +47,7 @@ def run_shell(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder in which the demo ran, and what it printed."""
     folder = tmp_path_factory.mktemp("demo")
-    done = run_demo(folder)
+    done = run_demo(folder, **MEASURED)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done.stdout
 
@@ -127,7 +126,7 @@ def served(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str
     """`make serve` on a port that the system chooses, and what it printed before it serves."""
     process = subprocess.Popen(
         [sys.executable, "-m", "scripts.demo.serve", *(arguments or ("--port", "0"))],
-        cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=folder, env={**environment(), **MEASURED}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     lines: Queue[str] = Queue()
     assert process.stdout is not None

@@ -18,6 +18,7 @@ from ledger.content import scan_folder
 from ledger.evidence import Verdict, Verifier
 from ledger.statements import address_of
 from tests.support.evidence_world import ORIGIN, World, salt, word
+from tests.support.measuring import measured_in_part
 
 # Without these the evidence shows less, and says so: what stays is true.
 CLAIMS_LESS = {("effect",), ("content",), ("content", "chunks"), ("content", "metadata")}
@@ -56,7 +57,7 @@ def test_both_are_good(pair: Pair) -> None:
 
 
 def flip_and_check(pair: Pair, raw: bytes, positions: range) -> None:
-    for at in positions:
+    for at in measured_in_part(positions):
         changed = raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
         assert pair.verdict(changed) is Verdict.REFUTED, (at, raw[max(0, at - 40) : at + 1])
 

@@ -17,6 +17,7 @@ from ledger.errors import MalformedError
 from ledger.evidence import Policy, Verdict, Verifier, parse_policy
 from ledger.evidence.policy import CONTRACT_NAMES
 from tests.property.test_evidence_bytes import holder_of, paths_of
+from tests.support.measuring import measured_in_part
 
 SEALED = Path(__file__).parents[1] / "vectors" / "evidence" / "sealed"
 POLICY = (SEALED / "policy.json").read_bytes()
@@ -51,13 +52,13 @@ def test_both_are_good() -> None:
 @pytest.mark.timeout(240)
 def test_every_byte_of_a_sealed_header_flipped_is_refuted() -> None:
     start = RAW.index(b'"header":')
-    for at in range(start, RAW.index(b'"log_position":', start)):
+    for at in measured_in_part(range(start, RAW.index(b'"log_position":', start))):
         assert verdict(flip(RAW, at)) is Verdict.REFUTED, at
 
 
 @pytest.mark.timeout(240)
 def test_bytes_of_sealed_evidence_flipped_are_refuted() -> None:
-    for at in range(0, len(RAW), 9):
+    for at in measured_in_part(range(0, len(RAW), 9)):
         assert verdict(flip(RAW, at)) is Verdict.REFUTED, at
 
 
@@ -109,7 +110,7 @@ def test_every_byte_of_a_policy_flipped_is_malformed_or_another_policy() -> None
     """Never the same hash; and what the evidence rests on, changed, does not verify it any more."""
     document, own = parse_canonical(POLICY), parse_policy(POLICY)
     reparsed = 0
-    for at in range(len(POLICY)):
+    for at in measured_in_part(range(len(POLICY))):
         changed = reparse(flip(POLICY, at))
         if changed is None:
             continue
