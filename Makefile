@@ -15,7 +15,7 @@ EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --n
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve system test test-python test-slow test-contracts test-postgres test-network soak lint types bench contracts lock auditor-kit clean
+.PHONY: help demo serve system test test-python test-slow test-contracts test-postgres test-network engine soak lint types bench contracts lock auditor-kit clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -34,16 +34,16 @@ system: ## the programs of Debian that some tests drive: strace, PostgreSQL (as 
 test: test-python test-contracts ## the tests of Python and Solidity, but for the slow ones
 
 test-python: $(DEV_STAMP) $(NODE_STAMP)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
-	@$(BIN)/coverage report --format=total --fail-under=95
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=
+	@$(BIN)/coverage report --skip-covered --fail-under=95
 	@$(BIN)/coverage report --format=total --fail-under=100 \
 		--include='ledger/merkle/*,ledger/statements/*,ledger/evidence/*'
 
 test-slow: $(DEV_STAMP) $(NODE_STAMP) ## the slow ones that `make test` leaves out
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
+# That the committed artifacts are what the sources build to is shown by tests/contracts.
 test-contracts: $(DEV_STAMP) $(NODE_STAMP)
-	@$(BIN)/python -m scripts.build_contracts --check
 	@cd contracts && ./forge.js test --silent || ./forge.js test
 	@$(BIN)/python -m scripts.check_contract_coverage
 
@@ -55,7 +55,10 @@ test-postgres: $(DEV_STAMP) ## the store's tests and the service's, kept in a re
 		tests/integration/test_every_route.py tests/integration/test_write_answers.py tests/integration/test_gateway_past.py \
 		tests/integration/test_backup_of_a_named_database.py
 
-test-network: $(DEV_STAMP) $(if $(CONCORD_BESU)$(CONCORD_GOQUORUM)$(CONCORD_GETH),,$(GETH)) ## several validators: demo, one lost, quorum lost, healed (CONCORD_BESU, CONCORD_GOQUORUM or CONCORD_GETH name an engine)
+# What test-network runs on, unless an engine is named.
+engine: $(if $(CONCORD_BESU)$(CONCORD_GOQUORUM)$(CONCORD_GETH),,$(GETH))
+
+test-network: $(DEV_STAMP) engine ## several validators: demo, one lost, quorum lost, healed (CONCORD_BESU, CONCORD_GOQUORUM or CONCORD_GETH name an engine)
 	@CONCORD_GETH=$(or $(CONCORD_GETH),$(abspath $(GETH))) $(BIN)/python -m pytest tests/network
 
 soak: $(DEV_STAMP) $(NODE_STAMP) ## random faults of node, wire, clock and service on a real node, ten minutes of them (SECONDS=60 SEED=7)
@@ -114,7 +117,7 @@ $(DEV_STAMP): requirements/dev.txt pyproject.toml | $(VENV_STAMP)
 $(GETH): | $(VENV_STAMP)
 	@command -v go >/dev/null || { echo "There is no Go to build go-ethereum with: name a Besu in CONCORD_BESU" >&2; exit 1; }
 	@echo "Building go-ethereum 1.13.15 (once, some minutes) ..."
-	@GOBIN=$(abspath $(dir $@)) go install -ldflags=-checklinkname=0 github.com/ethereum/go-ethereum/cmd/geth@v1.13.15
+	@CGO_ENABLED=0 GOBIN=$(abspath $(dir $@)) go install -ldflags=-checklinkname=0 github.com/ethereum/go-ethereum/cmd/geth@v1.13.15
 
 $(NODE_STAMP): contracts/package-lock.json
 	@$(PYTHON) scripts/preflight.py node
