@@ -9,13 +9,14 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 NODE_STAMP := contracts/node_modules/.installed
 GETH := $(VENV)/go/geth
+VERSITYGW := $(VENV)/go/versitygw
 BENCH_STAMP := bench/node_modules/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve system test test-python test-slow test-contracts test-postgres test-network engine soak lint types bench contracts lock auditor-kit clean
+.PHONY: help demo serve system test test-python test-slow test-contracts test-postgres test-objects test-network engine soak lint types bench contracts lock auditor-kit clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -55,6 +56,9 @@ test-postgres: $(DEV_STAMP) ## the store's tests and the service's, kept in a re
 		tests/integration/test_every_route.py tests/integration/test_write_answers.py tests/integration/test_gateway_past.py \
 		tests/integration/test_backup_of_a_named_database.py
 
+test-objects: $(DEV_STAMP) $(if $(CONCORD_VERSITYGW),,$(VERSITYGW)) ## object stores, on a real S3 server and through its failures (CONCORD_VERSITYGW names a versitygw)
+	@CONCORD_VERSITYGW=$(or $(CONCORD_VERSITYGW),$(abspath $(VERSITYGW))) $(BIN)/python -m pytest -n 2 --dist loadfile tests/objects
+
 # What test-network runs on, unless an engine is named.
 engine: $(if $(CONCORD_BESU)$(CONCORD_GOQUORUM)$(CONCORD_GETH),,$(GETH))
 
@@ -74,10 +78,11 @@ lint: $(DEV_STAMP) $(NODE_STAMP) ## ruff, import-linter and solhint
 types: $(DEV_STAMP) ## mypy, strictly
 	@$(BIN)/mypy
 
-bench: $(DEV_STAMP) $(NODE_STAMP) $(BENCH_STAMP) ## gas, statements, the way to the chain, the bulk endpoint and the verifier (ENTRIES=1000000)
+bench: $(DEV_STAMP) $(NODE_STAMP) $(BENCH_STAMP) ## gas, statements, hashing, the way to the chain, the bulk endpoint and the verifier (ENTRIES=1000000)
 	@$(BIN)/python -m bench.gas
 	@$(BIN)/python -m bench.statements
 	@$(BIN)/python -m bench.verifier
+	@$(BIN)/python -m bench.hashing
 	@$(BIN)/python -m bench.submission
 	@$(BIN)/python -m bench.bulk --entries $(or $(ENTRIES),1000000)
 
@@ -118,6 +123,11 @@ $(GETH): | $(VENV_STAMP)
 	@command -v go >/dev/null || { echo "There is no Go to build go-ethereum with: name a Besu in CONCORD_BESU" >&2; exit 1; }
 	@echo "Building go-ethereum 1.13.15 (once, some minutes) ..."
 	@CGO_ENABLED=0 GOBIN=$(abspath $(dir $@)) go install -ldflags=-checklinkname=0 github.com/ethereum/go-ethereum/cmd/geth@v1.13.15
+
+$(VERSITYGW): | $(VENV_STAMP)
+	@command -v go >/dev/null || { echo "There is no Go to build versitygw with: name one in CONCORD_VERSITYGW" >&2; exit 1; }
+	@echo "Building versitygw 1.8.0 (once, some minutes) ..."
+	@GOBIN=$(abspath $(dir $@)) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
 $(NODE_STAMP): contracts/package-lock.json
 	@$(PYTHON) scripts/preflight.py node

@@ -1,9 +1,9 @@
 """One large file, read once and hashed twice, by as many threads as come to help.
 
-The flat hash takes the chunks one after the other, the chunk hashes do not care. So whoever is free takes the flat
-hash's next chunk if it is read and nobody is at it, else a chunk that still wants its leaf hash, else reads one. A
-thread alone goes on as if there were no others, with one buffer; two share a file evenly; more than three gain nothing,
-since nothing is faster than the flat hash.
+The flat hash takes the chunks one after the other, the chunk hashes do not care. A thread alone reads a piece and gives
+it to both while it is in the core's own cache, which is worth a tenth of the speed. Where others help, whoever is free
+takes the flat hash's next chunk if that is read and nobody is at it, else reads one and hashes it as a chunk. Two share
+a file evenly; more than three gain nothing, since nothing is faster than the flat hash.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from ledger.content.manifest import CHUNK_SIZE_BYTES, FileEntry
-from ledger.content.reading import hash_chunk, opened
+from ledger.content.reading import CHUNK_PREFIX, opened
 from ledger.content.walking import FoundFile, file_changed
 from ledger.merkle import compute_root
 from ledger.types import Bytes32
@@ -25,6 +24,7 @@ __all__ = ["MAX_THREADS", "FilePipeline"]
 
 MAX_THREADS: Final = 3
 _BUFFERS: Final = 6
+_PIECE_SIZE_BYTES: Final = 1 << 18
 
 Step = Callable[[], None]
 
@@ -45,10 +45,9 @@ class FilePipeline:
         self._spare: list[bytearray] = []
         self._lent = 0
         self._chunks: dict[int, memoryview] = {}
-        self._halves: set[int] = set()  # chunks of which one of the two hashes is done
+        self._piece = memoryview(bytearray(_PIECE_SIZE_BYTES))
         self._read = self._flat_done = 0
         self._flat_taken = False
-        self._wants_leaf: deque[int] = deque()
         self._flat = hashlib.sha256()
         self._early: dict[int, bytes] = {}  # leaf hashes of chunks after one that is not done
         self._leaf_hashes: list[bytes] = []
@@ -118,55 +117,68 @@ class FilePipeline:
     def _take(self) -> Step | None:
         if self._descriptor < 0 or self._failure is not None:
             return None
+        index = self._read
         if not self._flat_taken and self._flat_done in self._chunks:
             self._flat_taken = True
             return self._hash_flat
-        if self._wants_leaf:
-            index = self._wants_leaf.popleft()
-            return lambda: self._hash_leaf(index)
-        if self._read < self._chunk_count and self._lent < _BUFFERS:
-            self._lent += 1
-            self._read += 1
-            index, buffer = self._read - 1, self._spare.pop() if self._spare else bytearray(CHUNK_SIZE_BYTES)
-            return lambda: self._read_chunk(index, buffer)
+        if index == self._chunk_count:
+            return None
+        if self.threads == 1 and index == self._flat_done and not self._flat_taken:
+            self._read, self._flat_taken = index + 1, True
+            return lambda: self._hash_both(index)
+        if self._lent < _BUFFERS:
+            self._read, self._lent = index + 1, self._lent + 1
+            buffer = self._spare.pop() if self._spare else bytearray(CHUNK_SIZE_BYTES)
+            return lambda: self._hash_leaf(index, buffer)
         return None
 
-    def _read_chunk(self, index: int, buffer: bytearray) -> None:
-        start = index * CHUNK_SIZE_BYTES
-        chunk = memoryview(buffer)[: self.found.stamp.size_bytes - start]
-        filled = 0
-        while filled < len(chunk):
-            size = os.preadv(self._descriptor, [chunk[filled:]], start + filled)
-            if not size:
-                raise file_changed(self.found.path)
-            filled += size
+    def _hash_both(self, index: int) -> None:
+        """Read a chunk and give each piece to both hashes; the next in order, so that nobody is at the flat hash."""
+        start, leaf = index * CHUNK_SIZE_BYTES, hashlib.sha256(CHUNK_PREFIX)
+        size = min(CHUNK_SIZE_BYTES, self.found.stamp.size_bytes - start)
+        for first in range(0, size, _PIECE_SIZE_BYTES):
+            piece = self._piece[: size - first]
+            self._fill(piece, start + first)
+            self._flat.update(piece)
+            leaf.update(piece)
+        self._count(size)
         with self._changed:
+            self._keep(index, leaf.digest())
+            self._flat_done += 1
+            self._flat_taken = False
+
+    def _hash_leaf(self, index: int, buffer: bytearray) -> None:
+        """Read a chunk and hash it as such; the flat hash comes to it in its turn."""
+        start, leaf = index * CHUNK_SIZE_BYTES, hashlib.sha256(CHUNK_PREFIX)
+        chunk = memoryview(buffer)[: self.found.stamp.size_bytes - start]
+        for first in range(0, len(chunk), _PIECE_SIZE_BYTES):
+            piece = chunk[first : first + _PIECE_SIZE_BYTES]
+            self._fill(piece, start + first)
+            leaf.update(piece)
+        with self._changed:
+            self._keep(index, leaf.digest())
             self._chunks[index] = chunk
-            self._wants_leaf.append(index)
 
     def _hash_flat(self) -> None:
         chunk = self._chunks[self._flat_done]
         self._flat.update(chunk)
         self._count(len(chunk))
         with self._changed:
-            self._release(self._flat_done)
+            buffer = self._chunks.pop(self._flat_done).obj
+            self._spare.append(buffer)  # type: ignore[arg-type]  # a view's object is what it was made of
+            self._lent -= 1
             self._flat_done += 1
             self._flat_taken = False
 
-    def _hash_leaf(self, index: int) -> None:
-        leaf = hash_chunk(self._chunks[index])
-        with self._changed:
-            self._release(index)
-            self._early[index] = leaf
-            while (leaf_hash := self._early.pop(len(self._leaf_hashes), None)) is not None:
-                self._leaf_hashes.append(leaf_hash)
+    def _fill(self, piece: memoryview, offset: int) -> None:
+        filled = 0
+        while filled < len(piece):
+            size = os.preadv(self._descriptor, [piece[filled:]], offset + filled)
+            if not size:
+                raise file_changed(self.found.path)
+            filled += size
 
-    def _release(self, index: int) -> None:
-        """Give the buffer back once both hashes are done."""
-        if index not in self._halves:
-            self._halves.add(index)
-            return
-        self._halves.remove(index)
-        buffer = self._chunks.pop(index).obj
-        self._spare.append(buffer)  # type: ignore[arg-type]  # a view's object is what it was made of
-        self._lent -= 1
+    def _keep(self, index: int, leaf: bytes) -> None:
+        self._early[index] = leaf
+        while (leaf_hash := self._early.pop(len(self._leaf_hashes), None)) is not None:
+            self._leaf_hashes.append(leaf_hash)

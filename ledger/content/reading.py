@@ -18,9 +18,10 @@ from ledger.types import Bytes32
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
-__all__ = ["FileHasher", "hash_bytes", "hash_chunk", "hash_small_file", "opened", "read_chunks"]
+__all__ = ["CHUNK_PREFIX", "FileHasher", "hash_bytes", "hash_chunk", "hash_small_file", "opened", "read_chunks"]
 
-_LEAF: Final = b"\x00"
+CHUNK_PREFIX: Final = b"\x00"
+"""What stands before a chunk when it is hashed as a leaf, RFC 6962, section 2.1."""
 
 # A pipe put in a file's place must not block the open, nor a link be followed; Windows has neither, and text mode.
 _FLAGS: Final = (
@@ -67,7 +68,7 @@ class FileHasher:
 
 def hash_chunk(chunk: Buffer) -> bytes:
     """Return the leaf hash of a chunk, SHA-256(0x00 || chunk), as RFC 6962 has it, without copying the chunk."""
-    digest = hashlib.sha256(_LEAF)
+    digest = hashlib.sha256(CHUNK_PREFIX)
     digest.update(chunk)
     return digest.digest()
 

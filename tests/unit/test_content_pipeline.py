@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from ledger.content import CHUNK_SIZE_BYTES, Progress, hash_bytes, scan_folder
-from ledger.content import pipeline as pipelines
 from ledger.content.pipeline import FilePipeline
-from ledger.content.reading import hash_chunk
 from ledger.content.walking import FoundFile, list_files
 from ledger.errors import ConflictError, UnavailableError
 from tests.support.content import make_bytes, write_files
@@ -37,6 +35,7 @@ def test_however_many_help_the_hashes_are_the_same(tmp_path: Path, size: int, he
     data = make_bytes("pipeline", size)
     counted: list[int] = []
     pipeline = FilePipeline(found_file(tmp_path, data), counted.append)
+    pipeline.threads += helpers
     threads = [threading.Thread(target=pipeline.help) for _ in range(helpers)]
     for thread in threads:
         thread.start()
@@ -116,22 +115,22 @@ def test_a_read_that_fails_is_unavailable(tmp_path: Path, monkeypatch: pytest.Mo
         FilePipeline(found, ignore).run()
 
 
-def test_what_a_helper_s_counting_raises_the_runner_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_wrong_at_a_helper_s_the_runner_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = found_file(tmp_path, make_bytes("raising", 8 * MIB))
     runner = threading.current_thread()
     met = threading.Event()
 
-    def count(size_bytes: int) -> None:
+    def read_or_fail(file: int, buffers: list[memoryview], at: int) -> int:
         if threading.current_thread() is not runner:
             met.set()
             raise KeyError("mine")
+        assert met.wait(60)
+        return preadv(file, buffers, at)
 
-    def hash_when_met(chunk: memoryview) -> bytes:
-        assert threading.current_thread() is not runner or met.wait(60)
-        return hash_chunk(chunk)
-
-    monkeypatch.setattr(pipelines, "hash_chunk", hash_when_met)
-    pipeline = FilePipeline(found, count)
+    preadv = os.preadv
+    monkeypatch.setattr(os, "preadv", read_or_fail)
+    pipeline = FilePipeline(found, ignore)
+    pipeline.threads = 2
     helper = threading.Thread(target=pipeline.help)
     helper.start()
     with pytest.raises(KeyError, match="mine"):
