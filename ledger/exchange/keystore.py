@@ -151,6 +151,12 @@ class KeyStore:
         with self._turn:
             rename_durably(self._next_log_file, self._log_file)
 
+    @property
+    def has_kek(self) -> bool:
+        """Whether a key-encryption key was drawn."""
+        with self._turn:
+            return self._kek_file.exists() or self._next_kek_file.exists()
+
     def ensure_kek(self) -> KeyEncryptionKey:
         """What new sealings' keys are wrapped with, drawn if there is none: the next one while one follows."""
         with self._drawing, self._turn:

@@ -101,7 +101,9 @@ class SealingKeys:
 
     def _rotate(self) -> RotatedKek:
         with self._wrapping:
-            self._keystore.ensure_kek()  # a first one, so that there is something to follow
+            is_first, present = not self._keystore.has_kek, self._keystore.ensure_kek()
+            if is_first and not self._store.sealings.list_wrapped_otherwise(present.id, 1):
+                return RotatedKek(present.id, 0)  # it is new, and nothing was wrapped by another
             successor = self._keystore.ensure_next_kek()
         count = 0
         while rewrapped := self._rewrap_some(successor):

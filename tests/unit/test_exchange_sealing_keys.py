@@ -85,9 +85,11 @@ def test_keys_come_back_and_are_stored_wrapped(kept: Kept) -> None:
 
 
 def test_rotation_wraps_every_key_anew(kept: Kept) -> None:
-    assert kept.keys.rotate().rewrapped == 0
+    first = kept.keys.rotate()
+    assert first.rewrapped == 0
     sealings = [kept.keep() for _ in range(3)]
     before = {kept.kek_of(each) for each in sealings}
+    assert before == {first.kek}
     rotated = kept.keys.rotate()
     assert rotated.rewrapped == 3
     assert {rotated.kek} == {kept.kek_of(each) for each in sealings} != before
@@ -147,6 +149,7 @@ def test_a_key_that_is_wrapped_anew_while_it_is_read_is_found(kept: Kept, monkey
 
 
 def test_one_rotation_at_a_time(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept.keep()
     refused = []
 
     def rotate_within(*_args: object) -> int:
@@ -188,6 +191,11 @@ def test_a_lost_key_encryption_key_is_named(kept: Kept) -> None:
     kept.keystore.reread()
     with pytest.raises(VerificationError, match=f"{kek}.* is not in the keystore"):
         kept.keys.unwrap(sealing)
+    with pytest.raises(VerificationError, match=f"{kek}.* is not in the keystore"):
+        kept.keys.rotate()
+    for path in (kept.folder / "keys").glob("kek*"):
+        path.unlink()
+    kept.keystore.reread()
     shutil.move(kept.folder / "kek.json", kept.folder / "keys" / "kek.json")
     kept.check()
 
