@@ -31,7 +31,7 @@ from ledger.types import Address, Bytes32
 if TYPE_CHECKING:  # HTTP is slow to import, and seldom needed
     from ledger.evidence.node import Node
 
-__all__ = ["Anchor", "Effect", "LaterAnchor", "Recorded", "leaf_of"]
+__all__ = ["Anchor", "Effect", "LaterAnchor", "leaf_of"]
 
 
 def leaf_of(entry: Entry) -> bytes:

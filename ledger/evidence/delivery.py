@@ -42,9 +42,7 @@ class DeliveryKind(StrEnum):
     """What the provider did."""
 
     WRONG_KEY = "wrong-key"  # released what does not open with the transfer's key, or not to the sealing's key
-    WITHHELD = (
-        "withheld"  # stated nothing in the log that took the receipt until its deadline had passed
-    )
+    WITHHELD = "withheld"  # stated nothing in the log that took the receipt until its deadline had passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +55,20 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """All that came after the receipt in its log, up to a later checkpoint and the contract's event of that.
+    """All that came after the receipt in its log, up to the size that a later event of the contract says it had.
 
     ``left`` are the roots of the complete subtrees before the receipt, from the left: what entries they hold is not
     told.
     """
 
-    checkpoint: bytes
-    anchor: ChainProof
+    chain: ChainProof
     left: tuple[bytes, ...]
     entries: tuple[bytes, ...]
 
     def to_document(self) -> Document:
         """The member as JSON values."""
         return {
-            "checkpoint": self.checkpoint.decode(),
-            "anchor": dump_chain(self.anchor),
+            "chain": dump_chain(self.chain),
             "left": [format_base64(each) for each in self.left],
             "entries": [format_base64(each) for each in self.entries],
         }
@@ -145,10 +141,9 @@ def read_delivery(value: JsonValue) -> Delivery:
 
 
 def _parse_silence(value: JsonValue) -> Silence:
-    since = expect_members(value, "since", ("checkpoint", "anchor", "left", "entries"))
+    since = expect_members(value, "since", ("chain", "left", "entries"))
     return Silence(
-        expect_text(since, "checkpoint").encode(),
-        parse_chain(since["anchor"], "anchor"),
+        parse_chain(since["chain"], "chain"),
         each_of(since, "left", lambda text: parse_base64(text, HASH_SIZE_BYTES)),
         each_of(since, "entries", lambda text: parse_base64(text, ENTRY_SIZE_BYTES)),
     )

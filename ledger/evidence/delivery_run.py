@@ -1,6 +1,6 @@
 """The twelve steps (DESIGN, section 7) for a key that was not delivered, and the claim that its provider owes it.
 
-Receipt, sealing and release take the steps each for itself, what came after the receipt as a checkpoint of the log; a
+Receipt, sealing and release take the steps each for itself, what came after the receipt those about log and block; a
 step passes where it does for all of them. What they show together is the claim.
 """
 
@@ -165,12 +165,12 @@ class DeliveryRun:
         provider, due = cast("Bytes32", receipt.message["provider"]), receipt.deadline
         since, size = silence.time, silence.size
         spoken = silence.indexes_of(provider)
-        log = f"the log that took the receipt, up to its checkpoint of {size} entries of {format_time(since)}"
+        log = f"the log that took the receipt, with the {size} entries that it had on chain at {format_time(since)}"
         if since <= due:
             return self._claim(
                 Verdict.UNDETERMINED,
                 f"Whether participant {provider} releases the key can not be told yet: the receipt gives it until "
-                f"{format_time(due)}, and the last checkpoint shown is of {format_time(since)}",
+                f"{format_time(due)}, and what is shown of the log is of {format_time(since)}",
             )
         if spoken:
             return self._claim(

@@ -1,13 +1,16 @@
-"""What a log holds from one entry on, up to a checkpoint that its contract recorded: every entry, and nothing else."""
+"""What a log holds from one entry on, up to the size that an event of its contract says it had: every entry."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from ledger.errors import MalformedError, VerificationError
-from ledger.evidence.anchoring import Anchor, Recorded, leaf_of
+from ledger.evidence.anchoring import Anchor, leaf_of
 from ledger.evidence.delivery import Silence
 from ledger.evidence.evidence import Evidence
+from ledger.evidence.log_state import LogState, read_log_state
+from ledger.evidence.proven_event import ProvenEvent
 from ledger.evidence.steps import Check, TrustedWorld, does_not_apply, lean_on, need, verify_blocks
 from ledger.merkle import complete_subtrees, leaf_hash, node_hash
 from ledger.statements import Entry
@@ -19,12 +22,12 @@ _NOT_ASKED = "nothing of its own"
 
 
 class SilenceRun:
-    """All entries after one, on their way through the steps 4 to 9."""
+    """All entries after one, on their way through the steps 5 and 7 to 9."""
 
     def __init__(self, world: TrustedWorld, silence: Silence) -> None:
         self._world = world
         self._silence = silence
-        self._recorded = Recorded("since", world.policy, silence.checkpoint, silence.anchor)
+        self._chain = ProvenEvent("since", silence.chain)
         self.basis: list[str] = []
 
     def checks(self, entry: Entry | None, evidence: Evidence) -> Sequence[Check]:
@@ -35,22 +38,26 @@ class SilenceRun:
             not_asked,
             not_asked,
             lambda: self._check_entries(need(entry), anchor.index),
-            self._recorded.verify_log_signature,
+            not_asked,
             lambda: self._check_event(anchor),
             self._check_receipt,
             self._check_block,
             *[not_asked] * 3,
         )
 
+    @cached_property
+    def _state(self) -> LogState:
+        return read_log_state(self._chain, self._world.policy.address_of("CheckpointLog"))
+
     @property
     def size(self) -> int:
-        """How many entries the log had at the end. Raises: MalformedError."""
-        return self._recorded.published.size
+        """How many entries the log had at the end. Raises: MalformedError, VerificationError."""
+        return self._state.size
 
     @property
     def time(self) -> int:
-        """When the contract recorded that, UTC seconds. Raises: MalformedError."""
-        return self._recorded.published.time
+        """When it had so many on chain, UTC seconds. Raises: MalformedError."""
+        return self._chain.header.timestamp
 
     def indexes_of(self, participant: Bytes32) -> list[int]:
         """The indexes of the participant's entries among those that are shown."""
@@ -59,49 +66,42 @@ class SilenceRun:
         return [index for index, raw in entries if Entry.parse(raw).participant == participant]
 
     def _check_entries(self, entry: Entry, index: int) -> str:
-        # 5. The entries shown are all that came after, up to the size of the checkpoint.
-        checkpoint = lean_on(6, lambda: self._recorded.checkpoint)
+        # 5. The entries shown are all that came after, up to the size in the event.
+        state = lean_on(7, lambda: self._state)
         shown = self._silence.entries
-        if index + 1 + len(shown) != checkpoint.size:
+        if index + 1 + len(shown) != state.size:
             raise VerificationError(
-                "not every entry since the receipt is shown", expected=checkpoint.size - index - 1, found=len(shown)
+                "not every entry since the receipt is shown", expected=state.size - index - 1, found=len(shown)
             )
         for raw in shown:
             Entry.parse(raw)
-        leaves = [leaf_of(entry), *map(leaf_hash, shown)]
-        found = compute_root_after(index, self._silence.left, leaves)
-        if found != checkpoint.root:
+        found = compute_root_after(index, self._silence.left, [leaf_of(entry), *map(leaf_hash, shown)])
+        if found != state.root:
             raise VerificationError(
-                "the entries since the receipt lead to another root than the checkpoint's",
-                expected=checkpoint.root,
+                "the entries since the receipt lead to another root than the one on chain",
+                expected=state.root,
                 found=found,
             )
-        return f"{len(shown)} entries since, all there are up to {checkpoint.size}"
+        return f"{len(shown)} entries since, all there are up to {state.size}"
 
     def _check_event(self, anchor: Anchor) -> str:
-        # 7. The checkpoint is the contract's, of the same log.
-        lean_on(6, lambda: self._recorded.checkpoint)
-        self._recorded.verify_published()
+        # 7. The event is of the policy's contract, about the same log.
+        state = self._state
         log = lean_on(7, lambda: anchor.published).log
-        if self._recorded.published.log != log:
+        if state.log != log:
             raise VerificationError(
-                "the entries since the receipt are of another log",
-                expected=str(log),
-                found=str(self._recorded.published.log),
+                "the entries since the receipt are of another log", expected=str(log), found=str(state.log)
             )
-        return f"CheckpointPublished, size {self.size}"
+        return f"{state.event}, size {state.size}"
 
     def _check_receipt(self) -> str:
         # 8. The event is in its block's receipts.
-        self._recorded.chain.verify_receipt()
-        chain = self._recorded.chain
-        return f"the event in receipt {chain.proof.receipt_index} of block {chain.header.number}"
+        self._chain.verify_receipt()
+        return f"the event in receipt {self._chain.proof.receipt_index} of block {self._chain.header.number}"
 
     def _check_block(self) -> str:
         # 9. The block is one that the auditor trusts.
-        words, self.basis = verify_blocks([self._recorded.chain], self._world.policy, self._world.node)
-        lean_on(7, lambda: self._recorded.published)
-        self._recorded.verify_time()
+        words, self.basis = verify_blocks([self._chain], self._world.policy, self._world.node)
         return words
 
 

@@ -119,7 +119,7 @@ class DeliveryStory:
         parts = complete_subtrees(0, receipt.index)
         left = [compute_root(leaves[place << level : place + 1 << level]) for level, place in parts]
         entries = self.world.entries[receipt.index + 1 : published.size]
-        since = Silence(published.note, self.world.pin(published.chain), tuple(left), tuple(entries))
+        since = Silence(self.world.pin(published.chain), tuple(left), tuple(entries))
         return build_withheld(self.prove(receipt), self.recipient, since)
 
     def good(self) -> dict[str, Delivery]:
@@ -156,7 +156,9 @@ class DeliveryStory:
             "an-entry-changed": replace(silence, shown=replace(since, entries=(self.world.entries[0], *rest))),
             "an-entry-of-no-version": replace(silence, shown=replace(since, entries=(bytes(97), *rest))),
             "a-subtree-left-out": replace(silence, shown=replace(since, left=since.left[1:])),
-            "the-checkpoint-of-another-event": replace(silence, shown=replace(since, checkpoint=self.spoken.note)),
+            "the-event-of-another-size": replace(
+                silence, shown=replace(since, chain=self.world.pin(self.spoken.chain))
+            ),
         }
 
     def _with(self, good: Delivery, sealing: Evidence) -> Delivery:

@@ -10,10 +10,9 @@ import pytest
 from ledger.errors import MalformedError
 from ledger.evidence import Delivery, Silence, Verdict, Verifier, format_sentence, to_document
 from ledger.evidence.silence import compute_root_after
-from ledger.log import Checkpoint, NoteSigner
 from ledger.merkle import complete_subtrees, compute_root, leaf_hash
 from tests.support.delivery_story import DeliveryStory, changed
-from tests.support.evidence_world import ORIGIN, World, make_event, salt, word
+from tests.support.evidence_world import World, make_event, salt, word
 
 
 class Told:
@@ -99,7 +98,7 @@ def test_the_checkpoint_of_another_log_shows_nothing_of_this_one() -> None:
     assert world.log_id == own
     since = delivery.shown
     assert isinstance(since, Silence)
-    foreign = replace(delivery, shown=replace(since, anchor=world.pin(stranger)))
+    foreign = replace(delivery, shown=replace(since, chain=world.pin(stranger)))
     report = Verifier(world.policy()).verify(foreign.to_bytes())
     assert report.verdict is Verdict.REFUTED
     assert "another log" in format_sentence(report)
@@ -112,25 +111,11 @@ def _other_log(world: World, story: DeliveryStory) -> Any:
     return world.prove(block, 0, 0)
 
 
-def test_an_event_that_is_no_checkpoint_stops_there(told: Told) -> None:
+def test_an_event_that_tells_no_size_stops_there(told: Told) -> None:
     since = told.since()
     opened = told.story.world.pin(told.story.world.prove(told.story.world.opened, 0, 0))
-    report = told.verifier.verify(replace(told.silent, shown=replace(since, anchor=opened)).to_bytes())
+    report = told.verifier.verify(replace(told.silent, shown=replace(since, chain=opened)).to_bytes())
     assert report.verdict is Verdict.REFUTED
-
-
-def test_a_note_that_is_none_is_refuted_where_it_is_read(told: Told) -> None:
-    since = told.since()
-    report = told.verifier.verify(replace(told.silent, shown=replace(since, checkpoint=b"none\n")).to_bytes())
-    assert [step.number for step in report.steps if step.outcome == "FAIL"] == [6]
-
-
-def test_the_checkpoint_of_a_key_that_the_policy_does_not_know_is_left_open(told: Told) -> None:
-    since = told.since()
-    text = Checkpoint(ORIGIN, told.story.not_from_provider.size, told.story.not_from_provider.root).text
-    note = NoteSigner(ORIGIN, bytes(31) + b"\x01").sign(text).to_bytes()
-    unknown = replace(told.silent, shown=replace(since, checkpoint=note))
-    assert told.verdict(unknown) is Verdict.UNDETERMINED
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 13])
