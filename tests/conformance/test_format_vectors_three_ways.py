@@ -93,7 +93,7 @@ def name_of(path: Path) -> str:
 def run(*files: Path) -> tuple[int, list[Json]]:
     program = [sys.executable, str(ROOT / "scripts" / "verify_provenance.py"), *map(str, files)]
     command = [*program, "--policy", str(FOLDER / "policy.json"), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.stderr == ""
     return done.returncode, json.loads(done.stdout)["reports"]
 

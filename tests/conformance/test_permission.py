@@ -173,7 +173,6 @@ def consortium(clock: Clock) -> Iterator[Consortium]:
         yield found(edge)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_verifier_answers_as_the_contract_did(consortium: Consortium, clock: Clock, seed: int) -> None:
     chance = random.Random(seed)

@@ -143,7 +143,7 @@ def test_python(vector: Vector) -> None:
 def test_the_script_as_a_process(vector: Vector) -> None:
     program = [sys.executable, str(ROOT / "scripts" / "verify_provenance.py"), str(vector.path)]
     command = [*program, "--policy", str(vector.policy), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (CODES[vector.kind], "")
     [report] = json.loads(done.stdout)["reports"]
     failing = tuple(step["number"] for step in report["steps"] if step["outcome"] == "FAIL")

@@ -72,7 +72,7 @@ def resend(url: str, token: str, said: list[Said]) -> list[dict[str, Any]]:
         f"{url}/v1/statements:batch",
         content=b"".join(each.line for each in said),
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"},
-        timeout=60,
+        timeout=120,
     )
     return read_answers(answer.content)
 
@@ -91,7 +91,7 @@ def test_killed_in_mid_stream_the_file_sent_again_enters_once(home: tuple[Path, 
                 break
         workers = checking_processes(child.pid)
         child.kill()
-        sending.join(30)
+        sending.join(90)
     assert workers
     eventually(lambda: not any(map(is_alive, workers)), otherwise="a checking process outlived its gateway")
     with served(folder) as (_, url):
@@ -118,7 +118,7 @@ def test_a_killed_checking_process_is_replaced_and_the_stream_goes_on(home: tupl
         for pid in checking_processes(child.pid):
             os.kill(pid, signal.SIGKILL)
         last = list(answers)[-1]
-        sending.join(30)
+        sending.join(90)
     assert (last["done"], last["accepted"]) == (True, LINES)
 
 
@@ -131,7 +131,7 @@ def test_asked_to_end_it_answers_what_it_read_and_says_so(home: tuple[Path, Foun
         first = [next(answers) for _ in range(20)]
         child.send_signal(signal.SIGTERM)
         *_, last = answers
-        assert child.wait(30) == 0
+        assert child.wait(90) == 0
     assert {answer["state"] for answer in first} == {"accepted"}
     assert last["problem"]["code"] == "unavailable"
     assert "closing" in last["problem"]["detail"]

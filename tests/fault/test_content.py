@@ -81,7 +81,7 @@ def test_a_really_full_disk_is_unavailable_and_what_was_stored_stays(tmp_path: P
     mount = 'mount -t tmpfs -o size=6m concord "$1"'
     unshare = [shutil.which("unshare") or "unshare", "-Urm", "sh", "-c"]
     try:
-        subprocess.run([*unshare, mount, "sh", str(tmp_path)], check=True, capture_output=True, timeout=20)
+        subprocess.run([*unshare, mount, "sh", str(tmp_path)], check=True, capture_output=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
         pytest.skip("this system lets no user mount a small disk of its own")
     command = [*unshare, f'{mount} && exec "$2" -c "$3" "$1"', "sh", str(tmp_path), sys.executable, FULL_DISK]
@@ -114,7 +114,7 @@ def test_an_upload_that_was_killed_is_invisible_and_cleaned_up(tmp_path: Path) -
         assert process.stdout is not None
         assert process.stdout.readline() == b"waiting\n"
         process.send_signal(signal.SIGKILL)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
     assert len(names(tmp_path / "incoming")) == 1
     store = ContentStore.open(tmp_path)
     assert asyncio.run(store.remove_leftovers()) == 1

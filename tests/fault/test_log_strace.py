@@ -48,7 +48,7 @@ pytestmark = [
         STRACE is None and not os.environ.get("CI"),
         reason="STRACE IS MISSING: no real system call of the sequencer is broken. apt-get install strace",
     ),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
 ]
 
 
@@ -87,7 +87,7 @@ class Server:
                 else:
                     first, count, said = line.split()
                     acknowledged.append((int(first), int(count), said))
-            tracer.wait(10)
+            tracer.wait(60)
         # Each thread counts its own calls: how many of one kind the busiest made.
         met = Counter(re.findall(r"^(\d+) +(\w+)\(", trace.read_text(), re.MULTILINE))
         calls_made = {name: max(met[each] for each in met if each[1] == name) for _, name in met}
@@ -100,7 +100,7 @@ class Server:
 
     def _read(self) -> str:
         assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], 30)
+        ready, _, _ = select.select([self._process.stdout], [], [], 90)
         assert ready, "the writer says nothing"
         return self._process.stdout.readline().decode().strip()
 
@@ -112,7 +112,7 @@ def server() -> Iterator[Server]:
         yield Server(process)
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.fixture(scope="module")

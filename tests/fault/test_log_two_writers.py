@@ -41,7 +41,7 @@ def read_all(lines: Iterable[str]) -> Acknowledged:
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, Acknowledged, str]:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     lines = out.splitlines(keepends=True)
     why = next((line for line in lines if line.startswith("stopped")), err)
     return process.returncode, read_all(lines), why

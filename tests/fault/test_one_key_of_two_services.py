@@ -20,7 +20,7 @@ from tests.support.edge_world import EdgeWorld, settings_for
 from tests.support.waiting import eventually
 
 ORIGIN = "second.example/log"
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 
 
 def open_second_log(world: EdgeWorld, gateway: Gateway) -> None:

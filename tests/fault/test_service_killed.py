@@ -45,7 +45,7 @@ class Stream:
         return http.post("/v1/datasets", json=registration(slug, {"a.csv": slug.encode()}), headers=headers)
 
     def write(self, name: str, dead: threading.Event) -> None:
-        with httpx.Client(base_url=self.url, timeout=30) as http:
+        with httpx.Client(base_url=self.url, timeout=60) as http:
             for number in range(10_000):
                 slug = f"{name}-{number}"
                 try:
@@ -66,14 +66,14 @@ class Stream:
         threads = [threading.Thread(target=self.write, args=(f"{round_name}-{each}", dead)) for each in range(WRITERS)]
         for thread in threads:
             thread.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while len(self.accepted) < before + wanted and time.monotonic() < deadline:
             time.sleep(0.002)
         time.sleep(extra_s)
         dead.set()
         child.kill()
         for thread in threads:
-            thread.join(30)
+            thread.join(90)
 
 
 def found_once(folder: Path) -> tuple[Path, Founded]:
@@ -121,12 +121,12 @@ def verify(folder: Path, home: Path, url: str, http: httpx.Client, digest: str) 
     create = ["policy", "create", "--rpc", f"{url}/rpc", "--consortium", str(home / "consortium.json")]
     subprocess.run(
         [sys.executable, "-m", "scripts.concord", *create, "--output", str(policy)],
-        cwd=ROOT, env=environment(), check=True, capture_output=True, timeout=60,
+        cwd=ROOT, env=environment(), check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     evidence.write_bytes(http.get(f"/v1/statements/{digest}/evidence").content)
     done = subprocess.run(
         [sys.executable, "-m", "scripts.verify_provenance", str(evidence), "--policy", str(policy)],
-        cwd=ROOT, check=False, capture_output=True, text=True, timeout=60,
+        cwd=ROOT, check=False, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "VERIFIED" in done.stdout.upper()
@@ -163,7 +163,7 @@ def test_a_second_process_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     headers = {"Authorization": f"Bearer {founded.api_keys['chamber']}"}
     with served(home) as (_, url):
         second = subprocess.run(
-            command_line(home), cwd=ROOT, env=environment(), check=False, capture_output=True, text=True, timeout=60
+            command_line(home), cwd=ROOT, env=environment(), check=False, capture_output=True, text=True, timeout=120
         )
         assert second.returncode == 1
         assert second.stdout == ""

@@ -111,7 +111,7 @@ def test_what_was_acknowledged_survives_kill_9_and_transactions_stay_whole(tmp_p
     with writer.stdout as lines:
         seen = [int(lines.readline()) for _ in range(20)][-1]
         os.kill(writer.pid, signal.SIGKILL)
-        writer.wait(timeout=10)
+        writer.wait(timeout=60)
         seen = max([seen, *(int(line) for line in lines.read().splitlines())])
     with open_world(tmp_path) as world:
         for number in range(1, seen + 3):

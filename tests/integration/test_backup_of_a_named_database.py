@@ -77,7 +77,7 @@ def busy(running: Consortium) -> Iterator[None]:
 
     thread = threading.Thread(target=work)
     thread.start()
-    said.wait(30)
+    said.wait(90)
     try:
         yield
     finally:
@@ -257,7 +257,7 @@ def test_a_moment_waits_for_writers_and_kills_none(home: tuple[Path, Founded], t
 
         writer = threading.Thread(target=write)
         writer.start()
-        assert waits.wait(10)
+        assert waits.wait(60)
         with freeze_server(url):
             pass
         writer.join()

@@ -141,8 +141,8 @@ def served(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str
         pytest.fail(f"it does not serve: {printed}")
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(60)
-        reader.join(10)
+        process.wait(90)
+        reader.join(60)
         process.stdout.close()
         if process.stderr is not None:
             process.stderr.close()

@@ -87,11 +87,11 @@ def test_sigterm_drains_what_was_accepted(tmp_path: Path, monkeypatch: pytest.Mo
     )
     with served(tmp_path / "home") as (child, url):
         headers = {"Authorization": f"Bearer {founded.api_keys['chamber']}"}
-        with httpx.Client(base_url=url, timeout=30, headers=headers) as http:
+        with httpx.Client(base_url=url, timeout=60, headers=headers) as http:
             accepted = http.post("/v1/datasets", json=registration("late", {"a.csv": b"1"}))
         assert accepted.status_code == 202, accepted.text
         child.send_signal(signal.SIGTERM)
-        assert child.wait(40) == 0
+        assert child.wait(90) == 0
     with HomeCheck.open(Home(tmp_path / "home")) as check:
         assert check.store.outbox.depth() == 0
         last = check.store.chain.last_checkpoint(check.config.log)

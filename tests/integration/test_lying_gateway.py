@@ -210,7 +210,7 @@ def test_two_statements_that_changed_places(liar: LyingWorld, auditor: Auditor) 
     logged = gateway.let_go(1, 0)
     assert [each.index for each in logged] == [each.index for each in outcomes]
     for outcome in logged:
-        gateway.honest.wait(outcome.digest, timeout_s=30)  # both, so that no block comes between evidence and policy
+        gateway.honest.wait(outcome.digest, timeout_s=90)  # both, so that no block comes between evidence and policy
     for outcome in logged:
         assert auditor.verify(auditor.evidence(outcome.digest))[0] == 0  # both were said: only not in that order
     attested = liar.attest()

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def concord(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "scripts.concord", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_a_network_is_made_once_and_says_how_to_start_it(tmp_path: Path) -> None:

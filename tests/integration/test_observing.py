@@ -131,7 +131,7 @@ def test_a_request_id_follows_a_statement_to_its_block(service: Asking, lines: i
     assert all(set(each) >= {"time", "level", "logger", "message"} for each in told)
 
 
-def _eventually(condition: object, tries: int = 500) -> None:
+def _eventually(condition: object, tries: int = 4500) -> None:
     waiting = threading.Event()
     for _ in range(tries):
         if condition():  # type: ignore[operator]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts.besu_network import NetworkPlan, write_network
-from tests.network.nodes import Node, draw_ports
+from tests.network.nodes import Node
+from tests.support.ports import draw_ports
 
 __all__ = ["BesuNetwork"]
 

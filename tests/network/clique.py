@@ -17,7 +17,8 @@ from coincurve import PrivateKey
 
 from ledger.keyfiles import write_key_file
 from ledger.statements import address_of, generate_private_key
-from tests.network.nodes import Node, draw_ports, wait_until
+from tests.network.nodes import Node, wait_until
+from tests.support.ports import draw_ports
 
 __all__ = ["CliqueNetwork"]
 
@@ -63,7 +64,7 @@ class CliqueNetwork:
         self.nodes: list[Node] = []
         for sealer in self._sealers:
             command = [str(geth), "--datadir", str(sealer.folder), "init", str(genesis)]
-            subprocess.run(command, check=True, capture_output=True, timeout=60)
+            subprocess.run(command, check=True, capture_output=True, timeout=180)
             self.nodes.append(_node(geth, sealer, next(ports), next(ports)))
 
     def connect(self) -> None:
@@ -73,7 +74,7 @@ class CliqueNetwork:
             for sealer in self._sealers:
                 node.ask("admin_addPeer", sealer.enode)
         for node in running:
-            wait_until(lambda node=node: node.ask("net_peerCount") != "0x0" or len(running) == 1, "peers", 60)  # type: ignore[misc]  # bound at once
+            wait_until(lambda node=node: node.ask("net_peerCount") != "0x0" or len(running) == 1, "peers", 180)  # type: ignore[misc]  # bound at once
 
     def fund(self, amounts: Mapping[str, int]) -> None:
         """From the first sealer, whom the genesis block made rich."""
@@ -82,7 +83,7 @@ class CliqueNetwork:
             transfer = {"from": rich, "to": address, "value": hex(amount), "gasPrice": hex(self.gas_price_wei)}
             node.ask("eth_sendTransaction", transfer)
         for address in amounts:
-            wait_until(lambda address=address: node.ask("eth_getBalance", address, "latest") != "0x0", "funded", 60)  # type: ignore[misc]  # bound at once
+            wait_until(lambda address=address: node.ask("eth_getBalance", address, "latest") != "0x0", "funded", 180)  # type: ignore[misc]  # bound at once
 
 
 def _draw_sealer(folder: Path, p2p_port: int) -> _Sealer:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from scripts.besu_network import BesuNode, NetworkPlan, build_genesis
-from tests.network.nodes import Node, draw_ports, wait_until
+from tests.network.nodes import Node, wait_until
+from tests.support.ports import draw_ports
 
 __all__ = ["GoQuorumNetwork"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -14,21 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-__all__ = ["Network", "Node", "draw_ports", "start_all", "wait_until"]
+__all__ = ["Network", "Node", "start_all", "wait_until"]
 
 _START_S: Final = 180  # of four Java machines at once, on two busy cores
-
-
-def draw_ports(count: int) -> list[int]:
-    """Free ports of loopback."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def wait_until(is_so: Callable[[], bool], what: str, timeout_s: float) -> None:
@@ -58,7 +45,7 @@ class Node:
         """One request, past the ledger's own code. Raises: OSError: no answer; AssertionError: an error."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
         request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             document = json.load(answer)
         assert "result" in document, document
         result: object = document["result"]
@@ -99,7 +86,7 @@ class Node:
         """SIGKILL, with all that it started."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(20)
+            self.process.wait(60)
             self.process = None
 
 

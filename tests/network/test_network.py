@@ -29,7 +29,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     try:
         start_all(network.nodes)
         network.connect()
-        wait_until(lambda: all(node.head() >= 3 for node in network.nodes), "every validator has blocks", 120)
+        wait_until(lambda: all(node.head() >= 3 for node in network.nodes), "every validator has blocks", 240)
         yield network
     finally:
         for node in network.nodes:
@@ -68,11 +68,11 @@ def test_validators_are_lost_and_come_back(network: Network, founding: Future[tu
     home = founding.result()
     with open_gateway(*home) as consortium:
         before = accept(consortium, "before")
-        assert finish(consortium, before, 60)
+        assert finish(consortium, before, 240)
         lost = network.nodes[1 : 2 + network.spare]
         for node in lost[: network.spare]:
             node.kill()
-        assert finish(consortium, accept(consortium, "one-lost"), 120), "the others go on"
+        assert finish(consortium, accept(consortium, "one-lost"), 240), "the others go on"
         for node in lost[network.spare :]:
             node.kill()
         stalled = halt(network)
@@ -84,10 +84,10 @@ def test_validators_are_lost_and_come_back(network: Network, founding: Future[tu
         network.connect()
         assert all(finish(consortium, digest, 240) for digest in waiting), "nothing is lost"
         assert [effects(consortium, digest) for digest in waiting] == [1] * len(waiting), "and nothing happens twice"
-        wait_until(lambda: agree(network, consortium.gateway.health().head), "all caught up", 120)
+        wait_until(lambda: agree(network, consortium.gateway.health().head), "all caught up", 240)
         assert consortium.gateway.health().log_size == 4 + 7
     with open_gateway(*home) as again:
-        assert all(again.gateway.statements.wait(each, State.FINAL, 30).state is State.FINAL for each in waiting)
+        assert all(again.gateway.statements.wait(each, State.FINAL, 120).state is State.FINAL for each in waiting)
 
 
 def accept(consortium: Consortium, slug: str) -> Bytes32:
@@ -110,7 +110,7 @@ def halt(network: Network) -> int:
         heads.append(network.nodes[0].head())
         return len(heads) > 60 and len(set(heads[-50:])) == 1
 
-    wait_until(stands, "the network halts", 60)
+    wait_until(stands, "the network halts", 180)
     return heads[-1]
 
 

@@ -92,7 +92,6 @@ def parts_of(document: Any) -> Iterator[tuple[Any, ...]]:
     yield from paths[:: 6 if "headers" in document else 1]
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("form", FORMS)
 def test_every_part_dropped_is_refuted(forms: Forms, form: str) -> None:
     document = parse_canonical(forms.pairs[form][0])
@@ -110,7 +109,6 @@ def _shows_less(document: Any, path: tuple[Any, ...]) -> bool:
     return path[0] == "evidence" and path[2:] in {("statement",), ("history",), ("content", "metadata")}
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("form", FORMS)
 def test_every_part_taken_from_another_is_refuted(forms: Forms, form: str) -> None:
     document, other = map(parse_canonical, forms.pairs[form])
@@ -126,7 +124,6 @@ def test_every_part_taken_from_another_is_refuted(forms: Forms, form: str) -> No
         assert forms.verdict(encode_canonical(changed)) is Verdict.REFUTED, path
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("form", FORMS)
 def test_every_two_texts_swapped_are_refuted(forms: Forms, form: str) -> None:
     document = parse_canonical(forms.pairs[form][0])

@@ -6,17 +6,17 @@ import http.client
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 from typing import Any, Final
 
 from tests.support.chain import ANVIL, ANVIL_CHAIN_ID
+from tests.support.ports import draw_ports
 
 __all__ = ["Anvil"]
 
-_START_S: Final = 30
+_START_S: Final = 90
 
 
 class Anvil:
@@ -29,8 +29,7 @@ class Anvil:
         self._first = 0
         # Each start makes a first block anew; of the same moment it is the same as the one that was kept.
         self._born_at = int(time.time())
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        [self.port] = draw_ports(1)
 
     def start(self) -> None:
         """Start it on its port, from what it kept, and wait until it answers."""
@@ -70,7 +69,7 @@ class Anvil:
     def ask(self, method: str, *params: object) -> Any:
         """The result of a JSON-RPC request. Raises: OSError, RuntimeError: it answered an error."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("POST", "/", body, {"Content-Type": "application/json"})
             answer = json.loads(connection.getresponse().read())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -37,6 +36,7 @@ from ledger.statements import (
     sign_digest,
 )
 from ledger.types import Bytes32
+from tests.support.ports import draw_ports
 
 ANVIL = Path(__file__).parents[2] / "contracts" / "node_modules" / ".bin" / "anvil"
 CHAIN_ID = 8_412_659_912_734_650_123
@@ -105,7 +105,7 @@ class Consortium:
         return await_receipt(self.edge, transaction.hash)
 
 
-def await_receipt(edge: ChainEdge, transaction_hash: Bytes32, timeout_s: float = 20) -> Receipt:
+def await_receipt(edge: ChainEdge, transaction_hash: Bytes32, timeout_s: float = 90) -> Receipt:
     """Wait for a transaction's receipt."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -132,9 +132,7 @@ def memory_settings() -> ChainSettings:
 @contextmanager
 def running_anvil(*options: str) -> Iterator[ChainSettings]:
     """A zero-fee anvil on a free port, stopped by its process group."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    [port] = draw_ports(1)
     command = [
         *(str(ANVIL), "--port", str(port), "--chain-id", str(ANVIL_CHAIN_ID), "--silent", "--gas-price", "0"),
         *("--block-base-fee-per-gas", "0", "--disable-min-priority-fee", *options),
@@ -146,11 +144,11 @@ def running_anvil(*options: str) -> Iterator[ChainSettings]:
         yield settings
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
 
 
 def _await_node(settings: ChainSettings) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     with ChainEdge.open(settings) as edge:
         while True:
             try:

@@ -29,7 +29,7 @@ from tests.support.edge_world import settings_for
 
 __all__ = ["Dying", "Trap", "dying_gateways"]
 
-_LIVES_S: Final = 20
+_LIVES_S: Final = 90
 _ROOT: Final = Path(__file__).parents[2]
 
 

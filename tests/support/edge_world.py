@@ -111,7 +111,7 @@ class EdgeWorld:
         *,
         mines: bool = False,
         heal: bool = True,
-        timeout_s: float = 40,
+        timeout_s: float = 120,
     ) -> dict[Bytes32, Outcome]:
         """Heal the wire, wait for every end, and check the property; the outcomes."""
         if heal:
@@ -128,7 +128,7 @@ class EdgeWorld:
         with self.gateway(**settings) as gateway:
             return self.settle(gateway, digests, mines=mines)
 
-    def await_included(self, gateway: Gateway, digests: Sequence[Bytes32], timeout_s: float = 20) -> None:
+    def await_included(self, gateway: Gateway, digests: Sequence[Bytes32], timeout_s: float = 90) -> None:
         """Wait until the transaction of each is known to be in a block, final or not."""
         outbox, deadline = gateway.parts.store.outbox, time.monotonic() + timeout_s
         while any((row := outbox.find(str(each))) is None or row.block is None for each in digests):

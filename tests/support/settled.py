@@ -36,7 +36,7 @@ _LOOK_AGAIN_S: Final = 0.05
 
 
 def await_settled(
-    gateway: Gateway, digests: Collection[Bytes32], mine: Callable[[], None] = lambda: None, timeout_s: float = 40
+    gateway: Gateway, digests: Collection[Bytes32], mine: Callable[[], None] = lambda: None, timeout_s: float = 120
 ) -> dict[Bytes32, Outcome]:
     """Wait until each has its outcome, that is final, and nothing is on its way; the outcomes.
 
@@ -76,7 +76,7 @@ def check_settled(gateway: Gateway, digests: Collection[Bytes32], told: dict[Byt
     _await_health(gateway)
 
 
-def _await_health(gateway: Gateway, timeout_s: float = 20) -> None:
+def _await_health(gateway: Gateway, timeout_s: float = 90) -> None:
     """A worker says what kept it until it has tried again; only what stays is wrong."""
     deadline = time.monotonic() + timeout_s
     while not (health := gateway.health()).ready:

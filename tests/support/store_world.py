@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ledger.canonical import JsonValue, encode_canonical
@@ -21,9 +23,11 @@ from ledger.statements import (
     compute_dataset_id,
 )
 from ledger.store import Consortium, Store
+from ledger.store.fencing import FencedDatabase
+from ledger.store.migrating import upgrade
 from ledger.store.rows import DocumentRow, NewStatement
 from ledger.types import Address, Bytes32
-from tests.support.databases import database_url
+from tests.support.databases import database_url, is_postgresql
 from tests.support.statements import DOMAINS
 
 CONSORTIUM = Consortium(DOMAINS.chain_id, DOMAINS.contracts["ParticipantRegistry"])
@@ -356,8 +360,25 @@ class World:
         )
 
 
+@cache
+def _migrated() -> bytes:
+    """A SQLite file with this version's schema and nothing in it: to migrate takes longer than most tests."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "migrated.sqlite3"
+        database = FencedDatabase.connect(f"sqlite:///{file}")
+        try:
+            with database.write() as connection:
+                upgrade(connection)
+        finally:
+            database.close()
+        return file.read_bytes()
+
+
 @contextmanager
 def open_world(folder: Path, name: str = "store") -> Iterator[World]:
     """An empty world."""
+    file = folder / f"{name}.sqlite3"
+    if not is_postgresql() and not file.exists():
+        file.write_bytes(_migrated())
     with Store.open(database_url(folder, name), CONSORTIUM) as store:
         yield World(store, Chain(store))

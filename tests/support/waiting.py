@@ -8,7 +8,7 @@ from collections.abc import Callable
 __all__ = ["eventually"]
 
 
-def eventually(holds: Callable[[], bool], timeout_s: float = 20.0, otherwise: str = "it did not come to be") -> None:
+def eventually(holds: Callable[[], bool], timeout_s: float = 90.0, otherwise: str = "it did not come to be") -> None:
     """Return as soon as ``holds``; fail with ``otherwise`` when the time is over."""
     deadline = time.monotonic() + timeout_s
     while not holds():

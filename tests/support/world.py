@@ -214,12 +214,12 @@ def running(gateway: Gateway, sock: socket.socket) -> Iterator[None]:
         yield
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(90)
         if thread.is_alive():
-            raise RuntimeError("the service did not stop within 30 s")
+            raise RuntimeError("the service did not stop within 90 s")
 
 
-def _await(condition: object, timeout_s: float = 30.0) -> None:
+def _await(condition: object, timeout_s: float = 90.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():  # type: ignore[operator]
         if time.monotonic() > deadline:

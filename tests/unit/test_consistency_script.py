@@ -212,7 +212,7 @@ def test_evidence_under_a_policy_as_a_process(tmp_path: Path) -> None:
         "--policy",
         str(policy),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=90)
     assert done.returncode == 0
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert loaded.isdisjoint({"web3", "eth", "sqlalchemy", "fastapi", "httpx", "obstore", "pydantic", "typer", "rich"})
@@ -220,7 +220,7 @@ def test_evidence_under_a_policy_as_a_process(tmp_path: Path) -> None:
     piped = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert piped.stdout is not None
     piped.stdout.close()  # the reader goes away
-    assert piped.wait(30) == 0
+    assert piped.wait(90) == 0
     assert piped.stderr is not None
     assert piped.stderr.read() == ""
     piped.stderr.close()

@@ -189,7 +189,6 @@ def test_every_part_of_a_sealed_proof_dropped_or_taken_from_another_is_refuted(s
         assert verifier.verify(encode_canonical(document | {proof: other[proof]})).verdict is Verdict.REFUTED
 
 
-@pytest.mark.timeout(120)
 def test_every_byte_of_a_sealed_header_flipped_is_refuted(story: SealedStory) -> None:
     raw = story.sealed.to_bytes()
     start = raw.index(b'"header":')

@@ -153,7 +153,7 @@ def test_blocks_that_wait_when_it_closes_fail(pool: CheckingPool) -> None:
     closing = threading.Thread(target=pool.close)
     closing.start()
     errors = [future.exception(30) for future in futures]
-    closing.join(30)
+    closing.join(90)
     assert isinstance(errors[-1], UnavailableError)
 
 
@@ -188,7 +188,7 @@ def test_a_turn_is_held_without_waiting() -> None:
     thread.start()
     assert not entered.wait(0.05)
     turns.let_go("a")
-    thread.join(5)
+    thread.join(60)
     assert entered.is_set()
     assert turns.hold_if_free("a")
     turns.let_go("a")

@@ -34,7 +34,7 @@ def two(shared_databases: DatabaseUrl, tmp_path: Path) -> Iterator[tuple[Store, 
         yield first, second
 
 
-def await_that(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+def await_that(condition: Callable[[], bool], timeout_s: float = 90.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"
@@ -51,7 +51,7 @@ def in_thread(act: Callable[[], object]) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=act)
     thread.start()
     yield thread
-    thread.join(15)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -143,14 +143,14 @@ def test_who_takes_over_waits_for_the_transaction_that_is_under_way_and_renewals
     with first.transaction():
         first.names.claim_handle(word("a"), "a")
         with in_thread(lambda: first.leases.renew(DUTY, 1, SHORT_S)) as renewing:
-            renewing.join(5)
+            renewing.join(60)
             assert not renewing.is_alive()
         await_that(lambda: is_hung(second))
         successor = threading.Thread(target=lambda: taken.append(second.leases.take(DUTY, "second", LONG_S)))
         successor.start()
         await_that(lambda: _waits_for_a_lock(first))
         assert taken == []
-    successor.join(10)
+    successor.join(60)
     assert taken == [2]
     assert second.names.handle_of(word("a")) == "a"  # it came before
     with pytest.raises(NotTheWriterError):

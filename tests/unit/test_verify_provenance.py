@@ -122,7 +122,7 @@ def _process(files: Files, *arguments: object, **environment: str) -> subprocess
     command = [sys.executable, str(SCRIPT), *map(str, arguments), "--policy", str(files.policy)]
     clean = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "LANG", "LC_ALL"}}
     return subprocess.run(
-        command, cwd=files.data.parent, env=clean | environment, capture_output=True, timeout=60, check=False
+        command, cwd=files.data.parent, env=clean | environment, capture_output=True, timeout=120, check=False
     )
 
 
@@ -142,7 +142,7 @@ def test_a_reader_that_went_away(files: Files) -> None:
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, str(SCRIPT), str(files.evidence), "--policy", str(files.policy)]
-    result = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=60, check=False)
+    result = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=120, check=False)
     os.close(write)
     assert (result.returncode, result.stderr) == (0, b"")
 
@@ -155,7 +155,7 @@ def test_the_verifier_needs_no_service() -> None:
         "print(sorted(heavy & set(sys.modules)))"
     )
     result = subprocess.run(
-        [sys.executable, "-c", probe], cwd=SCRIPT.parents[1], capture_output=True, timeout=60, check=True
+        [sys.executable, "-c", probe], cwd=SCRIPT.parents[1], capture_output=True, timeout=120, check=True
     )
     assert result.stdout.strip() == b"[]"
 
