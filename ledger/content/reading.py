@@ -91,11 +91,19 @@ def hash_small_file(found: FoundFile) -> tuple[FileEntry, tuple[bytes, ...]]:
     Raises:
         ConflictError, UnavailableError: as `read_chunks`.
     """
+    size_bytes = found.stamp.size_bytes
     with opened(found) as descriptor:
-        data = _read_fully(descriptor, found.stamp.size_bytes + 1)
-        if len(data) != found.stamp.size_bytes:
+        # One byte more than there should be: what has grown is seen, and no second read needed to see that it has not.
+        data = os.read(descriptor, size_bytes + 1)
+        if 0 < len(data) < size_bytes:
+            data += _read_fully(descriptor, size_bytes + 1 - len(data))
+        if len(data) != size_bytes:
             raise file_changed(found.path)
-    return hash_bytes(found.path, data)
+    if not data:
+        return hash_bytes(found.path, data)
+    leaf = hash_chunk(data)
+    sha256 = Bytes32(hashlib.sha256(data).digest())
+    return FileEntry(path=found.path, size_bytes=size_bytes, sha256=sha256, root=Bytes32(leaf)), (leaf,)
 
 
 def read_chunks(found: FoundFile) -> Iterator[bytes]:
@@ -127,7 +135,7 @@ def opened(found: FoundFile) -> Iterator[int]:
         UnavailableError: it can not be read.
     """
     try:
-        descriptor = os.open(found.location, _FLAGS)
+        descriptor = os.open(found.place, _FLAGS)
     except FileNotFoundError as error:
         raise file_changed(found.path) from error
     except OSError as error:
