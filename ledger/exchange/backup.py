@@ -5,7 +5,7 @@ nonce. So the chain of that moment shows no checkpoint that the database does no
 counts on. The incomplete tiles are read within the moment; complete ones never change and are copied after it, as are
 contents, which lie under their hashes. Keys are copied encrypted as they are, the key-encryption key within the moment,
 so that it opens what the database holds of that moment. The log is an ordinary folder in the
-backup, wherever its link leads in the home.
+backup, wherever its link leads in the home, and so is every other folder of the home that is a link.
 
 Wherever the database is kept, in the folder or in a server, the backup holds it as one SQLite file.
 """
@@ -243,12 +243,24 @@ def _find_log(home: Home) -> Path:
 
 
 def _places(home: Home, log: Path) -> Iterator[tuple[Path, Path]]:
-    """Every file of the home and where it lies in the backup; of ``log`` and ``log.<token>``, the present one."""
+    """Every file of the home and where it lies in the backup; of ``log`` and ``log.<token>``, the present one.
+
+    A folder of the home may be a link, as `content` is that lies on another disk: in the backup it is a folder.
+
+    Raises:
+        UnavailableError: a link leads nowhere.
+        ConflictError: as `_walk`.
+    """
     name = home.log_folder.name
-    for path in _walk(home.folder):
-        place = path.relative_to(home.folder)
-        if len(place.parts) == 1 or place.parts[0].partition(".")[0] != name:
-            yield path, place
+    for entry in home.folder.iterdir():
+        if entry.is_dir():
+            if entry.name.removeprefix(".").partition(".")[0] != name and entry.resolve() != log:
+                for path in _walk(entry):
+                    yield path, entry.name / path.relative_to(entry)
+        elif entry.is_file() and _belongs(entry):
+            yield entry, Path(entry.name)
+        elif entry.is_symlink() and entry.name.partition(".")[0] != "":
+            raise UnavailableError(f"{entry} leads nowhere: is the disk mounted? Nothing was backed up")
     for path in _walk(log):
         yield path, name / path.relative_to(log)
 
@@ -271,11 +283,27 @@ def _refuse_links(folder: Path, path: str) -> None:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Files that belong into a backup; SQLite's side files and what is being staged do not."""
+    """Files below a folder that belong into a backup.
+
+    Raises:
+        ConflictError: a folder in it is a link, so that what it leads to would be missing.
+    """
     for path in folder.rglob("*"):
-        is_left_out = not _LEFT_OUT.isdisjoint(path.relative_to(folder).parts)
-        if path.is_file() and not is_left_out and not path.name.endswith(("-wal", "-shm", "-journal", ".new")):
+        if not _LEFT_OUT.isdisjoint(path.relative_to(folder).parts):
+            continue
+        if path.is_symlink() and not path.is_file():
+            raise ConflictError(
+                f"{path} is a link to a folder, or leads nowhere, and what it leads to would be missing: let {folder} "
+                "as a whole be a link, and what it leads to a folder without links",
+                code="linked-folder",
+            )
+        if path.is_file() and _belongs(path):
             yield path
+
+
+def _belongs(path: Path) -> bool:
+    """Neither SQLite's side files nor what is being staged do."""
+    return path.name not in _LEFT_OUT and not path.name.endswith(("-wal", "-shm", "-journal", ".new"))
 
 
 def _copy(source: Path, target: Path) -> None:

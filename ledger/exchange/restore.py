@@ -68,25 +68,14 @@ def restore(
         MalformedError, UnavailableError: as `BackupManifest.load`, disk, chain, mirror and database.
     """
     manifest = BackupManifest.load(backup)
-    if home.folder.exists() and any(home.folder.iterdir()):
-        raise ConflictError(f"{home.folder} is there already: move it away, or name a new folder", code="home-exists")
-    if chain is not None and not (chain / _CHAIN_FILE).is_file():
-        raise NotFoundError(f"there is no embedded chain in {chain}: name the folder that holds {_CHAIN_FILE}")
+    home = Home(home.folder.resolve())  # where a link leads, the folder comes into place
+    _check_places(home, chain)
     on_step("checking the backup")
     manifest.check(backup)
     staged = Home(home.folder.with_name(home.folder.name + ".restoring"))
     on_step("writing the home folder")
     try:
-        shutil.rmtree(staged.folder, ignore_errors=True)
-        staged.folder.mkdir(mode=0o700, parents=True)
-        for path in manifest.files:
-            target = staged.folder / path
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            shutil.copy2(backup / path, target)
-        if chain is not None:
-            (staged.chain_folder / _CHAIN_FILE).unlink(missing_ok=True)
-            staged.chain_folder.mkdir(mode=0o700, exist_ok=True)
-            copy_sqlite(chain / _CHAIN_FILE, staged.chain_folder / _CHAIN_FILE)
+        _write(staged, backup, manifest, chain)
         restored = _compare(staged, manifest, mirror)
         if chain is not None:
             restored = replace(restored, chain_size=read_anchored_size(staged))
@@ -101,6 +90,28 @@ def restore(
         shutil.rmtree(staged.folder, ignore_errors=True)
         raise
     return restored
+
+
+def _check_places(home: Home, chain: Path | None) -> None:
+    """Check, before anything is written, that there is room for the home and that the chain is one."""
+    if home.folder.exists() and any(home.folder.iterdir()):
+        raise ConflictError(f"{home.folder} is there already: move it away, or name a new folder", code="home-exists")
+    if chain is not None and not (chain / _CHAIN_FILE).is_file():
+        raise NotFoundError(f"there is no embedded chain in {chain}: name the folder that holds {_CHAIN_FILE}")
+
+
+def _write(staged: Home, backup: Path, manifest: BackupManifest, chain: Path | None) -> None:
+    """Every file of the backup, and in place of its chain the one that survived. Raises: OSError; as `copy_sqlite`."""
+    shutil.rmtree(staged.folder, ignore_errors=True)
+    staged.folder.mkdir(mode=0o700, parents=True)
+    for path in manifest.files:
+        target = staged.folder / path
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copy2(backup / path, target)
+    if chain is not None:
+        (staged.chain_folder / _CHAIN_FILE).unlink(missing_ok=True)
+        staged.chain_folder.mkdir(mode=0o700, exist_ok=True)
+        copy_sqlite(chain / _CHAIN_FILE, staged.chain_folder / _CHAIN_FILE)
 
 
 def _place(staged: Home, home: Home) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.errors import MalformedError, UnavailableError, VerificationError
+from ledger.errors import ConflictError, MalformedError, UnavailableError, VerificationError
 from ledger.exchange import Home
 from ledger.exchange.backup import MANIFEST_NAME, BackupManifest, back_up
 from ledger.exchange.gateway_file import GatewayFile
@@ -206,3 +206,54 @@ def test_a_log_whose_link_is_lost_is_not_left_out(home: Home, tmp_path: Path) ->
         with pytest.raises(UnavailableError, match="does not lead to"):
             back_up(home, tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
+
+
+def move_behind_link(folder: Path, elsewhere: Path) -> Path:
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    return elsewhere
+
+
+def test_folders_that_are_links_come_back_as_folders(home: Home, tmp_path: Path) -> None:
+    upload = home.content_folder / "ab" / "abcd"
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(b"content")
+    for folder in (home.content_folder, home.keys_folder, home.chain_folder):
+        move_behind_link(folder, tmp_path / f"disk-{folder.name}")
+    (home.folder / ".log.4711").symlink_to("log")  # as a takeover stages it
+    manifest = back_up(home, tmp_path / "backup")
+    assert {"content/ab/abcd", "keys/relay.json", "keys/log.pem", "chain/chain.sqlite3"} < set(manifest.files)
+    assert len({path for path in manifest.files if path.startswith("log/")}) > 3
+    assert not any(path.startswith(".log") for path in manifest.files)
+    new = Home(tmp_path / "restored")
+    restore(tmp_path / "backup", new)
+    for folder in (new.content_folder, new.keys_folder, new.chain_folder):
+        assert folder.is_dir()
+        assert not folder.is_symlink()
+    assert (new.content_folder / "ab" / "abcd").read_bytes() == b"content"
+    assert KeyStore.open(new.keys_folder, PASSPHRASE).load_relay().address
+
+
+def test_what_would_be_missing_is_not_left_out_in_silence(home: Home, tmp_path: Path) -> None:
+    inner = home.content_folder / "ab"
+    inner.mkdir(parents=True)
+    elsewhere = move_behind_link(inner, tmp_path / "disk")
+    for _ in ("a folder", "nowhere"):
+        with pytest.raises(ConflictError, match="would be missing") as refused:
+            back_up(home, tmp_path / "backup")
+        assert str(inner) in str(refused.value)
+        if elsewhere.exists():
+            elsewhere.rename(tmp_path / "taken-away")
+    inner.unlink()
+    move_behind_link(home.content_folder, tmp_path / "unmounted").rename(tmp_path / "elsewhere")
+    with pytest.raises(UnavailableError, match="is the disk mounted"):
+        back_up(home, tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
+
+
+def test_a_home_that_is_a_link_is_restored_to_where_it_leads(backup: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "srv").symlink_to(tmp_path / "disk")
+    restore(backup, Home(tmp_path / "srv"))
+    assert (tmp_path / "srv").is_symlink()
+    assert (tmp_path / "disk" / "gateway.json").is_file()
