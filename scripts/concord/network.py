@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ledger.errors import MalformedError
 from scripts.concord.arguments import parse_address
-from scripts.concord.context import context_of
+from scripts.concord.context import Context, context_of
+
+if TYPE_CHECKING:
+    from scripts.besu_network import BesuNode, NetworkPlan
 
 __all__ = ["app"]
 
@@ -18,25 +22,32 @@ app = typer.Typer(help="A network of validators: make its files, name who may se
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The network's folder.", file_okay=False)]
 
 
+ValidatorsOption = Annotated[int, typer.Option(min=1, max=64, help="How many; four stand the loss of one.")]
+HostsOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="IP", help="Address of each validator's machine, in order; without: all on this one."),
+]
+PeriodOption = Annotated[int, typer.Option(min=1, metavar="SECONDS", help="Between blocks.")]
+AccountsOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ADDRESS", help="May send transactions; repeatable; without: everybody, for now."),
+]
+P2pPortOption = Annotated[int, typer.Option(min=1, max=65_535, help="For peers; on one machine the first of them.")]
+RpcPortOption = Annotated[int, typer.Option(min=1, max=65_535, help="For JSON-RPC; likewise.")]
+RpcHostOption = Annotated[str, typer.Option(metavar="IP", help="Where JSON-RPC listens.")]
+
+
 @app.command()
 def init(
     context: typer.Context,
     folder: FolderArgument,
-    validators: Annotated[int, typer.Option(min=1, max=64, help="How many; four stand the loss of one.")] = 4,
-    host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="IP", help="Address of each validator's machine, in order; without: all on this one."),
-    ] = None,
-    period: Annotated[int, typer.Option(min=1, metavar="SECONDS", help="Between blocks.")] = 2,
-    account: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ADDRESS", help="May send transactions; repeatable; without: everybody, for now."),
-    ] = None,
-    p2p_port: Annotated[int, typer.Option(min=1, max=65_535, help="For peers; on one machine the first of them.")] = (
-        30_303
-    ),
-    rpc_port: Annotated[int, typer.Option(min=1, max=65_535, help="For JSON-RPC; likewise.")] = 8_545,
-    rpc_host: Annotated[str, typer.Option(metavar="IP", help="Where JSON-RPC listens.")] = "127.0.0.1",
+    validators: ValidatorsOption = 4,
+    host: HostsOption = None,
+    period: PeriodOption = 2,
+    account: AccountsOption = None,
+    p2p_port: P2pPortOption = 30_303,
+    rpc_port: RpcPortOption = 8_545,
+    rpc_host: RpcHostOption = "127.0.0.1",
 ) -> None:
     """Draw a network's chain id and validator keys; write genesis block, node folders, allow lists, start commands."""
     from scripts.besu_network import NetworkPlan, write_network  # noqa: PLC0415 - loads the cryptography
@@ -51,15 +62,19 @@ def init(
         rpc_host=rpc_host,
         accounts=tuple(map(parse_address, account or [])),
     )
-    nodes = write_network(folder, plan)
+    _show_network(context_of(context), folder, plan, write_network(folder, plan))
+
+
+def _show_network(given: Context, folder: Path, plan: NetworkPlan, nodes: Sequence[BesuNode]) -> None:
+    """What was made, and what is to be done with it."""
     starts = [f"{folder / each.name}/start.sh" for each in nodes]
     lines = "\n".join(f"  {start}    # {each.address}" for start, each in zip(starts, nodes, strict=True))
     safety = (
-        f"goes on while {plan.tolerates} of {validators} are lost"
+        f"goes on while {plan.tolerates} of {len(nodes)} are lost"
         if plan.is_safe
         else "stands still when one validator is lost: four stand that"
     )
-    context_of(context).show(
+    given.show(
         {
             "folder": str(folder),
             "validators": {each.name: str(each.address) for each in nodes},
@@ -67,7 +82,7 @@ def init(
             "start": starts,
             "tolerates": plan.tolerates,
         },
-        f"network of {validators} made in {folder}; it {safety}\n"
+        f"network of {len(nodes)} made in {folder}; it {safety}\n"
         f"give each folder to its operator, over a private channel; then start each:\n{lines}\n"
         f"next: concord init --rpc http://{nodes[0].host}:{nodes[0].rpc_port}",
     )
@@ -78,7 +93,7 @@ def add(
     context: typer.Context,
     folder: FolderArgument,
     host: Annotated[str, typer.Option(metavar="IP", help="Address of its machine.")] = "127.0.0.1",
-    rpc_host: Annotated[str, typer.Option(metavar="IP", help="Where its JSON-RPC listens.")] = "127.0.0.1",
+    rpc_host: RpcHostOption = "127.0.0.1",
 ) -> None:
     """Draw one more node and make the others know it; it becomes a validator by their votes."""
     from scripts.besu_network import add_node  # noqa: PLC0415 - loads the cryptography

@@ -39,29 +39,30 @@ def _parse_participant(text: str) -> Bytes32:
         ) from error
 
 
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Where to write; without: FILE with .signed before its ending.")
+]
+ParticipantOption = Annotated[
+    Bytes32 | None,
+    typer.Option(parser=_parse_participant, metavar="ID", help="In whose name, where a line says none: its id."),
+]
+DeadlineOption = Annotated[
+    datetime,
+    typer.Option(parser=parse_time, metavar="TIME", help="Until when a log may take those that do not say it."),
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Overwrite the output. Its statements get new salts: others than before.")
+]
+
+
 def sign_file(
     context: typer.Context,
     file: FileArgument,
     key: KeyOption = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Where to write; without: FILE with .signed before its ending."),
-    ] = None,
-    participant: Annotated[
-        Bytes32 | None,
-        typer.Option(
-            parser=_parse_participant,
-            metavar="ID",
-            help="In whose name, where a line says none: its id.",
-        ),
-    ] = None,
-    deadline: Annotated[
-        datetime,
-        typer.Option(parser=parse_time, metavar="TIME", help="Until when a log may take those that do not say it."),
-    ] = "24h",  # type: ignore[assignment]  # typer parses it
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Overwrite the output. Its statements get new salts: others than before.")
-    ] = False,
+    output: OutputOption = None,
+    participant: ParticipantOption = None,
+    deadline: DeadlineOption = "24h",  # type: ignore[assignment]  # typer parses it
+    replace: ReplaceOption = False,
 ) -> None:
     """Sign a file of statements with your own key, offline, for `concord statements import`.
 
@@ -76,12 +77,7 @@ def sign_file(
         raise MalformedError("signing needs your own key: --key FILE, or CONCORD_KEY; `concord key new` draws one")
     if deadline <= now():
         raise MalformedError(f"the deadline {deadline:%Y-%m-%d %H:%M:%SZ} has passed: no log would take the statements")
-    place = output or file.with_name(f"{file.stem}.signed{file.suffix or '.ndjson'}")
-    if file == STDIN and output is None:
-        raise MalformedError("statements from standard input need --output FILE")
-    check_place(place)
-    if place.exists() and not replace:
-        raise MalformedError(f"{place} is there already: import it, or sign anew with --replace (other statements)")
+    place = _choose_place(file, output, replace=replace)
     check_source(file)
     identity = given.require_identity(chosen)
     defaults = _Defaults(participant, int(deadline.timestamp()))
@@ -92,6 +88,17 @@ def sign_file(
         f"{count_of(count, 'statement')} signed by {identity.signer.address} in {place}\n"
         f"next: concord statements import {place}",
     )
+
+
+def _choose_place(file: Path, output: Path | None, *, replace: bool) -> Path:
+    """Where the signed statements go. Raises: MalformedError: nowhere, or to where some lie already."""
+    if file == STDIN and output is None:
+        raise MalformedError("statements from standard input need --output FILE")
+    place = output or file.with_name(f"{file.stem}.signed{file.suffix or '.ndjson'}")
+    check_place(place)
+    if place.exists() and not replace:
+        raise MalformedError(f"{place} is there already: import it, or sign anew with --replace (other statements)")
+    return place
 
 
 @dataclass(frozen=True)
