@@ -57,9 +57,10 @@ def serve(settings: GatewaySettings, listening: socket.socket, on_open: Callable
     Raises:
         LedgerError: it can not open or not start; ``on_open`` was not called then.
     """
-    while _serve_once(settings, listening.dup(), on_open):
-        _logger.warning("starting anew: another process writes")
-        on_open = _ignore
+    with listening:
+        while _serve_once(settings, listening, on_open):
+            _logger.warning("starting anew: another process writes")
+            on_open = _ignore
 
 
 def _serve_once(settings: GatewaySettings, listening: socket.socket, on_open: Callable[[Gateway], None]) -> bool:
@@ -82,7 +83,7 @@ def _serve_once(settings: GatewaySettings, listening: socket.socket, on_open: Ca
         access_log=False,
         server_header=False,
     )
-    _Server(config, gateway).run(sockets=[listening])
+    _Server(config, gateway).run(sockets=[listening.dup()])  # which closes what it is given
     return gateway.is_lost
 
 

@@ -97,6 +97,8 @@ class Diagnosis:
 
     def _check_configuration(self) -> str:
         home = Home(self.settings.home)
+        if not home.gateway_file.is_file():
+            raise self._find_no_gateway(home)
         self._config = GatewayFile.load(home.gateway_file)
         self._deployment = load_deployment(home)
         if home.founding_file.exists():
@@ -104,6 +106,17 @@ class Diagnosis:
         if home.folder.stat().st_mode & _PUBLIC:
             raise _FindingError(f"others may read {home.folder}", f"chmod 700 {home.folder}")
         return f"{home.folder}: chain {self._deployment.chain_id}, log {self._config.origin}"
+
+    def _find_no_gateway(self, home: Home) -> _FindingError:
+        """What is most likely comes first: a folder whose gateway was lost is rare."""
+        if home.founding_file.exists():
+            return _FindingError("the founding is not finished", "call `concord init` again with the same settings")
+        what = "is not there" if not home.folder.is_dir() else "holds no gateway: it has no gateway.json"
+        return _FindingError(
+            f"{home.folder} {what}",
+            "name the gateway's folder (--home, or CONCORD_HOME); where there is none yet, `concord init` founds one; "
+            "where it was lost, `concord restore` makes it of a backup",
+        )
 
     def _check_keys(self) -> str:
         config = _need(self._config)
@@ -115,6 +128,7 @@ class Diagnosis:
         return f"{count} key files open"
 
     def _check_database(self) -> str:
+        _need(self._config)
         url = database_url_of(self.settings)
         if self.settings.database_url is None and not Home(self.settings.home).database_file.is_file():
             raise _FindingError("ledger.db is missing", "restore a backup (`concord restore`)")
@@ -216,6 +230,7 @@ class Diagnosis:
         return "not behind the chain's last block"
 
     def _check_disk(self) -> str:
+        _need(self._config)
         usage = shutil.disk_usage(self.settings.home)
         free = f"{usage.free / (1 << 30):.1f} GiB free"
         if usage.free < _LEAST_FREE_BYTES or usage.free < usage.total * _LEAST_FREE_SHARE:
@@ -267,7 +282,7 @@ class _MissingError(LedgerError):
 
 
 _FIXES: Final[dict[str, str]] = {
-    "configuration": "name the gateway's folder (CONCORD_HOME), or restore a backup",
+    "configuration": "put the file back from a backup (`concord restore` makes a whole folder of one)",
     "keys": "set CONCORD_PASSPHRASE to the keystore's, or put the file back from a backup",
     "database": "check CONCORD_DATABASE_URL and that the database runs",
     "chain": "check that the node runs and that its URL in gateway.json is right; of a running gateway: CONCORD_URL",

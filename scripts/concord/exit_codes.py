@@ -16,8 +16,8 @@ _EXIT_CODES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
     (UnavailableError, 2),
     (MalformedError, 3),
 )
-_NOT_TO_BE_TOLD: Final = frozenset({"not-final", "outside-range"})
-"""Not yet, or not under the policy that was given."""
+_NOT_YET: Final = frozenset({"not-final", "outside-range", "folder-in-use", "log-in-use"})
+"""Not yet, or not under the policy that was given; and what another process holds for now."""
 _WRONG_USAGE: Final = frozenset({"wrong-chain"})
 _NOT_PERMITTED: Final = frozenset(
     {
@@ -32,7 +32,7 @@ def exit_code_of(error: LedgerError) -> int:
     code = getattr(error, "code", None)
     if code in _NOT_PERMITTED:
         return 4
-    if code in _NOT_TO_BE_TOLD:
+    if code in _NOT_YET:
         return 2
     if code in _WRONG_USAGE:
         return 3

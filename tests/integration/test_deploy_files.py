@@ -49,6 +49,16 @@ def test_every_setting_is_one_of_the_service(file: Path) -> None:
     assert named <= known
 
 
+def test_every_message_that_is_explained_is_one_that_is_printed() -> None:
+    guide = (ROOT / "docs/operating/gateway.md").read_text().partition("## When it says no")[2].partition("\n## ")[0]
+    shown = [text for row in re.findall(r"^\| (.+?) \|", guide, re.MULTILINE) for text in re.findall(r"`(.+?)`", row)]
+    sources = "".join(path.read_text() for room in ("ledger", "api") for path in (ROOT / room).rglob("*.py"))
+    printed = re.sub(r'"\s*f?"|\{[^}]*\}', "", sources)  # sentences in one piece, without what is filled in
+    plain = [re.sub(r"\b[A-Z]+\b|relay\.json", "", text) for text in shown]
+    assert len(plain) > 6
+    assert [text for text in plain if text not in printed and text not in sources] == []
+
+
 def test_the_container_file_copies_what_there_is() -> None:
     text = CONTAINER.read_text()
     sources = [word for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE) for word in line.split()]

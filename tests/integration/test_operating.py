@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -393,6 +395,93 @@ def test_what_the_doctor_finds(home: Path, run: Callable[..., Ran], monkeypatch:
     assert "signs nothing" in look("log")
     (home / "ledger.db").unlink()
     assert "ledger.db is missing" in look("database")
+
+
+def test_a_folder_without_a_gateway_is_most_likely_another_folder(tmp_path: Path, run: Callable[..., Ran]) -> None:
+    (tmp_path / "empty").mkdir()
+    for name, words in (("empty", "it has no gateway.json"), ("nowhere", "is not there")):
+        ran = run("doctor", "--home", tmp_path / name, "--json")
+        assert (ran.code, set(findings(ran))) == (1, {"configuration"}), ran
+        assert words in findings(ran)["configuration"]
+        [fix] = [each["fix"] for each in ran.json["checks"] if each["fix"]]
+        assert fix.index("--home") < fix.index("concord init") < fix.index("concord restore")
+        assert {each["standing"] for each in ran.json["checks"]} == {"failed", "skipped"}
+    (tmp_path / "empty" / "founding.json").write_text("{}")
+    ran = run("doctor", "--home", tmp_path / "empty", "--json")
+    assert findings(ran) == {"configuration": "the founding is not finished"}
+
+
+def documented_statuses() -> dict[int, str]:
+    """With which status `concord serve` ends, and whether it is started again, as the guide's table says."""
+    guide = (ROOT / "docs/operating/gateway.md").read_text()
+    rows = re.findall(r"^\| (\d) \| .+ \| (yes|no) \|$", guide, re.MULTILINE)
+    return {int(status): again for status, again in rows}
+
+
+def test_the_unit_starts_again_what_the_guide_says() -> None:
+    unit = (ROOT / "deploy/systemd/concord.service").read_text()
+    statuses = documented_statuses()
+    kept_down = {int(each) for each in re.findall(r"^RestartPreventExitStatus=(.+)$", unit, re.MULTILINE)[0].split()}
+    assert "Restart=on-failure" in unit
+    assert kept_down == {status for status, again in statuses.items() if status and again == "no"}
+    assert statuses.keys() == {0, 1, 2, 3, 4}
+
+
+def spoil(home: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    consortium = home / "consortium.json"
+    if how == "another passphrase":
+        monkeypatch.setenv("CONCORD_PASSPHRASE", "another")
+    elif how == "wrong setting":
+        monkeypatch.setenv("CONCORD_POLL_S", "soon")
+    elif how == "damaged file":
+        (home / "gateway.json").write_text("{")
+    elif how == "missing key":
+        (home / "keys" / "relay.json").unlink()
+    elif how == "other code":
+        document = json.loads(consortium.read_bytes())
+        document["contracts"]["AccessGrants"]["code_hash"] = "0x" + "11" * 32
+        consortium.write_text(json.dumps(document, separators=(",", ":"), sort_keys=True))
+    elif how == "newer database":
+        set_schema(home, "9999")
+    elif how == "no gateway":
+        shutil.rmtree(home)
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "words"),
+    [
+        ("other code", 1, "the code of AccessGrants"),
+        ("newer database", 1, "written by a newer one"),
+        ("folder held", 2, "holds the embedded chain in"),
+        ("port in use", 2, "is in use"),
+        ("wrong setting", 3, "CONCORD_POLL_S"),
+        ("damaged file", 3, "gateway.json is damaged"),
+        ("no gateway", 4, "no gateway was founded in home"),
+        ("missing key", 4, "relay.json"),
+        ("another passphrase", 4, "the key file relay.json does not open: check the passphrase"),
+    ],
+)
+def test_how_a_start_ends(
+    kept: Kept,
+    home: Path,
+    run: Callable[..., Ran],
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    status: int,
+    words: str,
+) -> None:
+    """The old copy of a log, which ends with 1 as well, is tried above."""
+    spoil(home, how, monkeypatch)
+    with ExitStack() as stack:
+        port = "0"
+        if how == "folder held":
+            stack.enter_context(open_gateway(home, kept.founded))
+        elif how == "port in use":
+            taken = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            port = str(taken.getsockname()[1])
+        ran = run("serve", "--home", home, "--port", port)
+    assert (ran.code, words in ran.err, "Traceback" in ran.err) == (status, True, False), ran
+    assert status in documented_statuses()
 
 
 def test_what_the_doctor_finds_about_the_machine(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

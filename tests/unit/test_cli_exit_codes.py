@@ -26,6 +26,8 @@ TOLD = [
     (UnavailableError("the node does not answer"), 2),
     (ConflictError("not yet", code="not-final"), 2),
     (ConflictError("your policy does not pin the block", code="outside-range"), 2),
+    (ConflictError("another process holds the folder", code="folder-in-use"), 2),
+    (ConflictError("another process writes the log", code="log-in-use"), 2),
     (ConflictError("the node runs another chain", code="wrong-chain"), 3),
     (MalformedError("it is not JSON"), 3),
     (NotFoundError("no such grant"), 4),
