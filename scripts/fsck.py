@@ -7,8 +7,9 @@
 With a gateway's home (running or stopped) the tree is built from the stored statements too, every signature is
 recovered again, and the roots are compared with every checkpoint that the gateway signed and with every one that it
 read from its chain; entries without statement, statements without entry, signatures of other keys, a second content
-registered for a version, and data files whose bytes are not their hash are found. With --rpc the checkpoints are those
-of a node of your choice. What was not checked is said. Memory stays flat, however long the log is.
+registered for a version, data files whose bytes are not their hash, and sealed versions whose ciphertext is not what
+the log says (no key is needed) are found. With --rpc the checkpoints are those of a node of your choice. What was not
+checked is said. Memory stays flat, however long the log is.
 
 Exit code 0: nothing found, 1: findings, 2: could not find out, 3: a usage error.
 """
@@ -26,7 +27,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 if __package__ in {None, ""}:  # run as a file from a checkout
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -43,6 +44,9 @@ from ledger.log.fsck import Anchor, Finding, LogCheck
 from ledger.log.mirror import Mirror
 from ledger.types import Bytes32
 from scripts.usage import USAGE_ERROR, Parser, UsageError
+
+if TYPE_CHECKING:
+    from ledger.store import Store
 
 __all__ = ["main"]
 
@@ -64,6 +68,7 @@ class _Result:
     root: bytes = b""
     checkpoints: int = 0
     files: int = 0
+    sealings: int = 0
     signatures: int = 0
     count: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -185,6 +190,7 @@ def _check_home(options: argparse.Namespace, policy: Policy | None, node: Node |
                 )
                 result.not_checked.append(left)
             _check_content(options, home.content_folder, check.files(), result)
+            _check_sealings(options, home.content_folder, check.store, result)
     except NotFoundError as error:
         raise UsageError(str(error)) from error
     if not asks_node:
@@ -203,6 +209,22 @@ def _check_content(options: argparse.Namespace, folder: Path, files: Sequence[Fi
         return
     progress = _progress(options, "bytes of data", sum(each.size_bytes for each in files))
     result.add(asyncio.run(check_files(ContentStore.open(options.content or folder), files, progress)))
+
+
+def _check_sealings(options: argparse.Namespace, folder: Path, store: Store, result: _Result) -> None:
+    from ledger.content.store import ContentStore  # noqa: PLC0415 - loads what only a gateway needs
+    from ledger.exchange.sealing_check import check_sealings, sealed_size_of  # noqa: PLC0415 - as above
+
+    sealings = store.sealings.list_current()
+    result.sealings = len(sealings)
+    if not sealings:
+        return
+    if options.content is None and not folder.is_dir():
+        result.add([Finding("sealing", f"{folder} is missing, where {len(sealings)} sealed versions were stored")])
+        return
+    content = ContentStore.open(options.content or folder)
+    progress = _progress(options, "bytes of sealed data", sum(map(sealed_size_of, sealings)))
+    result.add(asyncio.run(check_sealings(content, store, sealings, progress)))
 
 
 def _load_published(mirror: Mirror, keys: Sequence[VerifierKey], result: _Result) -> list[Anchor]:
@@ -270,6 +292,7 @@ def _print(code: int, result: _Result, *, as_json: bool) -> None:
             "root": base64.b64encode(result.root).decode(),
             "checkpoints_on_chain": result.checkpoints,
             "files": result.files,
+            "sealings": result.sealings,
             "signatures": result.signatures,
             "findings_in_all": result.count,
             "first_divergence": first,
@@ -281,6 +304,7 @@ def _print(code: int, result: _Result, *, as_json: bool) -> None:
         return
     if result.origin:
         counts = f"{result.checkpoints} checkpoints on chain, {result.files} data files"
+        counts += f", {result.sealings} sealed versions" if result.sealings else ""
         counts += f", {result.signatures} signatures recovered" if result.signatures else ""
         print(_escape(f"log {result.origin}, {result.size} entries, {counts}"))
     if first is not None:

@@ -37,8 +37,8 @@ StatedEntries = Callable[[int, int], Sequence[bytes | None]]
 class Finding:
     """One thing that is wrong: ``Finding("tile", "tile/0/000 does not hold ...", 17)``.
 
-    ``kind`` is bundle, entry, statement, tile, root, behind, second-root or file; ``index`` is that of the first entry
-    that it concerns, None where it concerns none.
+    ``kind`` is bundle, entry, statement, tile, root, behind, second-root, file or sealing; ``index`` is that of the
+    first entry that it concerns, None where it concerns none.
     """
 
     kind: str

@@ -100,6 +100,10 @@ class Sealings:
         unfinished = _S.state.in_(_UNFINISHED)
         return self._list(unfinished if registration is None else unfinished & (_S.registration == registration))
 
+    def list_current(self) -> tuple[SealingRow, ...]:
+        """Those under which versions are delivered."""
+        return self._list(_S.current_of.is_not(None))
+
     def list_unremoved(self) -> tuple[SealingRow, ...]:
         """Those that have ended and whose objects may still be there."""
         return self._list(_S.state.in_(_ENDED) & _S.removed_at.is_(None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import pytest
 from ledger.canonical import JsonValue
 from ledger.content import parse_manifest
 from ledger.content.placement import FolderPlacement
-from ledger.content.sealing import SealingKey
+from ledger.content.sealing import SealedFile, SealingDescriptor, SealingKey
 from ledger.content.sealing_files import FileOpener, open_chunks
 from ledger.content.sealing_proofs import verify_sealed_chunk, verify_sealed_file
 from ledger.content.sealing_store import StoredSealingError
@@ -26,9 +27,12 @@ from ledger.exchange import Home
 from ledger.exchange.backup import back_up
 from ledger.exchange.restore import restore
 from ledger.exchange.sealed_version import SealedVersion
+from ledger.exchange.sealing_check import check_sealings, sealed_size_of
+from ledger.log.fsck import Finding
 from ledger.merkle import leaf_hash
 from ledger.store.rows import SealingRow, SealingState
 from ledger.types import Bytes32
+from scripts.fsck import main as fsck
 from tests.support.content import flip_bit, make_bytes
 from tests.support.exchange import Consortium, found_in, open_gateway, registration, upload
 
@@ -207,14 +211,48 @@ def test_lost_objects_bring_a_new_sealing(consortium: Consortium, power: Bytes32
     assert open_all(consortium, new) == FILES
 
 
-def test_changed_objects_are_found_without_the_key(consortium: Consortium, power: Bytes32) -> None:
+async def check_all(consortium: Consortium) -> list[Finding]:
+    parts = consortium.gateway.parts
+    return await check_sealings(parts.content, parts.store, parts.store.sealings.list_current())
+
+
+def found_by_fsck(consortium: Consortium, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The kinds of what the program finds in the gateway's home."""
+    fsck(["--home", str(consortium.gateway.parts.settings.home), "--json"])
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["sealings"] == len(consortium.gateway.parts.store.sealings.list_current())
+    return [finding["kind"] for finding in answer["findings"]]
+
+
+def test_what_is_stored_is_not_what_was_stated(consortium: Consortium, power: Bytes32) -> None:
+    """A changed row: another descriptor, a damaged one, none; of a sealing that has ended it is no finding."""
+    make(consortium, power)
+    parts = consortium.gateway.parts
+    rows = parts.store.sealings.list_current()
+    (row,) = [each for each in rows if each.registration == power]
+    other = SealingDescriptor(row.id, (SealedFile(16, row.id),)).to_bytes()
+    for descriptor in (other, b"{", None):
+        changed = replace(row, descriptor=descriptor)
+        (finding,) = asyncio.run(check_sealings(parts.content, parts.store, [changed]))
+        assert finding.kind == "sealing"
+        assert sealed_size_of(changed) == (16 if descriptor == other else 0)
+    ended = replace(row, id=Bytes32(bytes(32)), descriptor=b"{")
+    assert asyncio.run(check_sealings(parts.content, parts.store, [ended])) == []
+
+
+def test_changed_objects_are_found_without_the_key(
+    consortium: Consortium, power: Bytes32, capsys: pytest.CaptureFixture[str]
+) -> None:
     sealed = make(consortium, power)
     folder = folder_of(consortium, sealed.id)
     asyncio.run(sealed.audit())
+    assert found_by_fsck(consortium, capsys) == []
     for name, place in (("data", 3), ("data", -1), ("leaves", 32 * 2 + 1), ("leaves", -1)):
         flip_bit(folder / name, place)
         with pytest.raises(StoredSealingError, match="seal the version again"):
             asyncio.run(sealed.audit())
+        (finding,) = asyncio.run(check_all(consortium))
+        assert (finding.kind, str(sealed.dataset) in finding.message) == ("sealing", True)
         flip_bit(folder / name, place)
     whole = (folder / "data").read_bytes()
     for data in (whole[:-1], whole + b"x"):
@@ -225,6 +263,8 @@ def test_changed_objects_are_found_without_the_key(consortium: Consortium, power
     (folder / "leaves").write_bytes(leaves[:-32])
     with pytest.raises((StoredSealingError, UnavailableError)):
         asyncio.run(sealed.leaf_hashes(2))
+    shutil.rmtree(folder)
+    assert found_by_fsck(consortium, capsys) == ["sealing"]
     assert open_all(consortium, asyncio.run(consortium.gateway.sealings.replace(power))) == FILES
 
 
