@@ -385,6 +385,25 @@ def test_a_provider_with_a_key_of_its_own_states_it(consortium: Consortium) -> N
     assert open_all(consortium, sealed) == FILES
 
 
+def test_a_transfer_goes_on_while_keys_are_wrapped_anew(consortium: Consortium, power: Bytes32) -> None:
+    sealed, sealings = make(consortium, power), consortium.gateway.sealings
+
+    async def transfer() -> list[bytes]:
+        pieces = sealed.read()
+        first = await anext(pieces)
+        rotated = await asyncio.to_thread(sealings.keys.rotate)
+        row = consortium.gateway.parts.store.sealings.find(sealed.id)
+        assert row is not None
+        assert row.kek == rotated.kek
+        assert sealings.is_current(sealed.id)
+        return [first, *[piece async for piece in pieces]]
+
+    received = asyncio.run(transfer())
+    assert b"".join(map(leaf_hash, received)) == asyncio.run(sealed.leaves())
+    assert make(consortium, power) == sealed
+    assert open_all(consortium, sealed) == FILES
+
+
 def begin(consortium: Consortium, digest: Bytes32) -> Bytes32:
     """What a crash leaves: a sealing that is being written."""
     version = consortium.gateway.parts.store.datasets.find_registration(digest)
