@@ -1,4 +1,4 @@
-"""Sealings in a bucket of a real S3 server: beside the files, whole or not at all, read by ranges, gone once removed."""
+"""Sealings in a bucket of a real S3 server: beside the files, whole or not at all, read by ranges, and removed."""
 
 from __future__ import annotations
 
