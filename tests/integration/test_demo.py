@@ -122,11 +122,11 @@ def pass_on(stream: IO[str], lines: Queue[str]) -> None:
 
 
 @contextmanager
-def served(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(folder: Path, *arguments: str, **more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`make serve` on a port that the system chooses, and what it printed before it serves."""
     process = subprocess.Popen(
         [sys.executable, "-m", "scripts.demo.serve", *(arguments or ("--port", "0"))],
-        cwd=folder, env={**environment(), **MEASURED}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=folder, env={**environment(), **more}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     lines: Queue[str] = Queue()
     assert process.stdout is not None
@@ -162,7 +162,7 @@ def check_three_commands(folder: Path, printed: str) -> None:
 
 def test_serve_takes_the_demos_state_and_its_three_commands_work(told: tuple[Path, str]) -> None:
     folder, _ = told
-    with served(folder) as (_, printed):
+    with served(folder, **MEASURED) as (_, printed):
         assert "with the demo's state" in printed
         check_three_commands(folder, printed)
         busy = run_demo(folder)

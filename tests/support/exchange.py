@@ -29,6 +29,7 @@ from ledger.exchange.signatures import sign_statement
 from ledger.keyfiles import read_key_file
 from ledger.surface.outcomes import InForce, SignedStatement
 from ledger.types import Bytes32
+from tests.support.measuring import unmeasured
 
 __all__ = [
     "HANDLES",
@@ -65,7 +66,8 @@ def plan_of(*, owners: Path | None = None) -> FoundingPlan:
 
 def found_in(home: Path) -> Founded:
     """Found the consortium."""
-    return found(home, plan_of())
+    with unmeasured():
+        return found(home, plan_of())
 
 
 @dataclass

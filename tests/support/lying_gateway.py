@@ -28,6 +28,7 @@ from ledger.store.rows import NewStatement
 from ledger.surface.outcomes import InForce, Outcome, SignedStatement
 from ledger.types import Bytes32
 from tests.support.log import MemoryCheckpointStore
+from tests.support.measuring import unmeasured
 from tests.support.world import PLAN, World, listening, running, settings_of
 
 __all__ = ["LyingGateway", "LyingWorld", "lying"]
@@ -273,7 +274,8 @@ def _word(data: bytes, at: int) -> int:
 def lying(folder: Path) -> Iterator[LyingWorld]:
     """Found a consortium in ``folder`` and serve it by a gateway that may lie."""
     relay, clock = LocalSigner(generate_private_key()), Clock()
-    founded = found(folder / "home", replace(PLAN, relay_accounts=(relay.address,)))
+    with unmeasured():
+        founded = found(folder / "home", replace(PLAN, relay_accounts=(relay.address,)))
     gateway = LyingGateway.open(settings_of(folder / "home"), clock=clock)
     with listening() as (sock, url), running(gateway, sock):
         world = World(folder, founded, gateway, url)

@@ -24,6 +24,7 @@ from ledger.statements import Domains, generate_private_key
 from ledger.surface.outcomes import Outcome
 from ledger.types import Address, Bytes32
 from tests.support.databases import database_url, is_postgresql
+from tests.support.measuring import unmeasured
 
 __all__ = ["Member", "World", "serving"]
 
@@ -185,7 +186,8 @@ def serving(folder: Path, *, relay_accounts: tuple[Address, ...] = (), batch_del
     """Found a consortium in ``folder`` and serve it until the block ends."""
     home = folder / "home"
     plan = replace(PLAN, relay_accounts=relay_accounts, database_url=settings_of(home).database_url)
-    founded = found(home, plan)
+    with unmeasured():
+        founded = found(home, plan)
     gateway = Gateway.open(settings_of(folder / "home", batch_delay_s=batch_delay_s))
     with listening() as (sock, url), running(gateway, sock):
         world = World(folder, founded, gateway, url)
