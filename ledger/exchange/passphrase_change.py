@@ -42,6 +42,7 @@ def change_passphrase(folder: Path, old: str, new: str) -> int:
     """
     if not new:
         raise MalformedError("the new passphrase is empty: a key without a passphrase is anybody's")
+    folder = folder.resolve()  # where a link leads, the folders change places
     finish_change(folder)
     try:
         count = _write_anew(folder, old, new)
@@ -59,6 +60,7 @@ def change_passphrase(folder: Path, old: str, new: str) -> int:
 
 def finish_change(folder: Path) -> None:
     """Bring a change that was cut short to its end: forward where the new keystore was complete, else back."""
+    folder = folder.resolve()
     if not folder.exists() and _old(folder).exists():
         _new(folder).rename(folder)
         _sync(folder.parent)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.errors import ConflictError, LedgerError, NotFoundError, UnavailableError, VerificationError
@@ -57,9 +57,9 @@ def restore(
 ) -> Restored:
     """Check the backup and make ``home`` of it, which is a new folder.
 
-    ``database_url`` names an empty database that the backup's goes into; None: it becomes a file in the folder.
-    ``chain`` is an embedded chain's folder that survived, newer than the backup: it takes the place of the backup's.
-    ``mirror`` is compared with the restored log, and so are ``chain``'s checkpoints.
+    ``database_url``: an empty database that takes the backup's, in place of a file in the folder. ``chain``: the folder
+    of an embedded chain that survived, newer than the backup's, whose place it takes. ``mirror`` is compared with the
+    restored log, and so are ``chain``'s checkpoints.
 
     Raises:
         NotFoundError: no backup there, or no chain in ``chain``.
@@ -76,14 +76,8 @@ def restore(
     on_step("writing the home folder")
     try:
         _write(staged, backup, manifest, chain)
-        restored = _compare(staged, manifest, mirror)
-        if chain is not None:
-            restored = replace(restored, chain_size=read_anchored_size(staged))
-        if database_url is None:
-            _place(staged, home)
-        else:
-            on_step("filling the database")
-            _place_with_database(staged, home, database_url)
+        restored = _compare(staged, manifest, mirror, None if chain is None else read_anchored_size(staged))
+        _come_into_place(staged, home, database_url, on_step)
     except OSError as error:
         raise UnavailableError(f"{home.folder} can not be written: {error.strerror}") from error
     except LedgerError:
@@ -114,6 +108,14 @@ def _write(staged: Home, backup: Path, manifest: BackupManifest, chain: Path | N
         copy_sqlite(chain / _CHAIN_FILE, staged.chain_folder / _CHAIN_FILE)
 
 
+def _come_into_place(staged: Home, home: Home, database_url: str | None, on_step: Callable[[str], None]) -> None:
+    if database_url is None:
+        _place(staged, home)
+    else:
+        on_step("filling the database")
+        _place_with_database(staged, home, database_url)
+
+
 def _place(staged: Home, home: Home) -> None:
     sync_folder(staged.folder)
     if home.folder.exists():
@@ -135,7 +137,7 @@ def _place_with_database(staged: Home, home: Home, database_url: str) -> None:
         raise
 
 
-def _compare(home: Home, manifest: BackupManifest, mirror: Mirror | None) -> Restored:
+def _compare(home: Home, manifest: BackupManifest, mirror: Mirror | None, chain_size: int | None) -> Restored:
     """The restored log beside the mirror's, whose checkpoint is kept where it is ahead: no writer signs behind it.
 
     Raises:
@@ -147,13 +149,13 @@ def _compare(home: Home, manifest: BackupManifest, mirror: Mirror | None) -> Res
         row, opened = store.checkpoints.load(origin), store.chain.find_log(log)
     size = 0 if row is None else row.size
     if mirror is None:
-        return Restored(manifest, size, None)
+        return Restored(manifest, size, None, chain_size)
     note = mirror.fetch_checkpoint()
     keys = [] if opened is None else [VerifierKey(origin, key) for key in opened.verifier_keys]
     found = _verify_any(SignedNote.parse(note), keys)
     if found.size > size:
         (home.log_folder / "checkpoint").write_bytes(note)
-    return Restored(manifest, size, found.size)
+    return Restored(manifest, size, found.size, chain_size)
 
 
 def _verify_any(note: SignedNote, keys: list[VerifierKey]) -> Checkpoint:

@@ -13,6 +13,7 @@ from scripts.concord.context import DEFAULT_URL, Context, context_of, read_passp
 
 if TYPE_CHECKING:
     from ledger.exchange import GatewaySettings
+    from ledger.exchange.restore import Restored
 
 __all__ = ["backup", "doctor", "reindex", "restore", "upgrade"]
 
@@ -74,6 +75,11 @@ def restore(
     given = context_of(context)
     named = None if mirror is None else Mirror(mirror)
     done = run(folder, Home(home), chain=chain, mirror=named, database_url=database_url, on_step=_telling(given))
+    _show_restored(given, home, done, chain, mirror)
+
+
+def _show_restored(given: Context, home: Path, done: Restored, chain: Path | None, mirror: str | None) -> None:
+    """What came back, what is gone, and what is to be done next."""
     answer = {
         "home": str(home),
         "created_at": done.manifest.created_at.isoformat(),

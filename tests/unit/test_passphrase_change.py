@@ -53,6 +53,21 @@ def test_every_key_opens_with_the_new_passphrase_alone(tmp_path: Path) -> None:
     assert KeyStore(folder, "new").find(Bytes32(bytes(32)), drawn) is not None
 
 
+def test_a_linked_folder_stays_a_link_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder, disk = tmp_path / "keys", tmp_path / "disk"
+    disk.mkdir()
+    folder.symlink_to(disk / "keys")
+    (disk / "keys").mkdir()
+    keystore_in(folder).change_passphrase("old", "new")
+    assert folder.is_symlink()
+    assert sorted(each.name for each in (*tmp_path.iterdir(), *disk.iterdir())) == ["disk", "keys", "keys"]
+    # Killed between the two renames: the next start finds where they were.
+    (disk / "keys").rename(disk / "keys.new")
+    (disk / "keys.old").mkdir()
+    assert KeyStore.open(folder, "new").check("example.org/log") == 5
+    assert [each.name for each in disk.iterdir()] == ["keys"]
+
+
 def test_nothing_changes_when_it_can_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "keys"
     keystore = keystore_in(folder)
