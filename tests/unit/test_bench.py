@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import bulk, tessera
+from bench import bulk, hashing, tessera
 from bench.bulk_figures import BulkFigures, Peers, format_bulk, moment_of
 from bench.bulk_load import BulkResult, Counter
 from bench.bulk_prepared import Prepared, cut_lines, prepare
 from bench.ceilings import measure_rate
 from bench.gas import Cost, exceeds, format_costs
+from bench.hashing import Took
 from bench.idiom import IdiomRates
 from bench.indexing import IndexFigures, measure_indexing
 from bench.load import Load, LoadResult, SignedAhead, percentile
@@ -74,6 +76,18 @@ def test_usage_is_read_as_proc_tells_it() -> None:
     stat = "7 (a (b) c) S 1 7 7 0 -1 4194304 1 0 0 0 150 50 0 0 20 0 1 0 5 6 7"
     status = "Name:\ta\nVmHWM:\t  2048 kB\nVmRSS:\t  1024 kB\n"
     assert parse_usage(stat, status, 100) == Usage(2.0, 1024 * 1024, 2048 * 1024)
+
+
+def test_hashing_is_measured_beside_sha256_and_in_flat_memory(tmp_path: Path) -> None:
+    hashing.make_large(tmp_path / "large", 4 << 20)
+    hashing.make_small(tmp_path / "small", 5)
+    rounds = [hashing.measure_round(tmp_path, 4 << 20, 5, lambda _: "left out")]
+    table = hashing.format_rates(rounds)
+    assert "BLAKE3: left out" in table
+    told = dataclasses.replace(rounds[0], blake3=Took(1.0, 2.0), ceiling=Took(0.9, 0.9), many=Took(1.0, 1.0))
+    assert (told.share(told.many), told.share_of_cpu(told.many)) == (0.9, 0.9)
+    row = next(line for line in hashing.format_rates([told]).splitlines() if "our rate / its" in line)
+    assert row.split()[-1] == "2.00"
 
 
 def test_a_rate_counts_what_happened() -> None:
