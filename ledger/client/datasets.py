@@ -27,8 +27,10 @@ from ledger.types import Bytes32
 
 __all__ = [
     "Registration",
+    "check_free",
     "download",
     "files",
+    "is_present",
     "lineage",
     "list_all",
     "put_file",
@@ -241,9 +243,9 @@ def download(
     raw = (yield Request("GET", _path(dataset, number) + "/manifest")).content
     manifest = parse_manifest(raw)
     _check_manifest((yield from version(dataset, number)), manifest)
-    present = {entry.path for entry in manifest.files if _is_present(folder, entry)}
+    present = {entry.path for entry in manifest.files if is_present(folder, entry)}
     if not replace:
-        _check_free(folder, [entry for entry in manifest.files if entry.path not in present])
+        check_free(folder, [entry for entry in manifest.files if entry.path not in present])
     for entry in manifest.files:
         if entry.path in present:
             _advance(progress, entry.size_bytes)
@@ -264,7 +266,7 @@ def _check_manifest(view: VersionView, manifest: Manifest) -> None:
         )
 
 
-def _is_present(folder: Path, entry: FileEntry) -> bool:
+def is_present(folder: Path, entry: FileEntry) -> bool:
     place = folder / entry.path
     if not place.is_file() or place.stat().st_size != entry.size_bytes:
         return False
@@ -272,7 +274,7 @@ def _is_present(folder: Path, entry: FileEntry) -> bool:
         return hashlib.file_digest(source, "sha256").digest() == entry.sha256
 
 
-def _check_free(folder: Path, entries: Sequence[FileEntry]) -> None:
+def check_free(folder: Path, entries: Sequence[FileEntry]) -> None:
     taken = next((entry.path for entry in entries if (folder / entry.path).exists()), None)
     if taken is not None:
         raise ConflictError(

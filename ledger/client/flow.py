@@ -56,7 +56,10 @@ class Download:
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request below the service's URL. ``json`` and ``body`` exclude one another."""
+    """One HTTP request below the service's URL. ``json``, ``content`` and ``body`` exclude one another.
+
+    ``authorize`` makes headers of its own for each try: what is signed can be sent once.
+    """
 
     method: str
     path: str
@@ -67,6 +70,8 @@ class Request:
     body: Upload | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     download: Download | None = None
+    content: bytes | None = None
+    authorize: Callable[[], Mapping[str, str]] | None = None
 
 
 @dataclass(frozen=True)

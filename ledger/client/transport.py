@@ -51,11 +51,16 @@ def check_url(url: str) -> bool:
 
 def _arguments(request: Request) -> dict[str, object]:
     headers = dict(request.headers)
-    arguments: dict[str, object] = {"params": dict(request.query), "headers": headers}
+    arguments: dict[str, object] = {"params": dict(request.query) or None, "headers": headers}
     if isinstance(request.body, Upload):
         headers["Content-Length"] = str(request.body.size_bytes)
     elif request.json is not None:
         arguments["json"] = request.json
+    elif request.content is not None:
+        headers["Content-Type"] = "application/json"
+        arguments["content"] = request.content
+    if request.authorize is not None:
+        headers.update(request.authorize())
     return arguments
 
 

@@ -37,6 +37,7 @@ from scripts.concord import (
     participants,
     policies,
     proposals,
+    pulling,
     signing,
     statements,
 )
@@ -127,10 +128,12 @@ for _name, _group in (
     ("log", log.app),
     ("network", network.app),
     ("evidence", evidence.app),
+    ("transfer", pulling.app),
 ):
     app.add_typer(_group, name=_name)
 statements.app.command("import")(importing.import_file)
 statements.app.command("sign")(signing.sign_file)
+datasets.app.command("pull")(pulling.pull)
 app.add_typer(statements.app, name="statements", hidden=True)  # as people say it of many
 app.command("init")(founding.init)
 app.command("serve")(founding.serve)

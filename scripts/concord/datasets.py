@@ -37,7 +37,7 @@ _DEFAULTS: Final[dict[str, JsonValue]] = {
 
 
 @contextmanager
-def _bar(context: Context, what: str, total: int | None) -> Iterator[ByteProgress | None]:
+def bar(context: Context, what: str, total: int | None) -> Iterator[ByteProgress | None]:
     """A progress bar where a person watches."""
     if not context.has_terminal:
         yield None
@@ -121,7 +121,7 @@ def register(
     chosen["keywords"] = list(keyword) if keyword else None
     described = {**_DEFAULTS, "title": slug, **_earlier(given, name), **_wanted(metadata, chosen)}
     scanned = hash_source(given, str(folder), fresh=fresh)
-    with _bar(given, "uploading", scanned.manifest.size_bytes) as progress:
+    with bar(given, "uploading", scanned.manifest.size_bytes) as progress:
         flow = flows.register(
             folder,
             scanned,
@@ -242,7 +242,7 @@ def get(
     given = context_of(context)
     dataset, number = split_version(given, name)
     size = given.run(flows.version(dataset, number)).size_bytes
-    with _bar(given, "downloading", size) as progress:
+    with bar(given, "downloading", size) as progress:
         flow = flows.download(dataset, number, folder, grant=grant, replace=replace, progress=progress)
         manifest = given.run(flow)
     given.show(

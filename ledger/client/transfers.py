@@ -1,0 +1,276 @@
+"""Deliveries, the consumer's side: sealed data fetched and checked, receipted, opened with the key that follows."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ledger.canonical import JsonValue
+from ledger.client.datasets import check_free, is_present
+from ledger.client.flow import ByteProgress, Download, Flow, Request
+from ledger.client.identity import Identity
+from ledger.client.reads import BlockRange, pin_filters
+from ledger.client.sealed_files import PullState, SealedIntake, open_files
+from ledger.content import ChunkIndex, Manifest, compute_content_hash, parse_chunks, parse_manifest
+from ledger.content.release import ReleaseTerms, open_key
+from ledger.content.sealing import SealingDescriptor, SealingKey, parse_sealed_leaves, parse_sealing
+from ledger.errors import ConflictError, NotFoundError, UnavailableError, VerificationError
+from ledger.merkle import HASH_SIZE_BYTES
+from ledger.statements import Statement, compute_transfer_id, recover_signer
+from ledger.surface.codec import parse_object
+from ledger.surface.transfers import StatedView, TransferView
+from ledger.surface.views import VersionView
+from ledger.types import Bytes32, parse_hex
+
+__all__ = ["Consumer", "Pulled", "evidence", "pull", "show"]
+
+_TRIES: Final = 8
+_DEADLINE_S: Final = 3600
+_REPEATING: Final = "Pull again: it goes on with the same transfer"
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """Who pulls, from whom; ``identity`` signs the receipt, without one the gateway does with the custodial key."""
+
+    participant: Bytes32
+    provider: Bytes32
+    identity: Identity | None = None
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What was delivered; ``transfer`` None: the files were all there already."""
+
+    manifest: Manifest
+    transfer: TransferView | None
+
+
+@dataclass(frozen=True)
+class _Sealed:
+    """What is about to be received: checked against each other and against what is registered."""
+
+    manifest: Manifest
+    chunks: ChunkIndex | None
+    descriptor: SealingDescriptor
+    leaves: tuple[bytes, ...]
+
+
+def show(transfer: Bytes32) -> Flow[TransferView]:
+    """A transfer, and how far it has come."""
+    return parse_object(TransferView, (yield Request("GET", f"/v1/transfers/{transfer}")).json)
+
+
+def evidence(transfer: Bytes32, part: str, pins: tuple[BlockRange, ...] = ()) -> Flow[bytes]:
+    """Evidence of its ``sealing``, ``receipt`` or ``release``. Raises: ConflictError: ``not-final``."""
+    path = f"/v1/transfers/{transfer}/evidence/{part}"
+    return (yield Request("GET", path, query=pin_filters(list(pins) or [(0, None)]))).content
+
+
+def pull(
+    version: VersionView,
+    folder: Path,
+    consumer: Consumer,
+    *,
+    grant: Bytes32 | None = None,
+    replace: bool = False,
+    progress: ByteProgress | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Flow[Pulled]:
+    """Have a version delivered into ``folder``; what an interrupted pull received is gone on from.
+
+    ``version`` is what the chain says of it, as the consumer's own gateway tells. Every sealed chunk is checked as it
+    arrives; the receipt is given once all are there, and no plaintext is written before the key was found to be the
+    right one.
+
+    Raises:
+        RefusedError: not permitted: ``no-grant``, ``grant-revoked``, ...
+        VerificationError: what was offered is not what is registered, a chunk was changed, or the key is a wrong one;
+            ``state.json`` in ``folder/.concord-pull`` then holds what evidence of that is made from.
+        ConflictError: a file of another content lies in its place (``file-exists``).
+        UnavailableError: the provider does not answer: run it again, it goes on where it was.
+        OSError: the disk does not take it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = PullState.of(folder, version.registration)
+    view = yield from _begin(state, version, consumer, grant)
+    sealed = yield from _describe(view)
+    missing = [entry for entry in sealed.manifest.files if not is_present(folder, entry)]
+    if not missing:
+        state.drop()
+        return Pulled(sealed.manifest, None)
+    if not replace:
+        check_free(folder, missing)
+    intake = SealedIntake(state.folder / "sealed", sealed.descriptor, sealed.leaves, progress)
+    try:
+        yield from _fetch(view, intake)
+        intake.finish()
+    finally:
+        intake.close()
+    released = yield from _receipt(state, view, sealed, consumer, clock)
+    key = _open_key(state, released)
+    open_files(state, folder, key, sealed.manifest, sealed.chunks, sealed.descriptor)
+    state.drop()
+    return Pulled(sealed.manifest, released)
+
+
+def _begin(state: PullState, version: VersionView, consumer: Consumer, grant: Bytes32 | None) -> Flow[TransferView]:
+    for is_last in (False, True):
+        body: dict[str, JsonValue] = {
+            "dataset": str(version.dataset),
+            "version": version.version,
+            "transfer_salt": str(state.salt),
+        }
+        if grant is not None:
+            body["grant"] = str(grant)
+        try:
+            answer = yield Request("POST", "/v1/transfers", json=body, repeating=_REPEATING)
+        except ConflictError as error:
+            if error.code != "transfer-salt-used" or is_last:
+                raise
+            state.renew()  # the version was sealed anew since
+        else:
+            break
+    view = parse_object(TransferView, answer.json)
+    _check_offer(view, version, consumer, state.salt)
+    state.transfer, state.provider = view.id, view.provider
+    state.save()
+    return view
+
+
+def _check_offer(view: TransferView, version: VersionView, consumer: Consumer, salt: Bytes32) -> None:
+    expected = (
+        compute_transfer_id(consumer.participant, salt), consumer.provider, version.dataset, version.version,
+        version.registration, version.content_hash,
+    )  # fmt: skip
+    found = (view.id, view.provider, view.dataset, view.version, view.registration, view.content_hash)
+    names = ("transfer", "provider", "dataset", "version", "registration", "content hash")
+    for name, wanted, given in zip(names, expected, found, strict=True):
+        _expect(f"the provider offers another {name}", wanted, given)
+    sealing = _check_stated(view.sealing, "Sealing", consumer.identity)
+    message: Any = sealing.message
+    stated = (sealing.participant, message["dataset"], message["version"], message["registration"])
+    _expect("the sealing is of something else", (view.provider, *expected[2:5]), stated)
+
+
+def _check_stated(stated: StatedView, type_name: str, identity: Identity | None) -> Statement:
+    """The statement, and, where the consortium's domains are known, that digest and signature are its."""
+    statement = Statement.parse(type_name, dict(stated.message))
+    if identity is not None:
+        digest = statement.digest(identity.domains)
+        _expect(f"the digest of the {type_name} is another's", digest, stated.digest)
+        _expect(
+            f"the {type_name} is signed by another key",
+            stated.signer,
+            recover_signer(digest, parse_hex(stated.signature)),
+        )
+    return statement
+
+
+def _describe(view: TransferView) -> Flow[_Sealed]:
+    path = f"/v1/transfers/{view.id}"
+    manifest = parse_manifest((yield Request("GET", f"{path}/manifest")).content)
+    found = compute_content_hash(view.version_salt, manifest.content_root)
+    _expect("the manifest is not the one registered: nothing was fetched", view.content_hash, found)
+    chunks = None
+    if any(entry.chunk_count > 1 for entry in manifest.files):
+        chunks = parse_chunks((yield Request("GET", f"{path}/chunks")).content, manifest)
+    descriptor = parse_sealing((yield Request("GET", f"{path}/sealing")).content)
+    message: Any = Statement.parse("Sealing", dict(view.sealing.message)).message
+    descriptor.check_statement(message["keyCommitment"], message["ciphertextRoot"], message["ciphertextSize"])
+    descriptor.check_manifest(manifest)
+    raw = (yield Request("GET", f"{path}/leaves")).content
+    leaves: list[bytes] = []
+    for first, file in zip(descriptor.first_chunks, descriptor.files, strict=True):
+        place = first * HASH_SIZE_BYTES
+        leaves.extend(parse_sealed_leaves(file, raw[place : place + file.chunk_count * HASH_SIZE_BYTES]))
+    return _Sealed(manifest, chunks, descriptor, tuple(leaves))
+
+
+def _fetch(view: TransferView, intake: SealedIntake) -> Flow[None]:
+    """Fetch what is missing; after a broken connection go on from the last good chunk, as long as that helps."""
+    tries = _TRIES
+    while not intake.is_complete:
+        before = intake.size_bytes
+        intake.restart()
+        headers = {"Range": f"bytes={before}-"}
+        try:
+            yield Request("GET", f"/v1/transfers/{view.id}/data", headers=headers, download=Download(intake.accept))
+        except UnavailableError:
+            tries = _TRIES if intake.size_bytes > before else tries - 1
+            if not tries:
+                raise
+
+
+def _receipt(
+    state: PullState, view: TransferView, sealed: _Sealed, consumer: Consumer, clock: Callable[[], float]
+) -> Flow[TransferView]:
+    if state.receipt is None:
+        state.receipt = _build_receipt(state, view, sealed, consumer, int(clock()))
+        state.save()
+    path = f"/v1/transfers/{view.id}/receipt"
+    answer = yield Request("POST", path, json=state.receipt, repeating=_REPEATING)
+    released = parse_object(TransferView, answer.json)
+    if released.release is None:
+        raise UnavailableError(
+            f"the provider took the receipt of transfer {view.id} and has released no key yet: run this again; once "
+            f"the receipt's time is over, {state.folder / 'state.json'} is what evidence of that is made from"
+        )
+    _check_stated(released.release, "KeyRelease", consumer.identity)
+    return released
+
+
+def _build_receipt(state: PullState, view: TransferView, sealed: _Sealed, consumer: Consumer, now_s: int) -> JsonValue:
+    recipient = "0x" + state.recipient.public.hex()
+    if consumer.identity is None:
+        custodial: dict[str, JsonValue] = {
+            "transfer_salt": str(state.salt),
+            "recipient_key": recipient,
+            "ciphertext_root": str(sealed.descriptor.ciphertext_root),
+        }
+        return {"custodial": custodial}
+    statement = Statement.build(
+        "TransferReceipt",
+        participant=consumer.participant,
+        provider=view.provider,
+        transferSalt=state.salt,
+        grant=view.grant,
+        sealing=view.sealing.digest,
+        ciphertextRoot=sealed.descriptor.ciphertext_root,
+        recipientKey=state.recipient.public,
+        deadline=now_s + _DEADLINE_S,
+        salt=Bytes32(secrets.token_bytes(32)),
+    )
+    signature = consumer.identity.signer.sign(statement.digest(consumer.identity.domains))
+    return {
+        "message": statement.to_json(),
+        "signature": "0x" + signature.hex(),
+        "signer": str(consumer.identity.signer.address),
+    }
+
+
+def _open_key(state: PullState, view: TransferView) -> SealingKey:
+    """The sealing's key. Raises: VerificationError: what was released is none."""
+    if view.release is None:
+        raise NotFoundError("no key was released")
+    message: Any = Statement.parse("KeyRelease", dict(view.release.message)).message
+    sealing: Any = Statement.parse("Sealing", dict(view.sealing.message)).message
+    terms = ReleaseTerms(view.id, view.grant, view.sealing.digest, view.consumer)
+    try:
+        return SealingKey.opened(open_key(message["wrappedKey"], state.recipient, terms), sealing["keyCommitment"])
+    except VerificationError as error:
+        raise VerificationError(
+            f"the provider released a wrong key: {error}. {state.folder / 'state.json'} is what evidence of that is "
+            "made from: concord transfer breach",
+            expected=error.expected,
+            found=error.found,
+        ) from error
+
+
+def _expect(what: str, expected: object, found: object) -> None:
+    if expected != found:
+        raise VerificationError(what, expected=str(expected), found=str(found))

@@ -1,0 +1,237 @@
+"""`concord dataset pull` and `concord transfer`: data delivered sealed, receipted, opened; and what was not."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+import typer
+
+from ledger.client import Client, Flow, Identity, access, datasets, participants, transfers
+from ledger.client.operations import whoami
+from ledger.client.sealed_files import load_state
+from ledger.client.signed import signed
+from ledger.client.transfers import Consumer
+from ledger.errors import ConflictError, MalformedError, NotFoundError, RefusedError
+from ledger.evidence import build_bundle, parse_evidence
+from ledger.surface.signed_requests import parse_authority
+from ledger.surface.terms import expand_purpose, hash_purpose
+from ledger.surface.transfers import TransferView
+from ledger.surface.views import VersionView
+from ledger.types import Bytes32
+from scripts.concord.arguments import KeyOption, parse_digest
+from scripts.concord.context import Context, context_of
+from scripts.concord.datasets import VersionName, bar
+from scripts.concord.exit_codes import finding_out
+from scripts.concord.files import check_place, write_file
+from scripts.concord.printing import count_of
+from scripts.concord.statements import load_policy, pins_of, split_version
+
+__all__ = ["app", "pull"]
+
+Result = TypeVar("Result")
+
+app = typer.Typer(help="Deliveries: how far they are, and what was not delivered.", no_args_is_help=True)
+
+State = Annotated[
+    Path, typer.Argument(metavar="STATE", help="The state.json that an unfinished pull left.", dir_okay=False)
+]
+Policy = Annotated[Path, typer.Option(help="Your policy.", dir_okay=False)]
+_PARTS: Final = ("sealing", "receipt", "release")
+_TRIES: Final = 120
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The gateway that works for a provider, and how it is asked."""
+
+    context: Context
+    url: str
+    participant: Bytes32
+    identity: Identity | None
+    is_own: bool
+
+    @classmethod
+    def find(cls, context: Context, provider: Bytes32, identity: Identity | None) -> Gateway:
+        """By the provider's profile; without an endpoint there, one's own gateway.
+
+        Raises:
+            RefusedError: it is another gateway, which takes requests that one's own key signed.
+        """
+        me = context.run(whoami()).get("participant")
+        if not isinstance(me, str):
+            raise MalformedError("your API key is bound to no participant: data are delivered to one")
+        endpoint = context.run(participants.show(str(provider))).endpoint
+        is_own = endpoint is None or parse_authority(endpoint) == parse_authority(context.url)
+        if not is_own and identity is None:
+            raise RefusedError(
+                f"the provider's gateway is {endpoint}, and takes requests signed with your own key: give --key FILE",
+                code="no-key",
+            )
+        return cls(context, context.url if endpoint is None else endpoint, Bytes32.parse(me), identity, is_own)
+
+    def run(self, flow: Flow[Result]) -> Result:
+        """Drive a flow there: with the API key at one's own, else each request signed. Raises: LedgerError."""
+        if self.is_own or self.identity is None:
+            return self.context.run(flow)
+        with Client(self.url) as client:
+            return client.run(signed(flow, self.url, self.participant, self.identity.signer))
+
+
+def pull(
+    context: typer.Context,
+    name: VersionName,
+    to: Annotated[Path, typer.Option("--to", help="Where to put the files.", file_okay=False)],
+    grant: Annotated[
+        Bytes32 | None,
+        typer.Option(parser=parse_digest, metavar="GRANT", help="The grant's digest; without: any that permits."),
+    ] = None,
+    purpose: Annotated[str | None, typer.Option(help="Under a grant for this purpose.")] = None,
+    evidence: Annotated[
+        Path | None, typer.Option(help="Write evidence of what was received here.", dir_okay=False)
+    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="The policy that the evidence is for.", dir_okay=False)] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite files of another content.")] = False,
+    key: KeyOption = None,
+) -> None:
+    """Have a version delivered: sealed data, your receipt, then the key.
+
+    Every byte is checked; nothing is written in the clear before all is right. Run it again to go on with what an
+    interrupted one received.
+    """
+    given = context_of(context)
+    check_place(evidence)
+    pinned = None if policy is None else load_policy(policy)
+    dataset, number = split_version(given, name.removesuffix("@latest"))
+    version = given.run(datasets.version(dataset, number))
+    provider = given.run(datasets.show(dataset)).provider
+    identity = given.identity(key)
+    gateway = Gateway.find(given, provider, identity)
+    chosen = grant or (None if purpose is None else _find_grant(given, dataset, number, purpose))
+    consumer = Consumer(gateway.participant, provider, identity)
+    with bar(given, "receiving", None) as progress:
+        flow = transfers.pull(version, to, consumer, grant=chosen, replace=replace, progress=progress)
+        done = gateway.run(flow)
+    _show_pulled(given, version, f"{dataset}@{number}", to, done)
+    if evidence is not None:
+        if done.transfer is None:
+            given.note("nothing was received now, so there is no evidence of it")
+            return
+        write_file(evidence, _fetch_bundle(gateway, done.transfer, pins_of(pinned)))
+        given.note(f"evidence of what was sealed, receipted and released is in {evidence}")
+
+
+def _find_grant(context: Context, dataset: str, number: int, purpose: str) -> Bytes32:
+    wanted = hash_purpose(expand_purpose(purpose))
+    for each in context.run(access.grants(role="consumer", status="active", dataset=dataset)):
+        terms = each.terms
+        covers = terms.first_version <= number and (terms.last_version == 0 or number <= terms.last_version)
+        if terms.purpose_hash == wanted and covers:
+            return each.digest
+    raise NotFoundError(f"no grant in force is for the purpose {purpose}: `concord request {dataset}` asks for one")
+
+
+def _show_pulled(context: Context, version: VersionView, name: str, to: Path, done: transfers.Pulled) -> None:
+    files, size = len(done.manifest.files), done.manifest.size_bytes
+    answer = {
+        "folder": str(to),
+        "files": files,
+        "size_bytes": size,
+        "version": version.version,
+        "transfer": None if done.transfer is None else str(done.transfer.id),
+    }
+    how = "there already" if done.transfer is None else f"delivered by transfer {done.transfer.id}"
+    words = f"{name}: {count_of(files, 'file')}, {count_of(size, 'byte')}, all as registered, in {to}, {how}"
+    context.show(answer, words)
+
+
+def _fetch_bundle(gateway: Gateway, transfer: TransferView, pins: list[tuple[int, int | None]]) -> bytes:
+    return build_bundle(_fetch_part(gateway, transfer.id, part, pins) for part in _PARTS)
+
+
+def _fetch_part(gateway: Gateway, transfer: Bytes32, part: str, pins: list[tuple[int, int | None]]) -> bytes:
+    """Evidence of a part, once it is final. Raises: ConflictError: it is not after a while; others as the flow."""
+    for is_last in [*[False] * _TRIES, True]:
+        try:
+            return gateway.run(transfers.evidence(transfer, part, tuple(pins)))
+        except ConflictError as error:
+            if error.code != "not-final" or is_last:
+                raise
+            time.sleep(error.retry_after_s or 1.0)
+    raise RuntimeError("the last try returns or raises")
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    transfer: Annotated[Bytes32, typer.Argument(parser=parse_digest, metavar="TRANSFER", help="Its id.")],
+) -> None:
+    """Show a delivery at your gateway, of which you are consumer or provider."""
+    given = context_of(context)
+    given.show(given.run(transfers.show(transfer)))
+
+
+@app.command()
+def breach(
+    context: typer.Context,
+    state: State,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the evidence goes.", dir_okay=False)],
+    policy: Policy,
+    rpc: Annotated[str | None, typer.Option(help="A node of your choice, where no key was released.")] = None,
+    tiles: Annotated[
+        str | None, typer.Option(metavar="URL|FOLDER", help="With --rpc: a mirror of the log that took the receipt.")
+    ] = None,
+    given_parts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--part", help="Evidence that you have of sealing, receipt or release; repeatable.", dir_okay=False
+        ),
+    ] = None,
+    key: KeyOption = None,
+) -> None:
+    """Did the provider withhold the key to what you receipted?
+
+    Writes the evidence, with the private key of this one transfer in it, and judges it. Exit 0: the key was delivered;
+    1: it was withheld, and the evidence shows it; 2: not to be told yet.
+    """
+    from scripts.concord.chain_side import open_chain  # noqa: PLC0415 - loads the EVM
+    from scripts.concord.withholding import accuse_of_release, accuse_of_silence  # noqa: PLC0415 - loads the EVM
+    from scripts.verify_provenance import main  # noqa: PLC0415 - its own program
+
+    given = context_of(context)
+    check_place(output)
+    pinned = load_policy(policy)
+    kept = load_state(state)
+    parts = _read_parts(given_parts or [])
+    gateway = Gateway.find(given, kept.provider, given.identity(key))
+
+    def fetch(part: str) -> bytes:
+        return parts[part] if part in parts else _fetch_part(gateway, kept.transfer, part, pins_of(pinned))
+
+    with finding_out("whether the key was delivered"):
+        if "release" in parts or gateway.run(transfers.show(kept.transfer)).release is not None:
+            found = accuse_of_release(fetch, kept.recipient)
+        else:
+            if rpc is None or tiles is None:
+                raise MalformedError("no key was released: --rpc and --tiles show what the log holds since the receipt")
+            with open_chain(rpc, pinned.chain_id) as chain:
+                found = accuse_of_silence(fetch, kept.recipient, chain, pinned, tiles)
+    write_file(output, found.to_bytes())
+    given.note(f"what was receipted and what became of it is in {output}")
+    node = [] if rpc is None else ["--rpc", rpc]
+    judged = main([str(output), "--policy", str(policy), *node, *(["--json"] if given.as_json else [])])
+    raise typer.Exit({0: 1, 1: 0}.get(judged, 2))  # a key that was withheld is a finding
+
+
+def _read_parts(paths: list[Path]) -> dict[str, bytes]:
+    names = {"Sealing": "sealing", "TransferReceipt": "receipt", "KeyRelease": "release"}
+    found = {}
+    for path in paths:
+        raw = path.read_bytes()
+        name = names.get(parse_evidence(raw).type_name)
+        if name is None:
+            raise MalformedError(f"{path} is no evidence of a Sealing, TransferReceipt or KeyRelease")
+        found[name] = raw
+    return found

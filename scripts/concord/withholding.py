@@ -1,0 +1,71 @@
+"""What was not delivered: evidence that a provider withheld the key, made from what an unfinished pull left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ledger.content.release import RecipientKey
+from ledger.errors import NotFoundError, UnavailableError
+from ledger.evidence import Delivery, Evidence, Silence, build_withheld, build_wrong_key, parse_evidence
+from ledger.evidence.policy import PinnedLog, Policy
+from ledger.log import Checkpoint
+from ledger.log.mirror import Mirror
+from ledger.log.note import SignedNote
+from ledger.statements import Statement
+from scripts.concord.chain_side import ChainSide, Recorded
+
+__all__ = ["accuse_of_release", "accuse_of_silence"]
+
+_CONTRACT: Final = "CheckpointLog"
+
+Fetch = Callable[[str], bytes]
+"""Evidence of the transfer's ``sealing``, ``receipt`` or ``release``."""
+
+
+def accuse_of_release(fetch: Fetch, recipient: RecipientKey) -> Delivery:
+    """What the release is worth, with all that is needed to judge it. Raises: as ``fetch``; MalformedError."""
+    sealing, receipt, release = (parse_evidence(fetch(part)) for part in ("sealing", "receipt", "release"))
+    return build_wrong_key(receipt, recipient, sealing=sealing, release=release)
+
+
+def accuse_of_silence(fetch: Fetch, recipient: RecipientKey, chain: ChainSide, policy: Policy, tiles: str) -> Delivery:
+    """All that the log holds since the receipt, up to the newest event of the contract about it.
+
+    Raises:
+        UnavailableError: the receipt's time is not over yet, or nothing on chain is later than that: have the log
+            attested (``concord log attest``) and ask again; or the tiles are not those of the log on chain.
+        Others as ``fetch``.
+    """
+    receipt = parse_evidence(fetch("receipt"))
+    log = _find_log(receipt, policy)
+    due = Statement.parse(receipt.type_name, receipt.message).deadline
+    recorded = chain.recorded(policy.address_of(_CONTRACT), log.id)
+    newest = next((each for each in reversed(recorded) if chain.time_of(each.place.block) > due), None)
+    if newest is None:
+        raise UnavailableError(
+            "nothing on chain shows the log after the receipt's time was over: once it is, `concord log attest` has "
+            "the chain say how large the log is; then ask again"
+        )
+    since = _read_since(receipt, newest, tiles)
+    return build_withheld(receipt, recipient, Silence(chain.prove(newest.place, policy), *since))
+
+
+def _read_since(receipt: Evidence, newest: Recorded, tiles: str) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    reader = Mirror(tiles).reader(newest.size)
+    if reader.root(newest.size) != newest.root:
+        raise UnavailableError(
+            f"the tiles of {tiles} do not hash to the {newest.size} entries on chain: name another mirror"
+        )
+    index = receipt.log.index
+    left = reversed(reader.prove_inclusion(index, index + 1))  # of a tree's last leaf: all complete subtrees before it
+    return tuple(left), tuple(reader.entries(index + 1, newest.size - index - 1))
+
+
+def _find_log(receipt: Evidence, policy: Policy) -> PinnedLog:
+    note = SignedNote.parse(receipt.log.checkpoint)
+    origin, signed = Checkpoint.parse(note.text).origin, {line.key_id for line in note.signatures}
+    for log in policy.logs:
+        if log.origin == origin and signed & {key.key_id for key in log.keys}:
+            return log
+    raise NotFoundError(f"your policy knows no log {origin!a} with the key that signed: extend it")

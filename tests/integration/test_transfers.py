@@ -1,0 +1,312 @@
+"""Deliveries over HTTP, from a gateway to a consumer of its own and to one that signs its requests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ledger.canonical import JsonValue
+from ledger.client import AsyncClient, Client, access, datasets, statements, transfers
+from ledger.client.flow import Flow
+from ledger.client.sealed_files import load_state
+from ledger.client.signed import signed
+from ledger.client.transfers import Consumer, Pulled
+from ledger.content import scan_folder
+from ledger.content.release import wrap_key
+from ledger.errors import ConflictError, RefusedError, UnavailableError, VerificationError
+from ledger.exchange.transfers import keys
+from ledger.surface.views import VersionView
+from ledger.types import Bytes32
+from tests.support.console import Console
+from tests.support.content import make_bytes
+from tests.support.waiting import eventually
+from tests.support.world import METADATA, WAIT_S, Member, World, serving
+
+FILES = {"a.csv": b"hour,mwh\n0,12.5\n", "deep/empty": b"", "large.bin": make_bytes("large", (2 << 20) + 5)}
+
+
+@dataclass
+class Stage:
+    """A gateway, a provider whose keys it holds, a consumer that holds its own, and what was granted."""
+
+    world: World
+    provider: Member
+    consumer: Member
+    version: VersionView
+    grant: Bytes32
+
+    @property
+    def party(self) -> Consumer:
+        return Consumer(self.consumer.id, self.provider.id, self.consumer.identity)
+
+    def last_release(self, state: Path) -> Bytes32:
+        """Digest of the key's release, whatever it is worth."""
+        view = self.consumer.client.run(transfers.show(load_state(state).transfer))
+        assert view.release is not None
+        return view.release.digest
+
+    def pull(self, folder: Path, *, by_signature: bool = True, client: Client | None = None, **more: Any) -> Pulled:
+        flow = transfers.pull(self.version, folder, self.party, **more)
+        if not by_signature:
+            return self.consumer.client.run(flow)
+        with client or Client(self.world.url) as elsewhere:
+            return elsewhere.run(signed(flow, self.world.url, self.consumer.id, self.consumer.signing))
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with serving(tmp_path_factory.mktemp("transfers")) as world:
+        provider, consumer = world.enroll("utility", custodial=True), world.enroll("analyst")
+        profile: JsonValue = {"handle": "utility", "name": "Utility", "endpoint": world.url}
+        provider.client.run(statements.state("ProfileUpdate", {"profile": profile}, wait_s=WAIT_S))
+        yield _sell(world, provider, consumer, "power")
+
+
+def _sell(world: World, provider: Member, consumer: Member, slug: str) -> Stage:
+    folder = world.folder / "staged" / slug
+    for name, data in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    made = provider.client.run(datasets.register(folder, scan_folder(folder), "utility", slug, METADATA))
+    provider.client.run(statements.wait(made.digest))
+    terms = {"purpose": "ResearchAndDevelopment", "rights": ["read"], "valid_until": datetime.now(UTC) + timedelta(1)}
+    granted = provider.client.run(access.grant(f"utility/{slug}", "analyst", None, **terms, wait_s=WAIT_S))  # type: ignore[arg-type]  # by name
+    version = consumer.client.run(datasets.version(f"utility/{slug}", 1))
+    return Stage(world, provider, consumer, version, granted.digest)
+
+
+def found_in(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("by_signature", [True, False])
+def test_a_version_is_delivered(stage: Stage, tmp_path: Path, by_signature: bool) -> None:
+    told: list[int] = []
+    pulled = stage.pull(tmp_path, by_signature=by_signature, progress=told.append)
+    assert found_in(tmp_path) == FILES
+    assert pulled.transfer is not None
+    assert pulled.transfer.grant == stage.grant
+    assert sum(told) == pulled.transfer.size_bytes
+    again = stage.pull(tmp_path, by_signature=by_signature)
+    assert again.transfer is None
+    assert found_in(tmp_path) == FILES
+
+
+class Wire(httpx.BaseTransport):
+    """The way to the gateway, which does to a download what a test says."""
+
+    def __init__(self, spoil: object) -> None:
+        self.inner = httpx.HTTPTransport()
+        self.spoil = spoil
+        self.ranges: list[str] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self.inner.handle_request(request)
+        if not request.url.path.endswith("/data") or response.status_code >= 400:
+            return response
+        self.ranges.append(request.headers["range"])
+        body = response.read()
+        response.close()
+        return httpx.Response(response.status_code, headers=response.headers, stream=Spoilt(self.spoil(body)))  # type: ignore[operator]  # a function
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+class Spoilt(httpx.SyncByteStream):
+    """Pieces of a body; where it ends early, the connection is broken."""
+
+    def __init__(self, pieces: list[bytes | None]) -> None:
+        self.pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self.pieces:
+            if piece is None:
+                raise httpx.ReadError("cut")
+            yield piece
+
+
+def test_a_broken_connection_is_gone_on_from_the_last_good_chunk(stage: Stage, tmp_path: Path) -> None:
+    cuts = iter([100, (1 << 20) + 500, 0])
+
+    def spoil(body: bytes) -> list[bytes | None]:
+        cut = next(cuts, None)
+        return [body] if cut is None else [body[:cut], None]
+
+    wire = Wire(spoil)
+    stage.pull(tmp_path, client=Client(stage.world.url, transport=wire))
+    assert found_in(tmp_path) == FILES
+    first = len(FILES["a.csv"]) + 16 + 16  # and the empty file
+    assert wire.ranges[:2] == ["bytes=0-", f"bytes={first}-"]
+    assert len(set(wire.ranges)) == 3
+
+
+def test_a_changed_chunk_is_refused_and_the_good_ones_stay(stage: Stage, tmp_path: Path) -> None:
+    def spoil(body: bytes) -> list[bytes | None]:
+        return [body[:-1] + bytes([body[-1] ^ 1])]
+
+    with pytest.raises(VerificationError, match="sealed chunk 4"):
+        stage.pull(tmp_path, client=Client(stage.world.url, transport=Wire(spoil)))
+    left = found_in(tmp_path)
+    assert {Path(name).name for name in left} == {"state.json", "sealed"}
+    sealed = next(data for name, data in left.items() if name.endswith("sealed"))
+    wire = Wire(lambda body: [body])
+    stage.pull(tmp_path, client=Client(stage.world.url, transport=wire))
+    assert wire.ranges == [f"bytes={len(sealed)}-"]
+    assert found_in(tmp_path) == FILES
+
+
+def test_a_provider_that_gives_no_answer_leaves_no_plaintext(stage: Stage, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError):
+        stage.pull(tmp_path, client=Client(stage.world.url, transport=Wire(lambda _: [None])))
+    assert {Path(name).name for name in found_in(tmp_path)} == {"state.json", "sealed"}
+    state = next(tmp_path.rglob("state.json"))
+    assert state.stat().st_mode & 0o777 == 0o600
+    kept = load_state(state)
+    assert kept.provider == stage.provider.id
+    assert stage.consumer.client.run(transfers.show(kept.transfer)).state.value == "open"
+
+
+def test_a_release_that_was_changed_on_the_way_is_refused(stage: Stage, tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match="KeyRelease is another's"):
+        stage.consumer.client.run(_with_spoilt_key(transfers.pull(stage.version, tmp_path, stage.party)))
+    assert {Path(name).name for name in found_in(tmp_path)} == {"state.json", "sealed"}
+    stage.pull(tmp_path, by_signature=False)  # the right one is in the log
+    assert found_in(tmp_path) == FILES
+
+
+def _with_spoilt_key(flow: Flow[Pulled]) -> Flow[Pulled]:
+    request = next(flow)
+    while True:
+        answer = yield request
+        if request.path.endswith("/receipt"):
+            message: Any = answer.json
+            wrapped = message["release"]["message"]["wrappedKey"]
+            message["release"]["message"]["wrappedKey"] = wrapped[:-1] + ("0" if wrapped[-1] != "0" else "1")
+        request = flow.send(answer)
+
+
+def test_a_file_in_the_way_stays(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"mine")
+    with pytest.raises(ConflictError, match="is there already"):
+        stage.pull(tmp_path)
+    assert (tmp_path / "a.csv").read_bytes() == b"mine"
+    stage.pull(tmp_path, replace=True)
+    assert found_in(tmp_path) == FILES
+
+
+def test_what_a_provider_offers_is_compared_with_what_is_registered(stage: Stage, tmp_path: Path) -> None:
+    nothing = Bytes32(bytes(32))
+    for changed in (replace(stage.version, content_hash=nothing), replace(stage.version, registration=nothing)):
+        with pytest.raises(VerificationError, match="offers another"):
+            replace(stage, version=changed).pull(tmp_path)
+
+
+def test_a_request_without_a_right_signature_is_nobodys(stage: Stage) -> None:
+    url = f"{stage.world.url}/v1/transfers"
+    headers = {"Signature-Input": "concord=x", "Signature": "y", "Content-Digest": "z"}
+    assert httpx.post(url, headers=headers).status_code == 422
+    assert httpx.post(url).status_code == 401
+
+
+def test_the_command_pulls_and_leaves_evidence(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    concord = Console(stage.world, tmp_path, monkeypatch, capsys)
+    concord.be(stage.consumer)
+    target, evidence, policy = tmp_path / "in", tmp_path / "evidence.json", tmp_path / "policy.json"
+    named = ("dataset", "pull", "utility/power@latest", "--to", target)
+    assert concord.run(*named, "--purpose", "Advertising").code == 4
+    told = concord.ok_quietly(*named, "--purpose", "ResearchAndDevelopment", "--evidence", evidence)
+    assert "3 files" in told
+    assert "delivered by transfer 0x" in told
+    assert found_in(target) == FILES
+    assert "there already" in concord.ok(stage.consumer, *named)
+    rpc = ("--rpc", f"{stage.world.url}/rpc")
+    concord.ok_quietly("policy", "create", *rpc, "--consortium", tmp_path / "consortium.json", "-o", policy)
+    assert concord.run("verify", evidence, "--policy", policy, *rpc).code == 0
+
+
+def test_a_provider_that_releases_a_wrong_key_is_shown(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    concord = Console(stage.world, tmp_path, monkeypatch, capsys)
+    concord.be(stage.consumer)
+    target, evidence, policy = tmp_path / "in", tmp_path / "evidence.json", tmp_path / "policy.json"
+    monkeypatch.setattr(keys, "wrap_key", lambda _, *to: wrap_key(bytes(32), *to))  # what the provider does
+    with pytest.raises(VerificationError, match="released a wrong key"):
+        stage.pull(target, by_signature=False)
+    assert {Path(name).name for name in found_in(target)} == {"state.json", "sealed"}
+    state = next(target.rglob("state.json"))
+    consortium = ("--rpc", f"{stage.world.url}/rpc", "--consortium", tmp_path / "consortium.json")
+    stage.consumer.client.run(statements.wait(stage.last_release(state)))
+    concord.ok_quietly("policy", "create", *consortium, "-o", policy)
+    ran = concord.run("transfer", "breach", state, "--policy", policy, "--output", evidence)
+    assert ran.code == 1, ran
+    assert "did not deliver the key to what was receipted" in ran.out
+
+
+def test_a_provider_that_withholds_the_key_is_shown(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The key is not released while the gateway holds none of its provider's any more."""
+    concord = Console(stage.world, tmp_path, monkeypatch, capsys)
+    concord.be(stage.consumer)
+    target, evidence, policy = tmp_path / "in", tmp_path / "evidence.json", tmp_path / "policy.json"
+    receiving = stage.world.gateway.transfers._receiving
+    with monkeypatch.context() as patched:
+        patched.setattr(receiving, "release", lambda row, _: row)  # takes the receipt, and keeps the key
+        past = time.time() - 3600 + 15  # so that its time is over soon
+        with pytest.raises(UnavailableError, match="released no key yet"):
+            stage.pull(target, by_signature=False, clock=lambda: past)
+    state = next(target.rglob("state.json"))
+    rpc = ("--rpc", f"{stage.world.url}/rpc")
+    due = load_receipt_deadline(state)
+    eventually(lambda: time.time() > due + 1)
+    concord.ok_quietly("log", "attest")
+    concord.ok_quietly("policy", "create", *rpc, "--consortium", tmp_path / "consortium.json", "-o", policy)
+    made = ("transfer", "breach", state, "--policy", policy, *rpc, "--tiles", f"{stage.world.url}/v1/log")
+    ran = concord.run(*made, "--output", evidence)
+    assert ran.code == 1, ran
+    assert "released no key for what was receipted" in ran.out
+    stage.pull(target, by_signature=False)
+    assert (
+        concord.run(*made[:3], "--policy", policy, "--output", evidence).code == 3
+    )  # it was delivered: no state is left
+
+
+def load_receipt_deadline(state: Path) -> int:
+    return int(json.loads(state.read_bytes())["receipt"]["message"]["deadline"])
+
+
+async def _pull(stage: Stage, folder: Path) -> Pulled:
+    flow = transfers.pull(stage.version, folder, stage.party)
+    async with AsyncClient(stage.world.url) as client:
+        return await client.run(signed(flow, stage.world.url, stage.consumer.id, stage.consumer.signing))
+
+
+def test_the_async_client_pulls_alike(stage: Stage, tmp_path: Path) -> None:
+    asyncio.run(_pull(stage, tmp_path))
+    assert found_in(tmp_path) == FILES
+
+
+def test_a_revocation_in_the_middle_ends_it(stage: Stage, tmp_path: Path) -> None:
+    sold = _sell(stage.world, stage.provider, stage.consumer, "ending")
+
+    def spoil(body: bytes) -> list[bytes | None]:
+        sold.provider.client.run(access.revoke(sold.grant, None, wait_s=WAIT_S))
+        return [body[:100], None]
+
+    with pytest.raises(RefusedError) as caught:
+        sold.pull(tmp_path, client=Client(stage.world.url, transport=Wire(spoil)))
+    assert caught.value.code == "grant-revoked"
+    assert {Path(name).name for name in found_in(tmp_path)} == {"state.json", "sealed"}
