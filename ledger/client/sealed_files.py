@@ -26,7 +26,7 @@ from ledger.errors import MalformedError, VerificationError
 from ledger.merkle import leaf_hash
 from ledger.types import Bytes32, parse_hex
 
-__all__ = ["KeptTransfer", "PullState", "SealedIntake", "load_state", "open_files"]
+__all__ = ["KeptTransfer", "PullState", "SealedIntake", "check_paths", "load_state", "open_files"]
 
 _FOLDER: Final = ".concord-pull"
 _NAMED: Final = ("transfer", "provider")
@@ -196,6 +196,14 @@ class SealedIntake:
         self._size_bytes += len(chunk)
         if self.progress is not None:
             self.progress(len(chunk))
+
+
+def check_paths(manifest: Manifest) -> None:
+    """Check that no file would lie where a pull keeps its own. Raises: MalformedError."""
+    if any(entry.path.partition("/")[0].lower() == _FOLDER for entry in manifest.files):
+        raise MalformedError(
+            f"the version has files in {_FOLDER}, where a pull keeps its own: `concord dataset get` it"
+        )
 
 
 def open_files(

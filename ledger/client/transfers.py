@@ -14,7 +14,7 @@ from ledger.client.datasets import check_free, is_present
 from ledger.client.flow import ByteProgress, Download, Flow, Request
 from ledger.client.identity import Identity
 from ledger.client.reads import BlockRange, pin_filters
-from ledger.client.sealed_files import PullState, SealedIntake, open_files
+from ledger.client.sealed_files import PullState, SealedIntake, check_paths, open_files
 from ledger.content import ChunkIndex, Manifest, compute_content_hash, parse_chunks, parse_manifest
 from ledger.content.release import ReleaseTerms, open_key
 from ledger.content.sealing import SealingDescriptor, SealingKey, parse_sealed_leaves, parse_sealing
@@ -99,6 +99,7 @@ def pull(
     state = PullState.of(folder, version.registration)
     view = yield from _begin(state, version, consumer, grant)
     sealed = yield from _describe(view)
+    check_paths(sealed.manifest)
     missing = [entry for entry in sealed.manifest.files if not is_present(folder, entry)]
     if not missing:
         state.drop()

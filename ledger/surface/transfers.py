@@ -79,7 +79,7 @@ class TransferView:
     receipt: Bytes32 | None
     release: StatedView | None
     block: int
-    """after which the grant was found to permit it"""
+    """the newest one; of an offer and a release, that after which the grant was found to permit it"""
 
 
 @dataclass(frozen=True, slots=True)
