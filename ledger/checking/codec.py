@@ -1,13 +1,14 @@
 """A short way from a JSON line to its digest, for the types that a log takes in bulk.
 
 Decoders and encoders are made from the vocabulary. What they accept, ``Statement.parse`` accepts with the same digest
-(tests compare the two); what they do not accept may still be right, and goes the long way.
+(tests compare the two); what they do not accept may still be right, and goes the long way. Lines that are laid out as
+one before them are not even decoded (`ledger.checking.layouts`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
@@ -15,6 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
+from ledger.checking.layouts import Layout
+from ledger.checking.records import Registered
 from ledger.keccak import keccak256
 from ledger.statements import STATEMENT_TYPES, Domains, StatementType
 from ledger.statements.eip712 import encode_type
@@ -35,6 +38,13 @@ _WORD_LENGTHS: Final = {66}
 _MOST_REMEMBERED: Final = 4096
 """numbers of one width: the same versions and deadlines come again"""
 _EMPTY_LIST: Final = keccak256(b"")
+_MOST_LAYOUTS: Final = 256
+_MOST_MISFITS: Final = 64
+"""lines of a known length that have another layout; then layouts are learnt anew"""
+_SIGNED: Final = ("signature", "signer")
+_SIGNATURE_SIZE: Final = 65
+_SIGNED_SIZE: Final = _SIGNATURE_SIZE + 20
+_SIGNED_LENGTHS: Final = (132, 42)
 
 Word = Callable[[Any], bytes]
 
@@ -45,19 +55,20 @@ class UnusualLineError(ValueError):
 
 @dataclass(slots=True)
 class Decoded:
-    """One line, decoded: its JSON members, and its digest."""
+    """One line, decoded: its members, the message as canonical JSON, and its digest."""
 
     type: str
-    message: Any
+    message: str
     signature: bytes
-    signer: str
+    signer: bytes
     digest: bytes
     participant: bytes
     deadline: int
+    registered: Registered | None
 
 
 class Codec:
-    """Decodes lines of one consortium."""
+    """Decodes lines of one consortium. Not to be shared between threads."""
 
     def __init__(self, domains: Domains) -> None:
         envelopes = [_envelope(each) for each in BULK_TYPES.values()]
@@ -65,10 +76,27 @@ class Codec:
         self._hashers = {
             envelope: _Hasher(each, domains) for envelope, each in zip(envelopes, BULK_TYPES.values(), strict=True)
         }
-        self._encode = msgspec.json.Encoder().encode
+        self._layouts: dict[int, tuple[Layout, _Hasher]] = {}
+        self._misfits = 0
 
     def decode(self, line: bytes) -> Decoded:
         """Decode a line and compute its digest. Raises: UnusualLineError."""
+        known = self._layouts.get(len(line))
+        if known is None:
+            return self._decode(line, learns=len(self._layouts) < _MOST_LAYOUTS)
+        layout, hasher = known
+        values = layout.read(line)
+        if values is not None:
+            raw, numbers, message = values
+            return hasher.hash(raw, hasher.encode_numbers(numbers), message, ())
+        self._misfits += 1
+        if self._misfits > _MOST_MISFITS:
+            self._misfits = 0
+            self._layouts.clear()
+        return self._decode(line, learns=False)
+
+    def _decode(self, line: bytes, *, learns: bool) -> Decoded:
+        """By its members. Raises: UnusualLineError."""
         try:
             envelope = self._decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -82,20 +110,21 @@ class Codec:
             raise UnusualLineError
         if envelope.cosignature is not None or b"\\" in line:
             raise UnusualLineError
-        digest, participant, deadline = hasher.digest(message)
-        return Decoded(
-            hasher.name, message, _parse_signature(envelope.signature), envelope.signer, digest, participant, deadline
-        )
+        raw, parts = hasher.encode(message, envelope.signature, envelope.signer)
+        decoded = hasher.hash(raw, parts, _to_json(message), parents)
+        if learns and not parents:
+            layout = hasher.learn(line)
+            if layout is not None:
+                self._layouts[len(line)] = layout, hasher
+        return decoded
 
-    def encode_message(self, message: Any) -> str:
-        """The message's canonical JSON (RFC 8785): members are declared in their sorted order, all of plain ASCII."""
-        return self._encode(message).decode()
+
+_to_text: Final = msgspec.json.Encoder().encode
 
 
-def _parse_signature(text: str) -> bytes:
-    if text[:2] != "0x":
-        raise UnusualLineError
-    return _parse_hex(text[2:])
+def _to_json(message: Any) -> str:
+    """The message's canonical JSON (RFC 8785): members are declared in their sorted order, all of plain ASCII."""
+    return _to_text(message).decode()
 
 
 def _parse_hex(digits: str) -> bytes:
@@ -149,32 +178,83 @@ class _Hasher:
         names = {"type", "message", "signature", "signer"} | {field.name for field in statement_type.fields}
         lists = sum(field.type.endswith("[]") for field in statement_type.fields)
         self.quotes = 4 * len(names) - 2 * (1 + lists)  # an object or a list has no quotes of its own
-        words = [field.name for field in statement_type.fields if field.type == "bytes32"]
-        self._words = _getter(words)
-        self._zeros, self._marks, self._size = "0" * len(words), "x" * len(words), 32 * len(words)
+        self._word_names = [field.name for field in statement_type.fields if field.type == "bytes32"]
+        self._words = _getter(self._word_names)
+        count = len(self._word_names)
+        self._zeros, self._marks, self._size = "0" * count, "x" * count, 32 * count
         self._prefix = b"\x19\x01" + domains.of(statement_type).separator
         self._type_hash = keccak256(encode_type(statement_type).encode())
         others = [field for field in statement_type.fields if field.type != "bytes32"]
+        self._members = sorted(field.name for field in statement_type.fields)
+        self._numbers = [field.name for field in others if field.type.startswith("uint")]
+        self._is_flat = all(field.type.startswith("uint") or field.type == "Parent[]" for field in others)
         self._others = _getter([field.name for field in others])
         self._encoders = tuple(_encoder(field.type) for field in others)
         self._deadline = [field.name for field in others].index("deadline")
+        self._number_encoders = tuple(_digits_encoder(field.type) for field in others if field.name in self._numbers)
+        self._list_at = next((at for at, field in enumerate(others) if field.type == "Parent[]"), None)
         self._order = _order(statement_type)
 
-    def digest(self, message: Any) -> tuple[bytes, bytes, int]:
-        """Digest, participant and deadline. Raises: UnusualLineError."""
+    def encode(self, message: Any, signature: str, signer: str) -> tuple[bytes, list[bytes]]:
+        """The words, then signature and signer; the other members, encoded. Raises: UnusualLineError."""
         texts = self._words(message)
         joined = "".join(texts)
         if set(map(len, texts)) != _WORD_LENGTHS or joined[::66] != self._zeros or joined[1::66] != self._marks:
             raise UnusualLineError
-        raw = _parse_hex(joined.replace("0x", ""))
-        if len(raw) != self._size:
+        if (len(signature), len(signer)) != _SIGNED_LENGTHS or not signature[:2] == signer[:2] == "0x":
             raise UnusualLineError
-        parts = [encode(value) for encode, value in zip(self._encoders, self._others(message), strict=True)]
-        deadline = int.from_bytes(parts[self._deadline], "big")
-        for first, end in self._order[1]:
-            parts.append(raw[first:end])
-        encoded = self._type_hash + b"".join([parts[place] for place in self._order[0]])
-        return keccak256(self._prefix + keccak256(encoded)), raw[:32], deadline
+        raw = _parse_hex(joined.replace("0x", "") + signature[2:] + signer[2:])
+        if len(raw) != self._size + _SIGNED_SIZE:
+            raise UnusualLineError
+        return raw, [encode(value) for encode, value in zip(self._encoders, self._others(message), strict=True)]
+
+    def encode_numbers(self, numbers: Sequence[bytes]) -> list[bytes]:
+        """The other members of a statement without lists, out of their digits. Raises: UnusualLineError."""
+        parts = [encode(digits) for encode, digits in zip(self._number_encoders, numbers, strict=True)]
+        if self._list_at is not None:
+            parts.insert(self._list_at, _EMPTY_LIST)
+        return parts
+
+    def hash(self, raw: bytes, parts: Sequence[bytes], message: str, parents: Sequence[Any]) -> Decoded:
+        """The digest of what `encode` gave, and all else that is kept of a statement."""
+        size, end = self._size, self._size + _SIGNATURE_SIZE
+        encoded = [parts[first] if end is None else raw[first:end] for first, end in self._order]
+        return Decoded(
+            self.name,
+            message,
+            raw[size:end],
+            raw[end:],
+            keccak256(self._prefix + keccak256(self._type_hash + b"".join(encoded))),
+            raw[:32],
+            int.from_bytes(parts[self._deadline], "big"),
+            _registered(raw, parts, parents) if self.name == REGISTRATION else None,
+        )
+
+    def learn(self, line: bytes) -> Layout | None:
+        """The layout of a line of this type whose lists are empty; None where other lines differ in more than digits."""
+        if not self._is_flat:
+            return None
+        return Layout.learn(line, (*self._word_names, *_SIGNED), self._numbers, self._members)
+
+
+_REGISTERED: Final = [field.name for field in BULK_TYPES[REGISTRATION].fields if field.type != "bytes32"]
+_REGISTERED_VERSION: Final = _REGISTERED.index("version")
+
+
+def _registered(raw: bytes, parts: Sequence[bytes], parents: Sequence[Any]) -> Registered:
+    """What a registration says: its words are participant, datasetSalt, contentHash, metadataHash, salt."""
+    return Registered(
+        keccak256(raw[:64]),
+        raw[32:64],
+        int.from_bytes(parts[_REGISTERED_VERSION], "big"),
+        raw[64:96],
+        raw[96:128],
+        tuple([_parent(each) for each in parents]) if parents else (),
+    )
+
+
+def _parent(parent: Any) -> tuple[bytes, int, bytes]:
+    return bytes.fromhex(parent.dataset[2:]), int(parent.version), bytes.fromhex(parent.registration[2:])
 
 
 def _getter(names: list[str]) -> Callable[[Any], tuple[str, ...]]:
@@ -184,24 +264,22 @@ def _getter(names: list[str]) -> Callable[[Any], tuple[str, ...]]:
     return lambda message: (getattr(message, name),)
 
 
-def _order(statement_type: StatementType) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
-    """Where each member's part is: first those that are no bytes32, then runs of bytes32 as they follow each other."""
-    places: list[int] = []
-    runs: list[tuple[int, int]] = []
-    others = sum(field.type != "bytes32" for field in statement_type.fields)
-    at, other, in_run = 0, 0, False
+def _order(statement_type: StatementType) -> tuple[tuple[int, int | None], ...]:
+    """Where each member is, in the order of the encoding: among the other parts, or a run of words from ... to."""
+    order: list[tuple[int, int | None]] = []
+    at = other = 0
     for field in statement_type.fields:
         if field.type != "bytes32":
-            places.append(other)
-            other, in_run = other + 1, False
-        elif in_run:
-            at += 32
-            runs[-1] = (runs[-1][0], at)
+            order.append((other, None))
+            other += 1
+            continue
+        first, end = order[-1] if order else (0, None)
+        if end is not None:
+            order[-1] = first, at + 32
         else:
-            places.append(others + len(runs))
-            runs.append((at, at + 32))
-            at, in_run = at + 32, True
-    return tuple(places), tuple(runs)
+            order.append((at, at + 32))
+        at += 32
+    return tuple(order)
 
 
 def _encoder(kind: str) -> Word:
@@ -221,6 +299,19 @@ def _uint_encoder(bits: int) -> Word:
         return value.to_bytes(32, "big")
 
     return encode
+
+
+def _digits_encoder(kind: str) -> Callable[[bytes], bytes]:
+    encode = _encoder(kind)
+
+    @lru_cache(maxsize=_MOST_REMEMBERED)
+    def encode_digits(digits: bytes) -> bytes:
+        try:
+            return encode(digits.decode("ascii"))
+        except UnicodeDecodeError as error:
+            raise UnusualLineError from error
+
+    return encode_digits
 
 
 def _encode_bytes(text: str) -> bytes:

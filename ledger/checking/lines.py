@@ -12,7 +12,6 @@ from ledger.checking.codec import BULK_TYPES, REGISTRATION, Codec, Decoded, Unus
 from ledger.checking.records import Checked, Record, Registered, Rejected
 from ledger.checking.recovering import Recoverer
 from ledger.errors import LedgerError, MalformedError, RefusedError, VerificationError
-from ledger.keccak import keccak256
 from ledger.statements import Domains, Entry, Statement, compute_dataset_id, verify_signature
 from ledger.types import Address, Bytes32, parse_hex
 
@@ -70,7 +69,7 @@ class LineChecker:
             return None
 
     def _record(self, line: bytes, decoded: Decoded | None, signer: bytes | None) -> Record:
-        if decoded is None or signer is None or decoded.signer != "0x" + signer.hex():
+        if decoded is None or signer is None or decoded.signer != signer:
             return self._check_at_length(line)
         return Checked(
             _VERSION + decoded.digest + decoded.participant + sha256(decoded.signature).digest(),
@@ -78,8 +77,8 @@ class LineChecker:
             decoded.signature,
             decoded.deadline,
             decoded.type,
-            self._codec.encode_message(decoded.message),
-            _registered(decoded) if decoded.type == REGISTRATION else None,
+            decoded.message,
+            decoded.registered,
         )
 
     def _check_at_length(self, line: bytes) -> Record:
@@ -157,24 +156,6 @@ def _reject(error: LedgerError, digest: Bytes32 | None) -> Rejected:
 def _speakable(text: str) -> str:
     """The text with its lone surrogates, which JSON can name and UTF-8 can not, written as escapes."""
     return text.encode(errors="backslashreplace").decode()
-
-
-def _registered(decoded: Decoded) -> Registered:
-    message: Any = decoded.message
-    salt = bytes.fromhex(message.datasetSalt[2:])
-    parents = message.parents
-    return Registered(
-        keccak256(decoded.participant + salt),
-        salt,
-        int(message.version),
-        bytes.fromhex(message.contentHash[2:]),
-        bytes.fromhex(message.metadataHash[2:]),
-        tuple([_parent(each) for each in parents]) if parents else (),
-    )
-
-
-def _parent(parent: Any) -> tuple[bytes, int, bytes]:
-    return bytes.fromhex(parent.dataset[2:]), int(parent.version), bytes.fromhex(parent.registration[2:])
 
 
 def _registered_of(statement: Statement) -> Registered:

@@ -13,6 +13,7 @@ __all__ = ["Recoverer"]
 
 _SIZE: Final = 65
 _HALF_ORDER: Final = bytes.fromhex("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0")
+_MOST_REMEMBERED: Final = 4096
 _UNCOMPRESSED: Final = lib.SECP256K1_EC_UNCOMPRESSED
 
 
@@ -26,6 +27,8 @@ class Recoverer:
         self._out: Any = ffi.new("unsigned char[65]")
         self._size: Any = ffi.new("size_t *", _SIZE)
         self._xy: Any = ffi.buffer(self._out + 1, _SIZE - 1)
+        self._held_key: Any = ffi.buffer(self._key)
+        self._addresses: dict[bytes, bytes] = {}
 
     def recover(self, digest: bytes, signature: bytes) -> bytes | None:
         """The signer's address, 20 bytes; None where ``recover_signer`` raises, which tells why."""
@@ -36,5 +39,13 @@ class Recoverer:
             return None
         if not lib.secp256k1_ecdsa_recover(context, key, held, digest):
             return None
-        lib.secp256k1_ec_pubkey_serialize(context, self._out, self._size, key, _UNCOMPRESSED)
-        return keccak256(self._xy[:])[12:]
+        return self._addresses.get(self._held_key[:]) or self._compute_address()
+
+    def _compute_address(self) -> bytes:
+        """The address of the key that was recovered last; few sign much, so that it is kept for the next time."""
+        lib.secp256k1_ec_pubkey_serialize(self._context, self._out, self._size, self._key, _UNCOMPRESSED)
+        address = keccak256(self._xy[:])[12:]
+        if len(self._addresses) >= _MOST_REMEMBERED:
+            self._addresses.clear()
+        self._addresses[self._held_key[:]] = address
+        return address
