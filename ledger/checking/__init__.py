@@ -5,11 +5,13 @@ What it accepts and refuses is what ``ledger.statements`` accepts and refuses; a
 way to the same answer.
 """
 
+from ledger.checking.codec import REGISTRATION
 from ledger.checking.lines import MAX_LINE_BYTES, LineChecker
 from ledger.checking.records import Checked, Record, Registered, Rejected, decode_records, encode_records
 
 __all__ = [
     "MAX_LINE_BYTES",
+    "REGISTRATION",
     "Checked",
     "LineChecker",
     "Record",

@@ -5,14 +5,15 @@ The rows are those that ``Statements`` writes one by one; every list and every r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Table, exists, func, insert, select, update
 
-from ledger.checking import Checked, Registered
+from ledger.checking import REGISTRATION, Checked, Registered
 from ledger.store.columns import Moment, Uint64
 from ledger.store.database import Database
 from ledger.store.schema.chain import REGISTRATIONS, RETIREMENTS
@@ -30,6 +31,10 @@ _PAGE: Final = 100_000
 
 T = TypeVar("T")
 Version = tuple[bytes, int]
+Place = tuple[int, bytes]
+"""Log index and signature."""
+
+_VERSION: Final = ("dataset", "version", "digest")
 
 
 class BulkStatements:
@@ -38,9 +43,9 @@ class BulkStatements:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find_places(self, digests: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
+    def find_places(self, digests: Sequence[bytes]) -> dict[bytes, Place]:
         """Log index and signature of those of ``digests`` that are in the log."""
-        found: dict[bytes, tuple[int, bytes]] = {}
+        found: dict[bytes, Place] = {}
         columns = (STATEMENTS.c.digest, STATEMENTS.c.log_index, STATEMENTS.c.signature)
         with self._database.read() as connection:
             for row in _select_among(connection, columns, digests):
@@ -73,10 +78,23 @@ class BulkStatements:
         wanted = list(dict.fromkeys(versions))
         with self._database.read() as connection:
             good = " AND refusal IS NULL AND log_index IS NOT NULL" + (" AND NOT executable" if alone else "")
-            found = dict(_select_versions(connection, STATEMENTS, wanted, good))
+            found = _to_versions(_select_versions(connection, STATEMENTS, wanted, _VERSION, good))
             if not alone:
-                found.update(_select_versions(connection, REGISTRATIONS, wanted))
+                found |= _find_in_force(connection, wanted)
         return found
+
+    def find_registered(self, versions: Iterable[Version]) -> tuple[dict[Version, bytes], dict[bytes, Place]]:
+        """What `find_versions` tells, and what `find_places` tells of all registrations of these (dataset, version).
+
+        One look for both: a registration has the same digest only where it has the same data set and version.
+        """
+        wanted = list(dict.fromkeys(versions))
+        with self._database.read() as connection:
+            columns = (*_VERSION, "log_index", "signature", "refusal")
+            rows = _select_versions(connection, STATEMENTS, wanted, columns, " AND log_index IS NOT NULL")
+            found = _to_versions([row for row in rows if row[5] is None])
+            found |= _find_in_force(connection, wanted)
+        return found, {bytes(row[2]): (int(row[3]), bytes(row[4])) for row in rows}
 
     def find_retired(self, datasets: Sequence[bytes]) -> set[bytes]:
         """Those of ``datasets`` that are retired."""
@@ -110,47 +128,35 @@ class BulkStatements:
             said = [(record, record.registered) for _, record, _ in placed if record.registered is not None]
             if len(said) != len(placed):
                 raise ValueError("only registrations are stored in bulk")
-            size = f"{checkpoint_size:0{Uint64.width}d}"
             moment = Moment().process_bind_param(received_at, connection.dialect)
-            arrivals = _draw_arrivals(connection, len(placed))
-            shared = bytes(log), size, moment
-            _insert(connection, STATEMENTS, _STATEMENT, _statement_rows(arrivals, placed, said, shared))
+            shared = {
+                "type": f"'{REGISTRATION}'",
+                "custodial": "FALSE",
+                "executable": "FALSE",
+                "received_at": str(moment),
+                "checkpoint_size": f"'{checkpoint_size:0{Uint64.width}d}'",
+            }
+            _insert(connection, STATEMENTS, _STATEMENT, list(_statement_rows(bytes(log), placed)), shared)
             _insert(connection, SAID_PARENTS, _PARENT, list(_parent_rows(said)))
             _link_documents(connection, said)
 
 
 _STATEMENT: Final = (
-    "arrival", "digest", "type", "participant", "message", "signature", "signer", "custodial", "api_key", "received_at",
-    "executable", "log", "log_index", "checkpoint_size",
+    "digest", "participant", "message", "signature", "signer", "api_key", "log", "log_index",
     "dataset", "version", "content_hash", "metadata_hash", "dataset_salt",
 )  # fmt: skip
 _PARENT: Final = ("digest", "ordinal", "dataset", "version", "registration")
 
 
-def _draw_arrivals(connection: Connection, count: int) -> Sequence[int]:
-    """Keys for as many statements, above all that are there."""
-    if connection.dialect.name == "sqlite":
-        first = (connection.scalar(select(func.max(STATEMENTS.c.arrival))) or 0) + 1
-        return range(first, first + count)
-    drawn = "SELECT nextval(pg_get_serial_sequence('statements', 'arrival')) FROM generate_series(1, %s)"
-    return [row[0] for row in connection.exec_driver_sql(drawn, (count,))]
-
-
-def _statement_rows(
-    arrivals: Sequence[int],
-    placed: Sequence[tuple[int, Checked, str | None]],
-    said: Sequence[tuple[Checked, Registered]],
-    shared: tuple[bytes, str, int | None],
-) -> list[tuple[Any, ...]]:
-    log, size, moment = shared
-    rows: list[tuple[Any, ...]] = []
-    for arrival, (index, record, api_key), (_, what) in zip(arrivals, placed, said, strict=True):
-        rows.append((
-            arrival, record.digest, record.type, record.participant, record.message, record.signature, record.signer,
-            False, api_key, moment, False, log, f"{index:020d}", size,
-            what.dataset, f"{what.version:020d}", what.content_hash, what.metadata_hash, what.dataset_salt,
-        ))  # fmt: skip
-    return rows
+def _statement_rows(log: bytes, placed: Sequence[tuple[int, Checked, str | None]]) -> Iterator[tuple[Any, ...]]:
+    """What differs from one row to the next; the database counts up the keys of arrival itself."""
+    for index, record, api_key in placed:
+        entry, what = record.entry, cast("Registered", record.registered)
+        version = _FIRST if what.version == 1 else f"{what.version:020d}"
+        yield (
+            entry[1:33], entry[33:65], record.message, record.signature, record.signer, api_key, log, f"{index:020d}",
+            what.dataset, version, what.content_hash, what.metadata_hash, what.dataset_salt,
+        )  # fmt: skip
 
 
 def _parent_rows(said: Sequence[tuple[Checked, Registered]]) -> Iterator[tuple[Any, ...]]:
@@ -177,13 +183,22 @@ def _link_documents(connection: Connection, said: Sequence[tuple[Checked, Regist
         connection.execute(update(DOCUMENTS).where(DOCUMENTS.c.hash.in_(batch)).values(bound=True))
 
 
-def _insert(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """One statement of the driver for all rows, past SQLAlchemy's work on each value."""
+def _insert(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    shared: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """One statement of the driver for all rows, past SQLAlchemy's work on each value.
+
+    ``shared`` is what all rows have alike, as SQL of ours: what is bound costs time in each row.
+    """
     if not rows:
         return
-    names = ", ".join(columns)
-    marks = ", ".join([_mark(connection)] * len(columns))
-    statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608  names out of the schema
+    names = ", ".join((*columns, *shared))
+    values = ", ".join((*[_mark(connection)] * len(columns), *shared.values()))
+    statement = f"INSERT INTO {table.name} ({names}) VALUES ({values})"  # noqa: S608  names out of the schema
     connection.exec_driver_sql(statement, list(rows))
 
 
@@ -198,23 +213,34 @@ def _select_among(
         yield from connection.exec_driver_sql(query, tuple(batch))
 
 
+def _find_in_force(connection: Connection, versions: Sequence[Version]) -> dict[Version, bytes]:
+    """Digests of those (dataset, version) that a contract has registered."""
+    if not connection.scalar(select(exists(select(REGISTRATIONS.c.digest)))):
+        return {}
+    return _to_versions(_select_versions(connection, REGISTRATIONS, versions, _VERSION))
+
+
 def _select_versions(
-    connection: Connection, table: Table, versions: Sequence[Version], condition: str = ""
-) -> list[tuple[Version, bytes]]:
-    """Registrations in ``table`` of these (dataset, version), the first versions by their data set alone."""
+    connection: Connection, table: Table, versions: Sequence[Version], columns: Sequence[str], condition: str = ""
+) -> list[Any]:
+    """Columns of the registrations in ``table`` of these (dataset, version), first versions by their data set alone."""
     first = [dataset for dataset, version in versions if version == 1]
-    columns = (table.c.dataset, table.c.version, table.c.digest)
-    rows = list(_select_among(connection, columns, first, f" AND version = '{_FIRST}'{condition}"))
+    chosen = [table.c[name] for name in columns]
+    rows = list(_select_among(connection, chosen, first, f" AND version = '{_FIRST}'{condition}"))
     for batch in _batched([version for version in versions if version[1] != 1]):
         mark = _mark(connection)
         marks = ", ".join([f"({mark}, {mark})"] * len(batch))
         query = (
-            f"SELECT dataset, version, digest FROM {table.name} "  # noqa: S608  names out of the schema
+            f"SELECT {', '.join(columns)} FROM {table.name} "  # noqa: S608  names out of the schema
             f"WHERE (dataset, version) IN (VALUES {marks}){condition}"
         )
         values = tuple(value for dataset, version in batch for value in (bytes(dataset), f"{version:020d}"))
         rows += connection.exec_driver_sql(query, values)
-    return [((bytes(row[0]), int(row[1])), bytes(row[2])) for row in rows]
+    return rows
+
+
+def _to_versions(rows: Iterable[Any]) -> dict[Version, bytes]:
+    return {(bytes(row[0]), int(row[1])): bytes(row[2]) for row in rows}
 
 
 def _mark(connection: Connection) -> str:

@@ -38,10 +38,10 @@ class Admission:
         self._standing: dict[tuple[bytes, bytes, str], LedgerError | None] = {}
         # In a writing transaction, because the connection that writes keeps the pages that the batch will change.
         with parts.store.transaction():
-            self._known = parts.store.bulk.find_places([line.digest for line in lines])
-            fresh = [line for line in lines if line.digest not in self._known]
-            self._drafts = parts.store.bulk.find_drafts([line.digest for line in fresh])
-            self._book = VersionBook(parts.store, [line.record for line in fresh])
+            self._book = VersionBook(parts.store, [line.record for line in lines])
+            others = [line.digest for line in lines if line.record.registered is None]
+            self._known = self._book.places | parts.store.bulk.find_places(others)
+            self._drafts = parts.store.bulk.find_drafts([line.digest for line in lines if line.digest not in self._known])
         self._first: dict[bytes, Line] = {}
         self._held: set[Bytes32] = set()
         self.admitted: list[Line] = []
@@ -49,15 +49,17 @@ class Admission:
 
     def judge(self) -> None:
         """Answer what is refused or repeated, and fill ``admitted``. What is left unanswered besides waits."""
+        known, first = self._known, self._first
         for line in self._lines:
-            if line.record.entry[33:65] != line.block.asker.participant:
+            digest = line.digest
+            if line.record.participant != line.block.asker.participant:
                 line.refuse(ForbiddenError("this key is another participant's", code="not-yours"))
-            elif line.digest in self._known:
+            elif digest in known:
                 self._repeat(line)
-            elif line.digest in self._first:
-                self._twins.append((line, self._first[line.digest]))
+            elif digest in first:
+                self._twins.append((line, first[digest]))
             else:
-                self._first[line.digest] = line
+                first[digest] = line
                 self._admit(line)
 
     def settle(self, first_index: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from ledger.checking import Rejected
 from ledger.errors import LedgerError, MalformedError, NotFoundError, RefusedError, VerificationError
 from ledger.statements import UnknownStatementTypeError
@@ -11,8 +13,7 @@ from ledger.statements import UnknownStatementTypeError
 __all__ = ["Appended", "Answers", "LineAnswer", "Refused", "Taken", "Totals", "error_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True, gc=False):
     """The statement is in the log at ``index``; ``repeated``: it was already."""
 
     line: int

@@ -23,15 +23,18 @@ class VersionBook:
     """Versions that are known, those that entered with this batch among them."""
 
     def __init__(self, store: Store, records: Sequence[Checked]) -> None:
-        """Look up all that the registrations among ``records`` refer to. Raises: UnavailableError, FatalError."""
+        """Look up all that the registrations among ``records`` refer to, and which of them are in the log.
+
+        Raises: UnavailableError, FatalError.
+        """
         registered = [record.registered for record in records if record.registered is not None]
-        self._versions = store.bulk.find_versions(_referred(registered))
+        self._versions, self.places = store.bulk.find_registered(_referred(registered))
         self._retired = store.bulk.find_retired([each.dataset for each in registered])
 
     def enter(self, record: Checked, registered: Registered) -> None:
         """Check a registration, and know its version from now on. Raises: RefusedError."""
-        dataset, version = registered.dataset, registered.version
-        taken = self._versions.get((dataset, version))
+        dataset, version = claimed = registered.dataset, registered.version
+        taken = self._versions.get(claimed)
         if taken is not None:
             raise _refuse(
                 f"version {version} of this dataset is registered and never changes: register the next one",
@@ -50,7 +53,7 @@ class VersionBook:
             )
         if registered.parents:
             self._check_parents(registered.parents)
-        self._versions[dataset, version] = record.digest
+        self._versions[claimed] = record.digest
 
     def _check_parents(self, parents: Sequence[tuple[bytes, int, bytes]]) -> None:
         if len(parents) > MAX_ITEMS:
