@@ -93,7 +93,7 @@ class GatewaySettings:
     """longest time until what was accepted is published on chain"""
     publish_after_entries: int = 1024
     """so many gathered: published at once, and then no more often than ``publish_every_s``"""
-    publish_every_s: float = 2.0
+    publish_every_s: float = 5.0
     """least time between two checkpoints on chain while statements come in bulk"""
     anchor_within_s: float = 600.0
     """what receipts promise (anchor-by)"""
