@@ -231,7 +231,7 @@ class _Hasher:
         )
 
     def learn(self, line: bytes) -> Layout | None:
-        """The layout of a line of this type whose lists are empty; None where other lines differ in more than digits."""
+        """The layout of a line whose lists are empty; None where lines of this type differ in more than digits."""
         if not self._is_flat:
             return None
         return Layout.learn(line, (*self._word_names, *_SIGNED), self._numbers, self._members)

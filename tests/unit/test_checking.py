@@ -125,6 +125,15 @@ def test_recovering_agrees_with_the_long_way() -> None:
     assert recoverer.recover(digest, bytes(31) + b"\x05" + signature[32:]) is None  # no point has this x
 
 
+def test_only_so_many_addresses_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.checking.recovering._MOST_REMEMBERED", 2)
+    recoverer, digest = Recoverer(), word()
+    keys = [LocalKey(generate_private_key()) for _ in range(3)]
+    for key in (*keys, *keys, keys[2]):
+        assert recoverer.recover(digest, key.sign(digest)) == key.address
+    assert len(recoverer._addresses) <= 2
+
+
 def test_domains_go_to_the_process_as_json() -> None:
     from ledger.checking.worker import _parse_domains
 

@@ -94,6 +94,20 @@ def test_places_and_versions_are_found_among_many(tmp_path: Path) -> None:
         assert world.store.bulk.find_retired([wanted[0][0]]) == set()
 
 
+def test_a_registration_is_found_with_its_version(tmp_path: Path) -> None:
+    with open_world(tmp_path) as world:
+        first, second, refused = said(world), said(world, 2), said(world, 3)
+        append(world, first, second)
+        world.accept(refused)
+        world.store.statements.refuse(refused.digest, {"code": "x", "detail": "x", "facts": {}})
+        wanted = [version_of(each) for each in (first, second, refused)]
+        versions, places = world.store.bulk.find_registered([*wanted, (word("none"), 1)])
+        assert versions == {wanted[0]: first.digest, wanted[1]: second.digest}
+        assert places == world.store.bulk.find_places([first.digest, second.digest, refused.digest])
+        assert places[refused.digest] == (2, refused.signature)
+        assert world.store.bulk.find_registered([]) == ({}, {})
+
+
 @pytest.mark.parametrize("page", [2, 100])
 def test_indexes_without_a_statement_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: int) -> None:
     monkeypatch.setattr(bulk, "_PAGE", page)

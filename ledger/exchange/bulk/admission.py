@@ -41,7 +41,8 @@ class Admission:
             self._book = VersionBook(parts.store, [line.record for line in lines])
             others = [line.digest for line in lines if line.record.registered is None]
             self._known = self._book.places | parts.store.bulk.find_places(others)
-            self._drafts = parts.store.bulk.find_drafts([line.digest for line in lines if line.digest not in self._known])
+            fresh = [line.digest for line in lines if line.digest not in self._known]
+            self._drafts = parts.store.bulk.find_drafts(fresh)
         self._first: dict[bytes, Line] = {}
         self._held: set[Bytes32] = set()
         self.admitted: list[Line] = []
