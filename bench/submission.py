@@ -34,6 +34,7 @@ COINCURVE_TARGET: Final = 4.0
 CEILING_TARGET: Final = 0.6
 RECOVERY_TARGET_S: Final = 5.0
 INDEX_TARGET: Final = 5_000.0
+INDEX_CPU_TARGET_US: Final = 1e6 / INDEX_TARGET
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,12 @@ def format_figures(figures: Figures) -> str:
                 f"{index.rate:,.0f}",
                 f"{INDEX_TARGET:,.0f}",
                 _met(index.rate >= INDEX_TARGET),
+            ),
+            (
+                "CPU for each event, of the indexing process alone, us",
+                f"{index.cpu_us:,.0f}",
+                f"{INDEX_CPU_TARGET_US:,.0f}",
+                _met(index.cpu_us <= INDEX_CPU_TARGET_US),
             ),
         ],
     )

@@ -7,7 +7,7 @@ test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,7 +32,8 @@ class Plan:
     Attributes:
         size: bytes in the head; of what is dynamic, its pointer.
         is_dynamic: whether the head is a pointer to the value.
-        read: the value that begins at a position of the data.
+        read: the value that begins at a position of the data, which have ``size`` bytes from there on, or a word where
+            it is dynamic.
         write: the value's bytes.
     """
 
@@ -64,18 +65,11 @@ def _plan(item: Abi) -> Plan:
 # Elementary types
 
 
-def _word_at(data: bytes, position: int) -> bytes:
-    word = data[position : position + _WORD]
-    if len(word) != _WORD:
-        raise NotPlainError("the data end early")
-    return word
-
-
 def _uint(bits: int) -> Plan:
     end = 1 << bits
 
     def read(data: bytes, position: int) -> int:
-        value = int.from_bytes(_word_at(data, position))
+        value = int.from_bytes(data[position : position + _WORD])
         if value >= end:
             raise NotPlainError("a number is too large")
         return value
@@ -89,10 +83,9 @@ def _uint(bits: int) -> Plan:
 
 
 def _read_address(data: bytes, position: int) -> Address:
-    word = _word_at(data, position)
-    if word[:12] != _NO_ADDRESS:
+    if data[position : position + 12] != _NO_ADDRESS:
         raise NotPlainError("an address is too large")
-    return Address(word[12:])
+    return Address(data[position + 12 : position + _WORD])
 
 
 def _write_address(value: Any) -> bytes:
@@ -102,7 +95,8 @@ def _write_address(value: Any) -> bytes:
 
 
 def _read_bytes32(data: bytes, position: int) -> Bytes32:
-    return Bytes32(_word_at(data, position))
+    # Its length is known: this is Bytes32() without the check, in C.
+    return bytes.__new__(Bytes32, data[position : position + _WORD])
 
 
 def _write_bytes32(value: Any) -> bytes:
@@ -112,7 +106,7 @@ def _write_bytes32(value: Any) -> bytes:
 
 
 def _read_bool(data: bytes, position: int) -> bool:
-    value = int.from_bytes(_word_at(data, position))
+    value = int.from_bytes(data[position : position + _WORD])
     if value > 1:
         raise NotPlainError("neither true nor false")
     return value == 1
@@ -125,7 +119,7 @@ def _write_bool(value: Any) -> bytes:
 
 
 def _read_bytes(data: bytes, position: int) -> bytes:
-    length, start = int.from_bytes(_word_at(data, position)), position + _WORD
+    length, start = int.from_bytes(data[position : position + _WORD]), position + _WORD
     padded = start + length + -length % _WORD
     if padded > len(data) or any(data[start + length : padded]):
         raise NotPlainError("the data end early, or are not padded with zeros")
@@ -149,17 +143,29 @@ _ELEMENTARY: Final = {
 # What is made of others
 
 
-def _read_heads(data: bytes, base: int, plans: Sequence[Plan], head_size: int) -> list[Any]:
-    values, position = [], base
+_Head = tuple[int, bool, Callable[[bytes, int], Any]]
+
+
+def _heads_of(plans: Iterable[Plan]) -> Iterator[_Head]:
+    """Of each where its head begins, whether that is a pointer, and how the value is read."""
+    position = 0
     for plan in plans:
-        if plan.is_dynamic:
-            offset = int.from_bytes(_word_at(data, position))
+        yield position, plan.is_dynamic, plan.read
+        position += plan.size
+
+
+def _read_heads(data: bytes, base: int, heads: Iterable[_Head], head_size: int) -> list[Any]:
+    if base + head_size > len(data):
+        raise NotPlainError("the data end early")
+    values = []
+    for position, is_dynamic, read in heads:
+        if is_dynamic:
+            offset = int.from_bytes(data[base + position : base + position + _WORD])
             if offset < head_size or base + offset + _WORD > len(data):
                 raise NotPlainError("a pointer leads elsewhere")
-            values.append(plan.read(data, base + offset))
+            values.append(read(data, base + offset))
         else:
-            values.append(plan.read(data, position))
-        position += plan.size
+            values.append(read(data, base + position))
     return values
 
 
@@ -178,9 +184,10 @@ def _write_heads(values: Sequence[Any], plans: Sequence[Plan], head_size: int) -
 
 def _struct(names: Sequence[str], plans: Sequence[Plan]) -> Plan:
     head_size, is_dynamic = sum(plan.size for plan in plans), any(plan.is_dynamic for plan in plans)
+    heads = tuple(_heads_of(plans))
 
     def read(data: bytes, position: int) -> dict[str, Any]:
-        return dict(zip(names, _read_heads(data, position, plans, head_size), strict=True))
+        return dict(zip(names, _read_heads(data, position, heads, head_size), strict=True))
 
     def write(value: Any) -> bytes:
         if not isinstance(value, Mapping) or len(value) != len(names) or any(name not in value for name in names):
@@ -192,10 +199,10 @@ def _struct(names: Sequence[str], plans: Sequence[Plan]) -> Plan:
 
 def _array(each: Plan) -> Plan:
     def read(data: bytes, position: int) -> tuple[Any, ...]:
-        length, start = int.from_bytes(_word_at(data, position)), position + _WORD
+        length, start = int.from_bytes(data[position : position + _WORD]), position + _WORD
         if start + length * each.size > len(data):
             raise NotPlainError("the data end early")
-        return tuple(_read_heads(data, start, [each] * length, length * each.size))
+        return tuple(_read_heads(data, start, _heads_of([each] * length), length * each.size))
 
     def write(value: Any) -> bytes:
         if not isinstance(value, list | tuple):

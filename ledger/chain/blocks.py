@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Self
 
 from ledger.errors import MalformedError, UnavailableError
@@ -177,14 +178,14 @@ def _number(text: str) -> int:
 
 
 def _hash(text: str) -> Bytes32:
-    return Bytes32(_bytes(text))
+    raw = bytes.fromhex(text[2:])
+    if text[:2] != "0x" or len(raw) != Bytes32.SIZE:
+        raise ValueError("no hash")
+    return bytes.__new__(Bytes32, raw)  # Bytes32() without checking the length again, in C
 
 
+@lru_cache(maxsize=256)  # an event has its contract's, one of a few
 def _address(text: str) -> Address:
-    return Address(_bytes(text))
-
-
-def _bytes(text: str) -> bytes:
     if text[:2] != "0x":
         raise ValueError("no hex")
-    return bytes.fromhex(text[2:])
+    return Address(bytes.fromhex(text[2:]))

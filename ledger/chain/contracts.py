@@ -72,6 +72,31 @@ _decoder: Final = _build_decoder()
 
 
 @dataclass(frozen=True)
+class _EventForm:
+    """How an event is read.
+
+    Attributes:
+        names: of its arguments, in order.
+        indexed: the arguments in topics, in order; each with its type as a parameter list, or None where the topic is
+            the value (of what is dynamic, its hash).
+        others: the arguments in the data.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    indexed: tuple[tuple[str, list[Abi] | None], ...]
+    others: list[Abi]
+
+    @classmethod
+    def of(cls, event: Abi) -> _EventForm:
+        """Of an event's ABI."""
+        inputs = event["inputs"]
+        indexed = [(each["name"], None if _is_word(each["type"]) else [each]) for each in inputs if each["indexed"]]
+        others = [each for each in inputs if not each["indexed"]]
+        return cls(event["name"], tuple(each["name"] for each in inputs), tuple(indexed), others)
+
+
+@dataclass(frozen=True)
 class Artifact:
     """One compiled contract. Functions by name, errors by selector, events by topic."""
 
@@ -83,7 +108,7 @@ class Artifact:
     functions: Mapping[str, Abi]
     errors: Mapping[bytes, Abi]
     events: Mapping[Bytes32, Abi]
-    _inputs: dict[Bytes32, tuple[list[tuple[Abi, list[Abi]]], list[Abi]]] = field(default_factory=dict, repr=False)
+    _forms: dict[Bytes32, _EventForm] = field(default_factory=dict, repr=False)
 
     def encode_call(self, function: str, arguments: Mapping[str, object]) -> bytes:
         """Calldata of a function, its arguments by name.
@@ -114,27 +139,21 @@ class Artifact:
         Raises:
             MalformedError: not an event of this contract.
         """
-        abi = self.events.get(topics[0]) if topics else None
-        if abi is None:
+        form = self._form_of(topics[0]) if topics else None
+        if form is None:
             raise MalformedError(f"{self.name} emitted an event that this version does not know")
-        indexed, others = self._inputs_of(topics[0])
-        plain = _decode(others, data)
-        if len(indexed) != len(topics) - 1:
-            raise MalformedError(f"{self.name}.{abi['name']} has {len(topics) - 1} topics, expected {len(indexed)}")
-        topic_values = {
-            each["name"]: topic if _is_dynamic(each["type"]) else _decode(alone, topic)[each["name"]]
-            for (each, alone), topic in zip(indexed, topics[1:], strict=True)
-        }
-        merged = topic_values | plain
-        return abi["name"], {each["name"]: merged[each["name"]] for each in abi["inputs"]}
+        if len(form.indexed) != len(topics) - 1:
+            expected = f"expected {len(form.indexed)}"
+            raise MalformedError(f"{self.name}.{form.name} has {len(topics) - 1} topics, {expected}")
+        values = _decode(form.others, data)
+        for (name, alone), topic in zip(form.indexed, topics[1:], strict=True):
+            values[name] = topic if alone is None else _decode(alone, topic)[name]
+        return form.name, {name: values[name] for name in form.names}
 
-    def _inputs_of(self, topic: Bytes32) -> tuple[list[tuple[Abi, list[Abi]]], list[Abi]]:
-        """An event's indexed arguments, each also as a list of its own, and the others."""
-        if topic not in self._inputs:
-            inputs = self.events[topic]["inputs"]
-            indexed = [(each, [each]) for each in inputs if each["indexed"]]
-            self._inputs[topic] = indexed, [each for each in inputs if not each["indexed"]]
-        return self._inputs[topic]
+    def _form_of(self, topic: Bytes32) -> _EventForm | None:
+        if topic not in self._forms and topic in self.events:
+            self._forms[topic] = _EventForm.of(self.events[topic])
+        return self._forms.get(topic)
 
     def is_same_code(self, code: bytes) -> bool:
         """Whether deployed code is this contract's, whatever its immutables hold."""
@@ -257,8 +276,9 @@ def _cached_plan(items: Sequence[Abi]) -> Plan:
     return known[1]
 
 
-def _is_dynamic(kind: str) -> bool:
-    return kind in {"string", "bytes"} or kind.endswith("]") or kind.startswith("tuple")
+def _is_word(kind: str) -> bool:
+    """Whether a topic of this type stands for itself; of what is dynamic it is the hash."""
+    return kind in {"bytes32", "string", "bytes"} or kind.endswith("]") or kind.startswith("tuple")
 
 
 def _encode(what: str, inputs: Sequence[Abi], arguments: Mapping[str, object]) -> bytes:
@@ -288,8 +308,13 @@ def _to_abi(item: Abi, value: Any) -> Any:
 
 
 def _decode(items: Sequence[Abi], data: bytes) -> dict[str, Any]:
-    with suppress(NotPlainError):
+    try:
         return cast("dict[str, Any]", _cached_plan(items).read(data, 0))
+    except NotPlainError:
+        return _decode_anything(items, data)
+
+
+def _decode_anything(items: Sequence[Abi], data: bytes) -> dict[str, Any]:
     try:
         values = _decoder.decode([_type_of(each) for each in items], data)
     except (DecodingError, OverflowError) as error:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import zip_longest
 from typing import Final, Protocol
 
-from ledger.chain import ChainEdge, Deployment, decode_events
+from ledger.chain import Block, ChainEdge, Deployment, decode_events
 from ledger.errors import ConflictError, FatalError, UnavailableError
 from ledger.store import Store
 from ledger.store.rows import CursorRow
@@ -13,6 +16,7 @@ from ledger.store.rows import CursorRow
 __all__ = ["IndexedParts", "Indexer"]
 
 _BLOCKS_AT_ONCE: Final = 100
+_SPANS_AT_ONCE: Final = 16
 _logger = logging.getLogger(__name__)
 
 
@@ -54,19 +58,42 @@ class Indexer:
         if cursor is not None and not self._is_canonical(cursor):
             self._roll_back()
             return True
-        first = 0 if cursor is None else cursor.block + 1
-        blocks = parts.edge.blocks(first, min(head, first + _BLOCKS_AT_ONCE - 1), whole=False) if first <= head else []
-        if blocks:
-            contracts = parts.deployment.contracts
-            try:
-                parts.store.projections.fold_many([(block, decode_events(block, contracts)) for block in blocks])
-            except ConflictError as error:
-                if error.code != "reorganised":
-                    raise
-                self._roll_back()
-                return True
+        try:
+            is_any = self._fold_up_to(head, first=0 if cursor is None else cursor.block + 1)
+        except ConflictError as error:
+            if error.code != "reorganised":
+                raise
+            self._roll_back()
+            return True
         parts.store.projections.set_final(parts.edge.final_head().number)
-        return bool(blocks)
+        return is_any
+
+    def _fold_up_to(self, head: int, *, first: int) -> bool:
+        """Fold what there is from ``first`` on, a good deal at most; whether there was any.
+
+        Far behind, the next blocks are read while the last are folded: the node works meanwhile.
+        """
+        spans = [(start, min(head, start + _BLOCKS_AT_ONCE - 1)) for start in range(first, head + 1, _BLOCKS_AT_ONCE)]
+        if len(spans) == 1:
+            return self._fold(self._read(*spans[0])) > 0
+        found = 0
+        with ThreadPoolExecutor(1, thread_name_prefix="concord-index") as reader:
+            ahead: Future[list[Block]] | None = None
+            for span, following in zip_longest(spans[:_SPANS_AT_ONCE], spans[1:_SPANS_AT_ONCE]):
+                blocks = self._read(*span) if ahead is None else ahead.result()
+                if len(blocks) <= span[1] - span[0]:  # the chain went back: nothing beyond follows them
+                    return self._fold(blocks) + found > 0
+                ahead = reader.submit(self._read, *following) if following is not None else None
+                found += self._fold(blocks)
+        return found > 0
+
+    def _read(self, first: int, last: int) -> list[Block]:
+        return self._parts.edge.blocks(first, last, whole=False)
+
+    def _fold(self, blocks: Sequence[Block]) -> int:
+        contracts = self._parts.deployment.contracts
+        self._parts.store.projections.fold_many([(block, decode_events(block, contracts)) for block in blocks])
+        return len(blocks)
 
     def _is_canonical(self, cursor: CursorRow) -> bool:
         header = self._parts.edge.header(cursor.block)

@@ -161,7 +161,7 @@ def test_ways_to_the_chain_are_told_beside_their_targets() -> None:
             pure_python=IdiomRates(transact=10.0, pipelined=40.0),
             coincurve=IdiomRates(transact=20.0, pipelined=125.0),
             recovery=RecoveryFigures(10_000, 4.0),
-            index=IndexFigures(100_000, 700, 4_000.0),
+            index=IndexFigures(100_000, 700, 4_000.0, 90.0),
         )
     )
     cells = {line[:43].strip(): line[43:].split() for line in told.splitlines()}
@@ -171,6 +171,7 @@ def test_ways_to_the_chain_are_told_beside_their_targets() -> None:
     assert cells["flood of transactions signed ahead"] == ["600", "0.67", "0.60", "met"]
     assert "4.0     5.0     met" in told
     assert "4,000   5,000  MISSED" in told
+    assert "90     200     met" in told
 
 
 @pytest.mark.slow

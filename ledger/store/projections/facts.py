@@ -6,6 +6,7 @@ What is not named here (attestations, lifted registrations, tallies) changes not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Table
@@ -21,6 +22,7 @@ from ledger.store.schema.chain import (
     CONFIRMATIONS,
     DECISIONS,
     EFFECTS,
+    FACTS,
     GRANTS,
     HISTORY,
     LOG_CLOSINGS,
@@ -56,20 +58,25 @@ EFFECT_EVENTS: Final = frozenset(
 
 def facts_of(event: ChainEvent) -> Iterator[Fact]:
     """The rows of an event, each with the event's place."""
-    place = {
+    place: dict[str, Any] = {
         "block": event.block_number,
         "position": event.log_index_in_block,
-        "time": to_moment(event.timestamp),
+        "time": _moment(event.timestamp),
     }
     if event.name in EFFECT_EVENTS:
         effect = {"digest": event.args["digest"], "contract": event.contract, "event": event.name}
         yield EFFECTS, effect | {"transaction": event.tx_hash} | place
     build = _BUILDERS.get(event.name)
     for table, values in () if build is None else build(event.args):
-        row = values | {name: value for name, value in place.items() if name in table.c}
+        row: dict[str, Any] = values | (place if table in _PLACED else {"block": event.block_number})
         if table is CHECKPOINTS:
             row["transaction"] = event.tx_hash
         yield table, row
+
+
+_moment: Final = lru_cache(maxsize=256)(to_moment)  # a block's events have one
+_PLACED: Final = frozenset(table for table in FACTS if {"position", "time"} <= set(table.c.keys()))
+"""Tables whose rows have the event's whole place; the others have its block."""
 
 
 def _pick(table: Table, **members: str) -> Callable[[Args], Iterator[Fact]]:

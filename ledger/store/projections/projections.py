@@ -12,6 +12,7 @@ from ledger.errors import ConflictError
 from ledger.store.columns import to_moment
 from ledger.store.database import Database
 from ledger.store.projections.facts import facts_of
+from ledger.store.projections.inserting import insert_rows
 from ledger.store.queries.standing import read_cursor
 from ledger.store.rows import BlockHeader, ChainEvent, CursorRow
 from ledger.store.schema.chain import BLOCKS, CURSOR, EFFECTS, FACTS
@@ -60,7 +61,7 @@ class Projections:
                         rows[table].append(row)
                 before = block.number, Bytes32(block.hash)
             for table, values in rows.items():
-                connection.execute(insert(table), values)
+                insert_rows(connection, table, values)
             last = blocks[-1][0]
             _set_cursor(connection, last.number, Bytes32(last.hash), last.timestamp, fresh=cursor is None)
             connection.execute(delete(BLOCKS).where(BLOCKS.c.number <= last.number - REMEMBERED_BLOCKS))

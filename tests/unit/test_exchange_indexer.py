@@ -1,0 +1,115 @@
+"""The indexer far behind: blocks are read ahead, and nothing is left out when the chain goes back meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.chain import Block, ChainEdge, Deployment
+from ledger.errors import UnavailableError
+from ledger.exchange import Gateway
+from ledger.exchange.indexer import Indexer
+from ledger.store import Consortium, Store
+from ledger.store.schema.chain import BLOCKS, FACTS
+from tests.support.edge_world import settings_for
+from tests.support.exchange import found_in
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an indexer needs, with a database of its own."""
+
+    edge: ChainEdge
+    store: Store
+    deployment: Deployment
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One whose workers do not run, with a chain of some blocks."""
+    home = tmp_path_factory.mktemp("indexed") / "home"
+    found_in(home)
+    opened = Gateway.open(settings_for(home))
+    opened._indexer.catch_up()
+    yield opened
+    opened.parts.close()
+
+
+@contextmanager
+def anew(gateway: Gateway, folder: Path) -> Iterator[Parts]:
+    """The same chain, nothing of it folded yet."""
+    deployment = gateway.parts.deployment
+    consortium = Consortium(deployment.chain_id, deployment.contracts["ParticipantRegistry"])
+    with Store.open(f"sqlite:///{folder / 'anew.db'}", consortium) as store:
+        yield Parts(gateway.parts.edge, store, deployment)
+
+
+def rows_of(store: Store) -> dict[str, set[Any]]:
+    with store._database.read() as connection:
+        return {table.name: {tuple(row) for row in connection.execute(table.select())} for table in (*FACTS, BLOCKS)}
+
+
+@pytest.fixture(autouse=True)
+def small_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.exchange.indexer._BLOCKS_AT_ONCE", 2)
+    monkeypatch.setattr("ledger.exchange.indexer._SPANS_AT_ONCE", 2)
+
+
+def test_what_is_read_ahead_is_folded_to_the_same_rows(gateway: Gateway, tmp_path: Path) -> None:
+    with anew(gateway, tmp_path) as parts:
+        indexer, head = Indexer(parts), gateway.parts.edge.head().number
+        assert head > 4
+        assert indexer.step()
+        cursor = parts.store.projections.cursor()
+        assert cursor is not None
+        assert cursor.block == 3  # a good deal, and not all, in one step
+        indexer.catch_up()
+        assert rows_of(parts.store) == rows_of(gateway.parts.store)
+        assert not indexer.step()
+
+
+def test_blocks_that_are_gone_while_it_reads_leave_no_gap(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with anew(gateway, tmp_path) as parts:
+        read, asked = parts.edge.blocks, []
+
+        def lose_one(first: int, last: int, *, whole: bool = True) -> list[Block]:
+            asked.append(first)
+            return read(first, last, whole=whole)[: 1 if first == 0 else None]
+
+        with monkeypatch.context() as patched:
+            patched.setattr(parts.edge, "blocks", lose_one)
+            assert Indexer(parts).step()
+        cursor = parts.store.projections.cursor()
+        assert cursor is not None
+        assert cursor.block == 0
+        Indexer(parts).catch_up()
+        assert rows_of(parts.store) == rows_of(gateway.parts.store)
+
+
+def test_what_was_folded_stays_when_reading_ahead_fails(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with anew(gateway, tmp_path) as parts:
+        read = parts.edge.blocks
+
+        def fail_later(first: int, last: int, *, whole: bool = True) -> list[Block]:
+            if first > 0:
+                raise UnavailableError("it does not answer")
+            return read(first, last, whole=whole)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(parts.edge, "blocks", fail_later)
+            with pytest.raises(UnavailableError):
+                Indexer(parts).step()
+        cursor = parts.store.projections.cursor()
+        assert cursor is not None
+        assert cursor.block == 1
+        Indexer(parts).catch_up()
+        assert rows_of(parts.store) == rows_of(gateway.parts.store)
