@@ -222,6 +222,11 @@ class ChainEdge:
         """Whether the node has it, pooled or in a block. Raises: UnavailableError."""
         return self._node.ask("eth_getTransactionByHash", str(transaction_hash)) is not None
 
+    def known_transactions(self, transaction_hashes: Sequence[Bytes32]) -> set[Bytes32]:
+        """Those that `is_transaction_known` says yes of, asked for in batches. Raises: UnavailableError."""
+        forms = self._results([("eth_getTransactionByHash", [str(each)]) for each in transaction_hashes])
+        return {each for each, form in zip(transaction_hashes, forms, strict=True) if form is not None}
+
     # Reading state
 
     def nonce(self, address: Address, *, pending: bool = False) -> int:

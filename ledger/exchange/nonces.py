@@ -55,7 +55,8 @@ class Nonces:
         edge, outbox = self._parts.edge, self._parts.store.outbox
         chain_nonce = edge.nonce(signer.address)
         spent = [row for row in outbox.in_flight(signer.address) if row.nonce < chain_nonce]
-        lost = [row for row in spent if not edge.is_transaction_known(row.hash)]
+        known = edge.known_transactions([row.hash for row in spent])
+        lost = [row for row in spent if row.hash not in known]
         if not lost or not self.is_node_current():
             return
         for row in lost:

@@ -65,13 +65,13 @@ class Submitter:
 
     def step(self) -> bool:
         """Follow what is in flight, submit what is new, send; whether anything moved."""
+        moved, is_all = self._follow()
+        if moved and not is_all:
+            return True  # before anything is sent again, find out what became of it
         if not self._is_renewed:
             for relay in self._relays.all():
                 self._nonces.renew(relay)
             self._is_renewed = True
-        moved, is_all = self._follow()
-        if moved and not is_all:
-            return True  # before anything is sent again, find out what became of it
         # What a relay account sent gets its outcome before its successor sends anything.
         moved = (self._change_over() if self._handing_over else self._enqueue_new()) or moved
         moved = self._send() or moved
@@ -289,7 +289,12 @@ class Submitter:
         }
         with self._parts.store.transaction():
             settled = zip(rows, receipts, strict=True)
-            moves = [self._settle_row(row, receipt, final, judged) for row, receipt in settled]
+            done: list[tuple[OutboxRow, int]] = []
+            moves = [self._settle_row(row, receipt, final, judged, done) for row, receipt in settled]
+            if done:
+                outbox.mark_all_done([(row.subject, block) for row, block in done], self._parts.now())
+        for row, block in done:
+            _trace_done(row, block)
         for row in rows:
             if judged.get(row.subject) is Fate.GOES_AGAIN:
                 self._reverted.renew(row, self._relays.find(row.relay))
@@ -297,7 +302,15 @@ class Submitter:
         self._looked_at, self._looked_at_s = looked_at, time.monotonic()
         return any(moves), all(len(share) < _AT_ONCE for share in shares)
 
-    def _settle_row(self, row: OutboxRow, receipt: Receipt | None, final: int, judged: Mapping[str, Judgement]) -> bool:
+    def _settle_row(
+        self,
+        row: OutboxRow,
+        receipt: Receipt | None,
+        final: int,
+        judged: Mapping[str, Judgement],
+        done: list[tuple[OutboxRow, int]],
+    ) -> bool:
+        """Note what became of one, and in ``done`` what has its effect; whether anything moved."""
         outbox, now = self._parts.store.outbox, self._parts.now()
         if receipt is None:
             if row.state is OutboxState.INCLUDED:  # the head went back
@@ -311,8 +324,7 @@ class Submitter:
         elif row.noop:
             outbox.mark_failed(row.subject, row.outcome or refusal_json("transaction-invalid", "refused", {}), now)
         elif receipt.is_successful or judged[row.subject] is Fate.DONE:
-            outbox.mark_done(row.subject, now, block=receipt.block_number)
-            _trace_done(row, receipt.block_number)
+            done.append((row, receipt.block_number))
         elif isinstance(judgement := judged[row.subject], dict):
             outbox.mark_failed(row.subject, judgement, now)
             traces.moved(row.subject, "reverted", block=receipt.block_number, transaction=str(row.hash))

@@ -131,10 +131,16 @@ class Outbox:
         Raises:
             NotFoundError: no such row.
         """
+        self.mark_all_done([(subject, block)], now)
+
+    def mark_all_done(self, settled: Sequence[tuple[str, int | None]], now: datetime) -> None:
+        """Like `mark_done`, of several, each with its block. Raises: NotFoundError: one is not there."""
+        if not settled:
+            return
         with self._database.write() as connection:
-            settled = {"of_subject": subject, "at_block": block, "at": now}
-            if connection.execute(_SETTLE, settled).rowcount != 1:
-                raise _not_there(subject)
+            values = [{"of_subject": subject, "at_block": block, "at": now} for subject, block in settled]
+            if connection.execute(_SETTLE, values).rowcount != len(values):
+                raise _not_there(", ".join(subject for subject, _ in settled))
 
     def mark_failed(self, subject: str, refusal: Mapping[str, JsonValue], now: datetime) -> None:
         """Settle it: it will have no effect; in the same transaction that is recorded as the statement's refusal.

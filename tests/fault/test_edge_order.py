@@ -27,10 +27,10 @@ def test_the_derived_data_set_is_executed_before_its_parent(world: EdgeWorld) ->
         world.wire.break_with(cut, SEND)
         go_back_before(world, parent_row)
         with world.chain() as edge:
-            lost = gateway.parts.store.outbox.in_flight(child_row.relay)
-            lost = [row for row in lost if edge.nonce(row.relay) <= row.nonce <= child_row.nonce]
-            sent = [SignedTransaction(row.relay, row.nonce, row.raw, row.hash) for row in lost]
-            assert set(edge.send(sent)) == {None}
+            in_flight = gateway.parts.store.outbox.in_flight(child_row.relay)
+            lost = [row for row in in_flight if edge.nonce(row.relay) <= row.nonce <= child_row.nonce]
+            again = [SignedTransaction(row.relay, row.nonce, row.raw, row.hash) for row in lost]
+            assert set(edge.send(again)) == {None}
             world.anvil.mine()  # by itself it might wait for company
             assert not await_receipt(edge, child_row.hash).is_successful
         told = world.settle(gateway, digests, mines=True)
