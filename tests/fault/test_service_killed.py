@@ -165,7 +165,7 @@ def test_a_second_process_on_the_same_folder_is_refused(tmp_path: Path) -> None:
         second = subprocess.run(
             command_line(home), cwd=ROOT, env=environment(), check=False, capture_output=True, text=True, timeout=120
         )
-        assert second.returncode == 1
+        assert second.returncode == 2
         assert second.stdout == ""
         assert "another process" in second.stderr
         assert "stop it" in second.stderr

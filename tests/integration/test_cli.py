@@ -133,7 +133,7 @@ def test_serving_what_can_not_be_served_is_told(office: Desk) -> None:
     port = office.settings["CONCORD_URL"].rpartition(":")[2]
     cases: tuple[tuple[tuple[str, ...], dict[str, str], int, str], ...] = (
         (("--home", "home", "--port", port), {}, 2, "is in use: stop what listens there, or give another --port"),
-        (("--home", "home", "--port", "0"), {}, 1, "another process"),
+        (("--home", "home", "--port", "0"), {}, 2, "another process"),
         (("--home", "nothing", "--port", "0"), {}, 4, "run `concord init` first"),
         (("--home", "home", "--host", "no.invalid"), {}, 2, "is no address"),
         (("--home", "home", "--port", "99999"), {}, 3, "'--port'"),

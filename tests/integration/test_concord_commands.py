@@ -213,7 +213,7 @@ def test_a_dataset_is_retired_once(concord: Console, utility: Member, folder: Pa
 def test_what_can_not_be_registered_or_found(concord: Console, utility: Member, factory: Member, folder: Path) -> None:
     register = ("dataset", "register", folder)
     concord.fail(utility, 3, "name the dataset as provider/slug", *register, "power")
-    concord.fail(utility, 3, "does not exist", "dataset", "register", folder / "none", "utility/x")
+    concord.fail(utility, 4, "there is no file or folder", "dataset", "register", folder / "none", "utility/x")
     concord.fail(utility, 1, "your API key is not factory's", *register, "factory/x")
     concord.fail(utility, 3, "names no version", *register, "utility/x", "--parent", "utility/power@zero")
     concord.fail(utility, 4, "there is no policy", *register, "utility/x", "--policy", folder / "none")
