@@ -6,10 +6,11 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
-from ledger.client import Client
+from ledger.client import Client, operations
 from ledger.client import statements as flows
 from ledger.errors import LedgerError
 from ledger.evidence.policy import parse_policy
@@ -23,6 +24,8 @@ __all__ = ["collect", "tamper", "verify"]
 _VERIFIER: Final = Path(__file__).parent.parent / "verify_provenance.py"
 _CHANGED_BYTE: Final = (2 << 20) + 4321
 """In the third chunk of 1 MiB."""
+_FINAL_WITHIN_S: Final = 120.0
+_LOOK_AGAIN_S: Final = 0.2
 
 
 class AuditError(LedgerError):
@@ -36,6 +39,7 @@ def collect(folder: Path, node: str, auditor: Client, passphrase: str) -> int:
     arguments = ["policy", "create", "--rpc", node, "--consortium", str(folder / "consortium.json")]
     run_concord([*arguments, "--output", str(policy_file), *earlier], passphrase)
     pins = [(epoch.first, epoch.last) for epoch in parse_policy(policy_file.read_bytes()).epochs]
+    _await_final(auditor, max(last or 0 for _, last in pins))
     target = folder / "evidence"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
@@ -45,6 +49,15 @@ def collect(folder: Path, node: str, auditor: Client, passphrase: str) -> int:
         raw = auditor.run(flows.evidence(digest, pins=pins))
         (target / f"{index:04d}-{kind}.json").write_bytes(raw)
     return len(listed)
+
+
+def _await_final(auditor: Client, block: int) -> None:
+    """Wait until what the auditor's node was asked for is final at the service, too."""
+    end = time.monotonic() + _FINAL_WITHIN_S
+    while (final := int(str(auditor.run(operations.readiness())["final"]))) < block:
+        if time.monotonic() > end:
+            raise AuditError(f"block {block} does not become final: {final} is the last one that is")
+        time.sleep(_LOOK_AGAIN_S)
 
 
 def _run_verifier(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ from ledger.evidence import PinnedRange, Verdict, Verifier, parse_evidence, prov
 from ledger.evidence.proven_event import ProvenEvent
 from ledger.exchange.evidence import EventProver, EvidenceAssembly, Pin, parse_pins
 from ledger.exchange.evidence.block_tree import BlockTree
-from ledger.exchange.evidence.pins import choose_pin
+from ledger.exchange.evidence.pins import check_pins, choose_pin
 from ledger.store.rows import EffectRow
 from ledger.types import Address, Bytes32
 from tests.support.evidence_world import World, salt
@@ -208,6 +208,15 @@ def test_a_range_is_of_final_blocks() -> None:
     for pins in ([Pin(0, 10)], [Pin(5, 2)], [Pin(0, 9), Pin(-1, 3)], [Pin(0, 10), Pin(0, 11)]):
         with pytest.raises(MalformedError, match="final blocks, 0 to 9"):
             prover.open_pins(pins)
+
+
+def test_a_range_of_blocks_that_are_there_waits_until_they_are_final() -> None:
+    there = {10, 11}
+    check_pins([Pin(0, 9), Pin(0, 11)], 9, there.__contains__)
+    with pytest.raises(UnavailableError, match="range 0-10 reaches beyond the final block here, 9 now"):
+        check_pins([Pin(0, 11), Pin(0, 10)], 9, there.__contains__)
+    with pytest.raises(MalformedError, match="0-12 is not"):
+        check_pins([Pin(0, 12)], 9, there.__contains__)
 
 
 def test_the_pin_is_the_open_one_of_a_sealed_chain_else_the_last_that_holds_the_block() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,12 +43,19 @@ def parse_pins(texts: Iterable[str]) -> tuple[Pin, ...]:
     return tuple(map(_parse_pin, parts))
 
 
-def check_pins(pins: Iterable[Pin], final: int) -> None:
-    """Check that ranges hold blocks, and one of them final ones. Raises: MalformedError."""
+def check_pins(pins: Iterable[Pin], final: int, is_there: Callable[[int], bool]) -> None:
+    """Check that ranges hold blocks, and one of them final ones.
+
+    Raises:
+        MalformedError: one holds none, or all reach beyond the chain.
+        UnavailableError: all reach beyond the final blocks, one to a block that ``is_there``: it is final soon.
+    """
     chosen = tuple(pins)
     wrong = next((pin for pin in chosen if not 0 <= pin.first <= (pin.first if pin.last is None else pin.last)), None)
     if wrong is None and chosen and all((pin.last or 0) > final for pin in chosen):
-        wrong = chosen[0]
+        wrong = min(chosen, key=lambda pin: pin.last or 0)
+        if is_there(wrong.last or 0):
+            raise _not_final(wrong, final)
     if wrong is not None:
         raise MalformedError(f"a pinned range is of final blocks, 0 to {final} now: {wrong} is not")
 
@@ -73,11 +80,15 @@ def choose_pin(pins: Sequence[Pin], number: int, *, final: int, is_sealed: bool)
         return open_ones[-1]
     known = [pin for pin in holding if (pin.last or 0) <= final]
     if not known:
-        raise UnavailableError(
-            f"the pinned range {holding[-1]} reaches beyond the final block here, {final} now: ask again soon",
-            retry_after_s=_RETRY_AFTER_S,
-        )
+        raise _not_final(holding[-1], final)
     return known[-1]
+
+
+def _not_final(pin: Pin, final: int) -> UnavailableError:
+    return UnavailableError(
+        f"the pinned range {pin} reaches beyond the final block here, {final} now: ask again soon",
+        retry_after_s=_RETRY_AFTER_S,
+    )
 
 
 def _parse_pin(text: str) -> Pin:

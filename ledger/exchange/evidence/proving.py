@@ -69,11 +69,11 @@ class EventProver:
         """The pins of one request; none: what an auditor of the present head would pin.
 
         Raises:
-            MalformedError: a range is none, or all reach beyond the final blocks.
-            UnavailableError: the chain does not answer.
+            MalformedError: a range is none, or all reach beyond the chain.
+            UnavailableError: the chain does not answer, or all reach to blocks that are not final yet.
         """
         final = self._blocks.final_head().number
-        check_pins(ranges, final)
+        check_pins(ranges, final, lambda number: bool(self._blocks.headers(number, number)))
         return Pins(tuple(ranges) or (Pin(0),), final)
 
     def prove(self, place: EventPlace, pins: Pins) -> ChainProof:
