@@ -83,6 +83,8 @@ class _Stream:
         rest, more = b"", True
         while more:
             message = await self._receive()
+            if message["type"] == "http.disconnect":
+                return
             more = message.get("more_body", False)
             *lines, rest = (rest + message.get("body", b"")).split(b"\n")
             for line in lines if more or not rest else [*lines, rest]:
@@ -137,6 +139,7 @@ class _Stream:
     async def _say(self, answer: dict[str, Any]) -> None:
         raw = json.dumps(answer).encode() if self._wire.replace is None else self._wire.replace(answer)
         await self._send({"type": "http.response.body", "body": raw + b"\n", "more_body": True})
+        await asyncio.sleep(0)  # else this loop never hears that the client has gone
 
 
 @contextmanager
