@@ -14,6 +14,9 @@ BENCH_STAMP := bench/node_modules/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 
+# Both cores; AGAIN=1: only what failed in the last run, on one.
+PYTEST := $(BIN)/python -m pytest $(if $(AGAIN),--last-failed --last-failed-no-failures none,-n 2 --dist loadfile)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo serve system test test-python test-slow test-contracts test-postgres test-objects test-network engine soak lint types bench contracts lock auditor-kit clean
@@ -35,13 +38,13 @@ system: ## the programs of Debian that some tests drive: strace, PostgreSQL (as 
 test: test-python test-contracts ## the tests of Python and Solidity, but for the slow ones
 
 test-python: $(DEV_STAMP) $(NODE_STAMP)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=
+	@$(PYTEST) $(if $(AGAIN),--cov-append,--no-loadscope-reorder) --cov --cov-report=
 	@$(BIN)/coverage report --skip-covered --fail-under=95
 	@$(BIN)/coverage report --format=total --fail-under=100 \
 		--include='ledger/merkle/*,ledger/statements/*,ledger/evidence/*'
 
 test-slow: $(DEV_STAMP) $(NODE_STAMP) ## the slow ones that `make test` leaves out
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	@$(PYTEST) -m slow
 
 # That the committed artifacts are what the sources build to is shown by tests/contracts.
 test-contracts: $(DEV_STAMP) $(NODE_STAMP)
@@ -49,7 +52,7 @@ test-contracts: $(DEV_STAMP) $(NODE_STAMP)
 	@$(BIN)/python -m scripts.check_contract_coverage
 
 test-postgres: $(DEV_STAMP) ## the store's tests and the service's, kept in a real PostgreSQL server that they start
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --database postgresql \
+	@$(PYTEST) --database postgresql \
 		tests/unit/test_store_*.py tests/unit/test_projections.py tests/unit/test_outbox_table.py \
 		tests/unit/test_exchange_gateway.py tests/unit/test_exchange_workers.py tests/unit/test_exchange_tenure.py \
 		tests/integration/test_several_processes.py \
@@ -57,7 +60,7 @@ test-postgres: $(DEV_STAMP) ## the store's tests and the service's, kept in a re
 		tests/integration/test_backup_of_a_named_database.py
 
 test-objects: $(DEV_STAMP) $(if $(CONCORD_VERSITYGW),,$(VERSITYGW)) ## object stores, on a real S3 server and through its failures (CONCORD_VERSITYGW names a versitygw)
-	@CONCORD_VERSITYGW=$(or $(CONCORD_VERSITYGW),$(abspath $(VERSITYGW))) $(BIN)/python -m pytest -n 2 --dist loadfile tests/objects
+	@CONCORD_VERSITYGW=$(or $(CONCORD_VERSITYGW),$(abspath $(VERSITYGW))) $(PYTEST) tests/objects
 
 # What test-network runs on, unless an engine is named.
 engine: $(if $(CONCORD_BESU)$(CONCORD_GOQUORUM)$(CONCORD_GETH),,$(GETH))
