@@ -214,7 +214,8 @@ class Diagnosis:
             if row.nonce < counts[row.relay] and not edge.is_transaction_known(row.hash):
                 raise _FindingError(
                     f"nonce {row.nonce} of the relay account {row.relay} was spent by a transaction that is not ours",
-                    "stop whoever else uses this key, or rotate it (`concord key rotate relay`), and restart",
+                    "stop whoever else uses this key, or rotate it (`concord key rotate relay`, of several with "
+                    "`--which`), and restart",
                 )
         return f"{len(rows)} transactions on their way, none displaced"
 

@@ -83,7 +83,7 @@ def _broken(audit: Audit) -> str:
     by_providers = [isinstance(each.content, Delivery) for each in audit.breaches]
     if not any(by_providers):
         return "a log broke its promise"
-    return "a provider withheld a key" if all(by_providers) else "a log and a provider broke their promises"
+    return "a provider did not deliver a key" if all(by_providers) else "a log and a provider broke their promises"
 
 
 def _sentence(audit: Audit) -> str:

@@ -102,7 +102,7 @@ class Piece:
         if isinstance(self.content, Breach | Fork):
             return "Breach by a log"
         if isinstance(self.content, Delivery):
-            return "Key withheld by a provider"
+            return "Key not delivered by a provider"
         return "unreadable" if self.statement is None else self.statement.type.name
 
     @property

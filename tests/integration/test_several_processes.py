@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from tests.support.chain import running_anvil
 from tests.support.databases import is_postgresql
 from tests.support.served import ROOT, command_line, environment
 from tests.support.shared import DatabaseUrl, shared_databases
+from tests.support.waiting import eventually
 from tests.support.world import PASSPHRASE, PLAN
 
 __all__ = ["shared_databases"]
@@ -110,7 +111,7 @@ class World:
             found[:] = [each for each in self.processes if each.writes()]
             return len(found) == 1
 
-        await_that(look)
+        eventually(look)
         return found[0]
 
     def others(self, writer: Process) -> list[Process]:
@@ -173,7 +174,7 @@ class World:
 
     def await_accepted(self, more: int) -> None:
         wanted = len(self.accepted) + more
-        await_that(lambda: len(self.accepted) >= wanted)
+        eventually(lambda: len(self.accepted) >= wanted)
 
     def standing(self) -> object:
         """What a failure is told with."""
@@ -195,7 +196,7 @@ class World:
         assert len(digests) == len(self.accepted)
         config = GatewayFile.load(self.home / "gateway.json")
         with Store.open(self.database_url) as store, ChainEdge.open(self.node) as edge:
-            await_that(lambda: store.outbox.depth() == 0)
+            eventually(lambda: store.outbox.depth() == 0)
             with store._database.read() as connection:
                 columns = "relay, nonce, state, subject, outcome"
                 rows = connection.exec_driver_sql(f"SELECT {columns} FROM outbox ORDER BY relay, nonce").all()
@@ -218,13 +219,6 @@ class World:
         assert len(set(entries)) == len(entries)
         for answer in self.accepted.values():
             assert entries[answer["index"]] == answer["digest"]
-
-
-def await_that(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +301,7 @@ def test_a_writer_that_was_paused_past_its_lease_does_no_harm(world: World) -> N
                 return not paused.ready()["writes"] and paused.ready()["ready"]
             return False
 
-        await_that(is_back)
+        eventually(is_back)
         world.await_accepted(6)
     assert (world.home / "log").is_symlink()
     assert len(list(world.home.glob("log.*"))) == 1
@@ -333,7 +327,7 @@ def test_keys_that_one_process_rotates_are_taken_up_by_the_others(world: World) 
     keys, note = show(writer)
     assert keys["relay"] != before[0]["relay"]
     assert keys["log_key"] != before[0]["log_key"]
-    await_that(lambda: show(reader)[0] == keys)
+    eventually(lambda: show(reader)[0] == keys)
     assert show(reader)[1] == note
     world.kill(writer)
     assert world.writer() is reader

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from ledger.store import Store
 from ledger.store.fencing import NotTheWriterError
 from tests.support.shared import DatabaseUrl, shared_databases
 from tests.support.store_world import CONSORTIUM
+from tests.support.waiting import eventually
 
 __all__ = ["shared_databases"]
 
@@ -60,13 +60,6 @@ def seats(
         seat.end()
 
 
-def await_that(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.01)
-
-
 def test_the_first_writes_the_second_waits_and_follows(seats: tuple[Seat, Seat]) -> None:
     first, second = seats
     first.tenure.start()
@@ -77,13 +70,13 @@ def test_the_first_writes_the_second_waits_and_follows(seats: tuple[Seat, Seat])
         second.tenure.check_writes()
     assert caught.value.facts == {"writer": "first"}
     assert (first.tenure.writer, second.tenure.writer) == ("first", "first")
-    await_that(lambda: second.looks > 2)
+    eventually(lambda: second.looks > 2)
     row = second.store.leases.find(DUTY)
-    await_that(lambda: second.store.leases.find(DUTY) != row)  # it is renewed
+    eventually(lambda: second.store.leases.find(DUTY) != row)  # it is renewed
     assert second.terms == []
     first.tenure.stop()
     first.tenure.release()
-    await_that(lambda: second.tenure.writes)
+    eventually(lambda: second.tenure.writes)
     assert (first.terms, second.terms) == ([Term(1, is_seized=False)], [Term(2, is_seized=False)])
     assert not first.tenure.writes
     assert not first.tenure.is_lost
@@ -94,7 +87,7 @@ def test_one_that_hangs_loses_the_lease_and_is_told(seats: tuple[Seat, Seat]) ->
     first.tenure.start()
     second.tenure.start()
     with first.store.leases._turn:  # it renews nothing while it is paused
-        await_that(lambda: second.tenure.writes)
+        eventually(lambda: second.tenure.writes)
         assert not first.tenure.is_lost
     assert first.lost.wait(60)
     assert second.terms == [Term(2, is_seized=True)]
@@ -117,8 +110,8 @@ def test_what_can_not_be_taken_up_is_left_to_others_and_tried_again(seats: tuple
     third.obstacles.append(UnavailableError("the chain is away"))
     third.tenure._holder = "second"
     third.tenure._waiting = module._begin("succession", third.tenure._wait)
-    await_that(lambda: third.tenure.failure is not None)
-    await_that(lambda: third.tenure.writes)
+    eventually(lambda: third.tenure.failure is not None)
+    eventually(lambda: third.tenure.writes)
     assert third.tenure.failure is None
 
 
@@ -133,9 +126,9 @@ def test_while_the_database_does_not_answer_nothing_is_lost(
 
     with monkeypatch.context() as patched:
         patched.setattr(first.store.leases, "renew", fail)
-        await_that(lambda: first.tenure.failure is not None)
+        eventually(lambda: first.tenure.failure is not None)
         patched.setattr(first.store.leases, "release", fail)
-    await_that(lambda: first.tenure.failure is None)
+    eventually(lambda: first.tenure.failure is None)
     assert first.tenure.writes
     monkeypatch.setattr(first.store.leases, "release", fail)
     first.tenure.stop()
@@ -152,7 +145,7 @@ def test_a_store_that_was_closed_ends_the_tenure(seats: tuple[Seat, Seat]) -> No
     keeping.join(60)
     assert not keeping.is_alive()
     second.tenure.start()
-    await_that(lambda: second.tenure.writes)
+    eventually(lambda: second.tenure.writes)
 
 
 def test_the_doctor_says_who_writes_and_who_hangs(
@@ -165,7 +158,7 @@ def test_the_doctor_says_who_writes_and_who_hangs(
     first.tenure.start()
     assert diagnosis._check_writer().startswith("first writes since ")
     monkeypatch.setattr(module, "_TERM_S", -1.0)  # as if it renewed nothing any more
-    await_that(lambda: (found := second.store.leases.find(DUTY)) is not None and found.is_hung)
+    eventually(lambda: (found := second.store.leases.find(DUTY)) is not None and found.is_hung)
     with pytest.raises(LedgerError, match="first has the writer's lease and did not renew it"):
         diagnosis._check_writer()
     with Store.open(f"sqlite:///{tmp_path / 'alone.sqlite3'}") as alone:

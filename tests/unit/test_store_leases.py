@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from ledger.store.fencing import NotTheWriterError
 from ledger.store.rows import ApiKeyRow, SignedTransaction
 from tests.support.shared import DatabaseUrl, shared_databases
 from tests.support.store_world import CONSORTIUM, account, word
+from tests.support.waiting import eventually
 
 __all__ = ["shared_databases"]
 
@@ -32,13 +32,6 @@ def two(shared_databases: DatabaseUrl, tmp_path: Path) -> Iterator[tuple[Store, 
     url = shared_databases(tmp_path)
     with Store.open(url, CONSORTIUM) as first, Store.open(url, CONSORTIUM) as second:
         yield first, second
-
-
-def await_that(condition: Callable[[], bool], timeout_s: float = 90.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.01)
 
 
 def is_hung(store: Store) -> bool:
@@ -105,7 +98,7 @@ def test_the_lease_of_a_dead_holder_is_free_at_once(two: tuple[Store, Store]) ->
         row = second.leases.find(DUTY)
         return row is not None and not row.is_connected
 
-    await_that(is_disconnected)
+    eventually(is_disconnected)
     assert second.leases.take(DUTY, "second", LONG_S) == 2
     with pytest.raises(UnavailableError):
         first.leases.renew(DUTY, 1, LONG_S)
@@ -115,7 +108,7 @@ def test_a_holder_that_was_paused_finds_its_lease_taken_and_writes_nothing(two: 
     first, second = two
     assert first.leases.take(DUTY, "first", SHORT_S) == 1
     first.names.claim_handle(word("a"), "a")
-    await_that(lambda: is_hung(second))
+    eventually(lambda: is_hung(second))
     first.names.claim_handle(word("b"), "b")  # nobody has taken it yet
     assert second.leases.take(DUTY, "second", LONG_S) == 2
     known = [first.leases.may_write]  # as far as it knows
@@ -129,7 +122,7 @@ def test_a_holder_that_was_paused_finds_its_lease_taken_and_writes_nothing(two: 
 def test_an_expired_lease_that_nobody_took_is_renewed(two: tuple[Store, Store]) -> None:
     first, second = two
     assert first.leases.take(DUTY, "first", SHORT_S) == 1
-    await_that(lambda: is_hung(second))
+    eventually(lambda: is_hung(second))
     assert first.leases.renew(DUTY, 1, LONG_S)
     assert second.leases.take(DUTY, "second", LONG_S) is None
 
@@ -145,10 +138,10 @@ def test_who_takes_over_waits_for_the_transaction_that_is_under_way_and_renewals
         with in_thread(lambda: first.leases.renew(DUTY, 1, SHORT_S)) as renewing:
             renewing.join(60)
             assert not renewing.is_alive()
-        await_that(lambda: is_hung(second))
+        eventually(lambda: is_hung(second))
         successor = threading.Thread(target=lambda: taken.append(second.leases.take(DUTY, "second", LONG_S)))
         successor.start()
-        await_that(lambda: _waits_for_a_lock(first))
+        eventually(lambda: _waits_for_a_lock(first))
         assert taken == []
     successor.join(60)
     assert taken == [2]
@@ -175,7 +168,7 @@ def test_who_is_paused_within_a_transaction_keeps_nobody_waiting_for_ever(
         with first.transaction():
             calls = [(f"call:{place}", _sign) for place in range(how_many)]  # several go through a pipeline
             first.outbox.enqueue(account("relay"), 0, calls, datetime.now(UTC))
-            await_that(lambda: _is_taken(second))
+            eventually(lambda: _is_taken(second))
             first.names.claim_handle(word("b"), "b")
 
     with pytest.raises(UnavailableError):
