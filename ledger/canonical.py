@@ -120,7 +120,7 @@ def _is_plain(text: str) -> bool:
 
 
 def hash_document(salt: Bytes32, document: JsonValue) -> Bytes32:
-    """SHA-256(salt || RFC 8785 form): what a statement carries of a document (DESIGN, Entry).
+    """SHA-256(salt || RFC 8785 form): what a statement carries of a document (docs/spec/statements.md).
 
     Raises:
         MalformedError: the document is not expressible as canonical JSON.

@@ -1,4 +1,4 @@
-"""The twelve steps (DESIGN, section 7) for what a log promised and broke, and the claim that it did.
+"""The twelve steps (docs/spec/evidence.md) for what a log promised and broke, and the claim that it did.
 
 The steps say whether the evidence is what it claims to be: receipt or note are the log's, the event is the contract's.
 What both together show is the claim: *verified* where the promise is broken, *refuted* where it was kept.

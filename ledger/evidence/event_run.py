@@ -1,4 +1,4 @@
-"""The twelve steps (DESIGN, section 7) for a contract's event without a log entry; those about a log do not apply."""
+"""The twelve steps (docs/spec/evidence.md) for a contract's event without a log entry; the log's do not apply."""
 
 from __future__ import annotations
 

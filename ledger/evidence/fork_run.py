@@ -1,4 +1,4 @@
-"""The steps (DESIGN, section 7) that apply to two signed checkpoints which contradict each other, and the claim."""
+"""The steps (docs/spec/evidence.md) that apply to two signed checkpoints which contradict each other, and the claim."""
 
 from __future__ import annotations
 

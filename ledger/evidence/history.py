@@ -1,7 +1,7 @@
 """The registry's history: a hash chain over every change of participants, keys and governors.
 
 A checkpoint's event carries the chain's head. Records that fold to it are all there are up to that event, so none, a
-revocation least of all, can have been left out (DESIGN, section 7, step 10).
+revocation least of all, can have been left out (docs/spec/evidence.md, step 10).
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ STEP_NAMES = (
     "data",
     "lineage",
 )
-"""The twelve steps in order (DESIGN, section 7)."""
+"""The twelve steps in order (docs/spec/evidence.md)."""
 
 
 class Outcome(StrEnum):

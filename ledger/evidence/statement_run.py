@@ -1,4 +1,4 @@
-"""The twelve steps (DESIGN, section 7) for a statement in a log: from its bytes to the block that anchors it."""
+"""The twelve steps (docs/spec/evidence.md) for a statement in a log: from its bytes to the block that anchors it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verifier: offline, from one evidence file and the auditor's policy (DESIGN, section 7).
+"""The verifier: offline, from one evidence file and the auditor's policy (docs/spec/evidence.md).
 
 Each evidence file is taken through these steps; the code below repeats their numbers:
 

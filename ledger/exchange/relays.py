@@ -56,7 +56,10 @@ class Relays:
 
     def find(self, account: Address) -> Signer:
         """The signer of an account. Raises: as `all`; LookupError: there is none."""
-        return next(each for each in self.all() if each.address == account)
+        for each in self.all():
+            if each.address == account:
+                return each
+        raise LookupError(f"no key in the keystore is of the relay account {account}")
 
     def adopt_next(self, number: int) -> Signer:
         """Let the keystore's next account follow the one of this number, of which nothing is on its way.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -117,9 +118,10 @@ class SealingKeys:
 
     def _rewrap_some(self, successor: KeyEncryptionKey) -> int:
         """Wrap up to a hundred keys anew, each checked against its commitment before; how many there were."""
-        found = self._store.sealings.list_wrapped_otherwise(successor.id, _AT_ONCE)
         with self._store.transaction():
+            found = self._store.sealings.list_wrapped_otherwise(successor.id, _AT_ONCE)
             for sealing, old in found:
-                wrapped = successor.wrap(self.unwrap(sealing).to_bytes())
-                self._store.sealings.rewrap(sealing, old, successor.id, wrapped)
+                with suppress(NotFoundError):  # replaced or destroyed meanwhile
+                    wrapped = successor.wrap(self.unwrap(sealing).to_bytes())
+                    self._store.sealings.rewrap(sealing, old, successor.id, wrapped)
         return len(found)

@@ -1,4 +1,4 @@
-"""The outbox: signed transactions, durable before they are sent (DESIGN, The chain edge)."""
+"""The outbox: signed transactions, durable before they are sent."""
 
 from __future__ import annotations
 

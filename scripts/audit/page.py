@@ -86,6 +86,10 @@ def _broken(audit: Audit) -> str:
     return "a provider did not deliver a key" if all(by_providers) else "a log and a provider broke their promises"
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def _sentence(audit: Audit) -> str:
     total = len(audit.in_scope)
     if total == 0:
@@ -94,7 +98,7 @@ def _sentence(audit: Audit) -> str:
     noun = "piece" if total == 1 else "pieces"
     what = f"{total} {noun} of evidence in scope: {', '.join(counts)}."
     if audit.breaches:
-        what += f" Shown besides: {_broken(audit)} ({len(audit.breaches)} times); see Findings."
+        what += f" Shown besides: {_broken(audit)} ({_times(len(audit.breaches))}); see Findings."
     if audit.reading and audit.reading.findings:
         what += f" The log departs from its checkpoints in {len(audit.reading.findings)} places."
     elif audit.reading and audit.reading.reason:

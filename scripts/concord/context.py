@@ -121,16 +121,18 @@ def read_passphrase(what: str, *, is_new: bool = False) -> str:
         MalformedError: there is none, or it is empty.
         NotFoundError: the file is not there.
     """
-    given = os.environ.get("CONCORD_PASSPHRASE")
+    source, given = "CONCORD_PASSPHRASE", os.environ.get("CONCORD_PASSPHRASE")
     file = os.environ.get("CONCORD_PASSPHRASE_FILE")
     if given is None and file is not None:
-        given = read_first_line(Path(file))
+        source, given = f"the first line of {file} (CONCORD_PASSPHRASE_FILE)", read_first_line(Path(file))
     if given == "":
-        raise MalformedError("CONCORD_PASSPHRASE is empty: a key without a passphrase is anybody's")
+        raise MalformedError(f"{source} is empty: a key without a passphrase is anybody's")
     if given is not None:
         return given
     if not sys.stdin.isatty():
-        raise MalformedError(f"no passphrase for {what}: set CONCORD_PASSPHRASE, or run this in a terminal")
+        raise MalformedError(
+            f"no passphrase for {what}: set CONCORD_PASSPHRASE or CONCORD_PASSPHRASE_FILE, or run this in a terminal"
+        )
     return str(typer.prompt(f"Passphrase for {what}", hide_input=True, confirmation_prompt=is_new, err=True))
 
 

@@ -54,6 +54,7 @@ from ledger.statements import (
 )
 from ledger.types import Address, Bytes32
 from tests.support.chain import CHAIN_ID, Consortium, Person, draw, found, memory_settings, running_anvil
+from tests.support.waiting import eventually
 
 ZERO = Bytes32(bytes(32))
 
@@ -305,9 +306,8 @@ def test_transactions_in_flight_and_their_refusals(consortium: Consortium) -> No
     edge, relay = consortium.edge, LocalSigner(generate_private_key())
     flight = [edge.sign_noop(relay, nonce) for nonce in range(12)]
     assert edge.send(flight) == [None] * 12
-    deadline = time.monotonic() + 20
-    while None in (receipts := edge.receipts([each.hash for each in flight])):
-        assert time.monotonic() < deadline
+    eventually(lambda: None not in edge.receipts([each.hash for each in flight]))
+    receipts = edge.receipts([each.hash for each in flight])
     assert all(receipt is not None and receipt.is_successful for receipt in receipts)
     assert edge.nonce(relay.address) == edge.nonce(relay.address, pending=True) == 12
     assert edge.is_transaction_known(flight[0].hash)

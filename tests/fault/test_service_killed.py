@@ -22,6 +22,7 @@ from ledger.statements import Entry
 from tests.support.asking import registration
 from tests.support.exchange import content_of
 from tests.support.served import ROOT, command_line, environment, served
+from tests.support.waiting import eventually
 from tests.support.world import PLAN, settings_of
 
 KILLS: Final = 3
@@ -66,14 +67,15 @@ class Stream:
         threads = [threading.Thread(target=self.write, args=(f"{round_name}-{each}", dead)) for each in range(WRITERS)]
         for thread in threads:
             thread.start()
-        deadline = time.monotonic() + 90
-        while len(self.accepted) < before + wanted and time.monotonic() < deadline:
-            time.sleep(0.002)
-        time.sleep(extra_s)
-        dead.set()
-        child.kill()
-        for thread in threads:
-            thread.join(90)
+        try:
+            eventually(lambda: len(self.accepted) >= before + wanted, otherwise="too little was accepted")
+            time.sleep(extra_s)
+        finally:
+            dead.set()
+            child.kill()
+            for thread in threads:
+                thread.join(90)
+        assert not any(thread.is_alive() for thread in threads)
 
 
 def found_once(folder: Path) -> tuple[Path, Founded]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
+from ledger.exchange.parts import Parts
 from ledger.statements import address_of, generate_private_key
 from tests.support.world import World, serving
 
@@ -42,15 +42,15 @@ def test_an_application_that_anybody_can_read_on_chain_is_no_key_to_its_applican
         assert ask(world, stranger, "GET", "/v1/statements").status_code == 403
 
 
-def test_an_heir_ends_no_later_than_its_maker(world: World) -> None:
+def test_an_heir_ends_no_later_than_its_maker(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     operator = world.founded.api_keys["chamber"]
-    scopes, end = ["read", "write"], (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
+    scopes, end = ["read", "write"], (datetime.now(UTC) + timedelta(seconds=120)).isoformat()
     made = {"scopes": scopes, "participant": "regulator", "expires_at": end}
     maker = ask(world, operator, "POST", "/v1/api-keys", made).json()
     heir = ask(world, maker["token"], "POST", "/v1/api-keys", {"scopes": scopes}).json()
     assert heir["expires_at"] == maker["expires_at"]
     assert ask(world, heir["token"], "GET", "/v1/whoami").status_code == 200
-    time.sleep(3)
+    monkeypatch.setattr(Parts, "now", lambda _: datetime.now(UTC) + timedelta(seconds=121))
     assert ask(world, heir["token"], "GET", "/v1/whoami").status_code == 401
 
 

@@ -152,7 +152,7 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_drawn(office: Desk) -> 
     bare = Desk(office.folder, {name: value for name, value in office.settings.items() if "PASS" not in name})
     done = bare.run("key", "new", "unasked.json")
     assert done.returncode == 3
-    assert "set CONCORD_PASSPHRASE, or run this in a terminal" in done.stderr
+    assert "set CONCORD_PASSPHRASE or CONCORD_PASSPHRASE_FILE, or run this in a terminal" in done.stderr
     assert not (office.folder / "unasked.json").exists()
     (office.folder / "drawn").mkdir()
     (office.folder / "drawn" / "a").write_text("a")

@@ -21,6 +21,7 @@ from tests.support.asking import Asking, asking, assert_problem, registration
 from tests.support.exchange import PASSPHRASE as QUICK_PASSPHRASE
 from tests.support.exchange import found_in, open_gateway
 from tests.support.exchange import registration as intent_of
+from tests.support.waiting import eventually
 from tests.support.world import PASSPHRASE
 
 
@@ -116,7 +117,7 @@ def test_a_request_id_follows_a_statement_to_its_block(service: Asking, lines: i
     answer = service.post("utility", "/v1/statements", signed, X_Request_Id="order-66.a")
     assert answer.headers["X-Request-Id"] == "order-66.a"
     done = service.final(answer)
-    _eventually(lambda: '"anchored"' in lines.getvalue())
+    eventually(lambda: '"anchored"' in lines.getvalue())
     told = [json.loads(line) for line in lines.getvalue().splitlines()]
     mine = {each["message"]: each for each in told if each.get("digest") == done["digest"]}
     assert set(mine) == {"accepted", "given a transaction", "in force", "anchored"}
@@ -129,15 +130,6 @@ def test_a_request_id_follows_a_statement_to_its_block(service: Asking, lines: i
     assert (request["route"], request["method"], request["status"]) == ("/v1/statements", "POST", 202)
     assert request["ms"] > 0
     assert all(set(each) >= {"time", "level", "logger", "message"} for each in told)
-
-
-def _eventually(condition: object, tries: int = 4500) -> None:
-    waiting = threading.Event()
-    for _ in range(tries):
-        if condition():  # type: ignore[operator]
-            return
-        waiting.wait(0.02)
-    raise AssertionError("it did not come to be")
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a\tb", "é"])

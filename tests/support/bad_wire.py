@@ -148,7 +148,7 @@ class BadWire:
             self._fault = None
             self._healed.set()
 
-    def await_hits(self, count: int = 1, timeout_s: float = 20) -> None:
+    def await_hits(self, count: int = 1, timeout_s: float = 90) -> None:
         """Wait until so many requests met the fault. Raises: TimeoutError."""
         with self._turn:
             if not self._turn.wait_for(lambda: self.hits >= count, timeout_s):

@@ -82,6 +82,9 @@ def late_commits(folder: Path, url: str) -> Iterator[tuple[LateCommits, str]]:
         listening.listen()
         thread = threading.Thread(target=late.serve, args=(listening,), daemon=True)
         thread.start()
-        yield late, f"{base}?host={folder}"
-        listening.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
+        try:
+            yield late, f"{base}?host={folder}"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join(90)
+        assert not thread.is_alive()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.support.ports import draw_ports
 from tests.support.waiting import eventually
 
 __all__ = ["ACCESS_KEY", "SECRET_KEY", "S3Server", "find_versitygw", "running_s3"]
@@ -31,8 +32,7 @@ class S3Server:
     """A server with one bucket, ``contents``; what is in it lies in ``bucket`` as files."""
 
     def __init__(self, folder: Path, program: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        [self.port] = draw_ports(1)
         self.bucket = folder / _BUCKET
         self.bucket.mkdir(parents=True)
         self._program = program

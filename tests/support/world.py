@@ -25,6 +25,7 @@ from ledger.surface.outcomes import Outcome
 from ledger.types import Address, Bytes32
 from tests.support.databases import database_url, is_postgresql
 from tests.support.measuring import unmeasured
+from tests.support.waiting import eventually
 
 __all__ = ["Member", "World", "serving"]
 
@@ -212,18 +213,10 @@ def running(gateway: Gateway, sock: socket.socket) -> Iterator[None]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
     try:
-        _await(lambda: server.started or not thread.is_alive())
+        eventually(lambda: server.started or not thread.is_alive(), otherwise="the service did not start")
         yield
     finally:
         server.should_exit = True
         thread.join(90)
         if thread.is_alive():
             raise RuntimeError("the service did not stop within 90 s")
-
-
-def _await(condition: object, timeout_s: float = 90.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():  # type: ignore[operator]
-        if time.monotonic() > deadline:
-            raise TimeoutError("the service did not start")
-        time.sleep(0.01)

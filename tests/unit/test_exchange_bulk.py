@@ -253,11 +253,11 @@ def test_a_stream_that_brings_no_line_ends(pause_s: float) -> None:
 def test_a_stream_that_brings_lines_slowly_goes_on() -> None:
     async def body() -> AsyncIterator[bytes]:
         for _ in range(6):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.4)
             yield b"x\n"
 
     answered: list[int] = []
-    run(open_intake(bulk_idle_s=0.3).open(Asker(word())), body(), answered)
+    run(open_intake(bulk_idle_s=2).open(Asker(word())), body(), answered)
     assert answered == [1, 2, 3, 4, 5, 6]
 
 

@@ -252,8 +252,7 @@ def test_too_much_in_flight_is_told_when_to_come_back(still: Consortium) -> None
     threads = [threading.Thread(target=append) for _ in range(2)]
     for thread in threads:
         thread.start()
-    while gateway._writer.depth < 2:
-        time.sleep(0.01)
+    eventually(lambda: gateway._writer.depth == 2)
     with pytest.raises(UnavailableError) as busy:
         gateway._writer.append(row)
     assert busy.value.retry_after_s
@@ -303,8 +302,7 @@ def test_a_worker_retries_stops_and_says_why() -> None:
     worker = Worker("test", step, poll_s=0.01)
     assert worker.failure == "it does not run"
     worker.start()
-    while len(steps) < 5:
-        time.sleep(0.01)
+    eventually(lambda: len(steps) >= 5)
     worker._thread.join()
     assert worker.failure == "a fork"
     worker.stop()
@@ -353,8 +351,7 @@ def test_a_log_that_stops_tells_who_waits(still: Consortium) -> None:
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    while not gateway._writer.depth:
-        time.sleep(0.01)
+    eventually(lambda: gateway._writer.depth > 0)
     gateway._writer._stop("the tree went back")
     waiting.join(10)
     assert [str(error) for error in told] == ["the tree went back"]

@@ -67,11 +67,8 @@ def drip(begin: bytes) -> Answer:
 
 @pytest.mark.parametrize("begin", [HEAD.replace(b"3", b"1000000"), b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1."])
 def test_a_dripping_answer_ends(begin: bytes) -> None:
-    with serve(drip(begin)) as url:
-        started = time.monotonic()
-        with pytest.raises(UnavailableError, match="does not answer"):
-            Mirror(url, timeout_s=5, total_s=0.3).fetch_checkpoint()
-        assert time.monotonic() - started < 4
+    with serve(drip(begin)) as url, pytest.raises(UnavailableError, match="does not answer"):
+        Mirror(url, timeout_s=5, total_s=0.3).fetch_checkpoint()  # else it would drip on for ever
 
 
 def test_redirections_have_no_time_of_their_own() -> None:
