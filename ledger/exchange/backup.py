@@ -199,7 +199,7 @@ def _write(source: _Source, target: Path, on_step: Callable[[str], None]) -> Bac
         moment = datetime.now(UTC).replace(microsecond=0)
         log = _find_log(home)
         partial_tiles = {path.relative_to(log): path.read_bytes() for path in log.rglob("*.p/*")}
-        wrapping_keys = _read_wrapping_keys(home)
+        keys, wrapping_keys = home.keys_folder.stat().st_ino, _read_wrapping_keys(home)
         frozen.release()
         on_step("copying database and chain")
         frozen.copy(target)
@@ -214,6 +214,8 @@ def _write(source: _Source, target: Path, on_step: Callable[[str], None]) -> Bac
             _copy(path, _place(target / place))
     if _find_log(home) != log:
         raise UnavailableError(f"the log's folder {log} was taken over by another process meanwhile: call again")
+    if home.keys_folder.stat().st_ino != keys:  # else some files would open with the old one, some with the new one
+        raise UnavailableError("the keystore's passphrase was changed meanwhile: call again")
     on_step("hashing what was written")
     files = {str(path.relative_to(target)): hash_file(path) for path in sorted(_walk(target))}
     return BackupManifest(moment, version("concord-ledger"), source.has_chain, files)

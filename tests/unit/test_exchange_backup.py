@@ -17,6 +17,7 @@ from ledger.exchange.backup import MANIFEST_NAME, BackupManifest, back_up
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.keystore import KeyStore
 from ledger.exchange.log_folder import name_for
+from ledger.exchange.passphrase_change import change_passphrase
 from ledger.exchange.restore import restore
 from ledger.log import Sequencer
 from ledger.store import Store
@@ -195,6 +196,16 @@ def test_a_log_that_is_taken_over_meanwhile_is_not_half_backed_up(home: Home, tm
         back_up(home, tmp_path / "backup", take_over)
     assert not (tmp_path / "backup").exists()
     back_up(home, tmp_path / "backup")
+
+
+def test_a_passphrase_that_is_changed_meanwhile_is_noticed(home: Home, tmp_path: Path) -> None:
+    def change(step: str) -> None:
+        if step.startswith("copying log"):
+            change_passphrase(home.keys_folder, PASSPHRASE, "another one")
+
+    with pytest.raises(UnavailableError, match="passphrase was changed meanwhile"):
+        back_up(home, tmp_path / "backup", change)
+    assert not (tmp_path / "backup").exists()
 
 
 def test_a_log_whose_link_is_lost_is_not_left_out(home: Home, tmp_path: Path) -> None:

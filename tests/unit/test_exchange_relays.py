@@ -108,6 +108,8 @@ def test_further_accounts_are_drawn_and_followed_also_when_fewer_are_asked_for(t
     relays = Relays(parts_of(tmp_path, signers=3))
     assert len(relays.all()) == len(relays.active()) == 3
     assert [relays.find(each.address) for each in relays.all()] == list(relays.all())
+    with pytest.raises(LookupError, match="no key in the keystore"):
+        relays.find(Address(bytes(20)))
     fewer = Relays(parts_of(tmp_path, signers=1))
     assert (len(fewer.all()), len(fewer.active())) == (3, 1)
 
