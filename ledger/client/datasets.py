@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -245,7 +245,7 @@ def download(
     _check_manifest((yield from version(dataset, number)), manifest)
     present = {entry.path for entry in manifest.files if is_present(folder, entry)}
     if not replace:
-        check_free(folder, [entry for entry in manifest.files if entry.path not in present])
+        check_free(folder, (entry.path for entry in manifest.files if entry.path not in present))
     for entry in manifest.files:
         if entry.path in present:
             _advance(progress, entry.size_bytes)
@@ -267,6 +267,7 @@ def _check_manifest(view: VersionView, manifest: Manifest) -> None:
 
 
 def is_present(folder: Path, entry: FileEntry) -> bool:
+    """Whether the file lies in ``folder`` with the bytes that its entry names; they are read. Raises: OSError."""
     place = folder / entry.path
     if not place.is_file() or place.stat().st_size != entry.size_bytes:
         return False
@@ -274,11 +275,12 @@ def is_present(folder: Path, entry: FileEntry) -> bool:
         return hashlib.file_digest(source, "sha256").digest() == entry.sha256
 
 
-def check_free(folder: Path, entries: Sequence[FileEntry]) -> None:
-    taken = next((entry.path for entry in entries if (folder / entry.path).exists()), None)
+def check_free(folder: Path, paths: Iterable[str]) -> None:
+    """Check that nothing lies in ``folder`` where these files are to go. Raises: ConflictError: ``file-exists``."""
+    taken = next((path for path in paths if (folder / path).exists()), None)
     if taken is not None:
         raise ConflictError(
-            f"{folder / taken} is there already with another content: take another folder, or give --replace",
+            f"{folder / taken} is there already, and not known to be the same: take another folder, or give --replace",
             code="file-exists",
         )
 

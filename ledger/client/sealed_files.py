@@ -1,7 +1,7 @@
 """What is received of a transfer, on disk: chunks checked as they arrive, and no plaintext before all is there.
 
-FOLDER/.concord-pull/<registration>/state.json     the transfer's salt, private key and receipt, for its owner alone
-FOLDER/.concord-pull/<registration>/sealed         the good chunks so far, one stream
+FOLDER/.concord-pull/<registration>/state.json     what is chosen; the transfer's salt, private key and receipt
+FOLDER/.concord-pull/<registration>/sealed         the good chunks so far, one after another
 FOLDER/.concord-pull/<registration>/plain/         files while they are opened; moved when all are, else removed
 """
 
@@ -11,18 +11,22 @@ import json
 import os
 import secrets
 import shutil
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
 from ledger.canonical import JsonValue
+from ledger.client.choosing import Choice, Part, runs_of
 from ledger.client.flow import ByteProgress
-from ledger.content import ChunkIndex, Manifest
+from ledger.content import ChunkIndex, Manifest, check_chunk
+from ledger.content.chunks import derive_chunk_hashes
 from ledger.content.release import RecipientKey
 from ledger.content.sealing import SealingDescriptor, SealingKey
-from ledger.content.sealing_files import FileOpener, open_chunks
-from ledger.errors import MalformedError, VerificationError
+from ledger.content.sealing_files import ByteRange, FileOpener, open_chunks, open_range, plan_range
+from ledger.errors import ConflictError, MalformedError, VerificationError
 from ledger.merkle import leaf_hash
 from ledger.types import Bytes32, parse_hex
 
@@ -43,15 +47,35 @@ class PullState:
     provider: Bytes32 | None = None
     receipt: JsonValue = None
     """as it was sent: the same is sent again"""
+    choice: Choice = field(default_factory=Choice)
 
     @classmethod
-    def of(cls, target: Path, registration: Bytes32) -> Self:
-        """The state of an earlier pull of this version into ``target``, or a fresh one. Raises: OSError."""
-        folder = target / _FOLDER / registration.hex()
+    def of(cls, target: Path, registration: Bytes32, choice: Choice | None = None) -> Self:
+        """The state of an earlier pull of this version into ``target``, or a fresh one.
+
+        Raises:
+            ConflictError: the earlier pull is not done, and chose something else (``other-choice``).
+            MalformedError: its state.json is damaged.
+            OSError: it can not be read.
+        """
+        folder, wanted = target / _FOLDER / registration.hex(), choice or Choice()
         try:
-            return cls(folder, *_parse((folder / "state.json").read_bytes()))
-        except (FileNotFoundError, MalformedError):
-            return cls(folder, Bytes32(secrets.token_bytes(32)), RecipientKey.generate())
+            kept = cls(folder, *_parse((folder / "state.json").read_bytes()))
+        except FileNotFoundError:
+            return cls(folder, Bytes32(secrets.token_bytes(32)), RecipientKey.generate(), choice=wanted)
+        except MalformedError as error:
+            raise MalformedError(
+                f"{folder / 'state.json'} of an earlier pull is damaged: {error}. It held the private key of a "
+                "transfer, without which what was receipted can not be opened: put a copy of it back. Without one "
+                f"remove {folder} and pull again: that begins another transfer"
+            ) from error
+        if kept.choice != wanted:
+            raise ConflictError(
+                f"a pull into {target} is not done that chose {kept.choice}: repeat that one first, or take another "
+                f"folder. To give it up, with all that it received, remove {folder}",
+                code="other-choice",
+            )
+        return kept
 
     def save(self) -> None:
         """Keep it, durably, for its owner alone. Raises: OSError."""
@@ -62,6 +86,7 @@ class PullState:
             "transfer_salt": str(self.salt),
             "private_key": "0x" + self.recipient.private.hex(),
             "receipt": self.receipt,
+            "choice": self.choice.to_json(),
         }
         aside = self.folder / "state.next"
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -95,13 +120,13 @@ class KeptTransfer:
 
 def load_state(path: Path) -> KeptTransfer:
     """What a pull left in its ``state.json``. Raises: MalformedError: none of a transfer that began; OSError."""
-    _, recipient, transfer, provider, _ = _parse(path.read_bytes())
+    _, recipient, transfer, provider, _, _ = _parse(path.read_bytes())
     if transfer is None or provider is None:
         raise MalformedError(f"{path} is of a pull that had not begun a transfer yet")
     return KeptTransfer(transfer, provider, recipient)
 
 
-def _parse(raw: bytes) -> tuple[Bytes32, RecipientKey, Bytes32 | None, Bytes32 | None, JsonValue]:
+def _parse(raw: bytes) -> tuple[Bytes32, RecipientKey, Bytes32 | None, Bytes32 | None, JsonValue, Choice]:
     try:
         given = json.loads(raw)
         transfer, provider = (None if given[name] is None else Bytes32.parse(given[name]) for name in _NAMED)
@@ -111,6 +136,7 @@ def _parse(raw: bytes) -> tuple[Bytes32, RecipientKey, Bytes32 | None, Bytes32 |
             transfer,
             provider,
             given["receipt"],
+            Choice.parse(given.get("choice")),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise MalformedError("this is no state.json of a pull") from error
@@ -118,28 +144,29 @@ def _parse(raw: bytes) -> tuple[Bytes32, RecipientKey, Bytes32 | None, Bytes32 |
 
 @dataclass
 class SealedIntake:
-    """Takes the sealed stream piece by piece: every chunk is checked against its hash before it is written."""
+    """Takes sealed chunks as they arrive: each is checked against its hash before it is written."""
 
     path: Path
     descriptor: SealingDescriptor
     leaves: Sequence[bytes]
     progress: ByteProgress | None = None
-    _sizes: list[int] = field(default_factory=list)
-    _next: int = 0
+    runs: Sequence[range] | None = None
+    """which of the sealing's chunks are wanted, ascending, as of `runs_of`; None: all"""
+    _left: deque[range] = field(default_factory=deque)
+    _asked: int = 0
     _size_bytes: int = 0
     _buffer: bytearray = field(default_factory=bytearray)
 
     def __post_init__(self) -> None:
         """Find the good chunks that are there; what follows them is cut off. Raises: OSError."""
-        for file in self.descriptor.files:
-            spans = (file.chunk_span(index) for index in range(file.chunk_count))
-            self._sizes.extend(last - first + 1 for first, last in spans)
+        self._left.extend([range(self.descriptor.chunk_count)] if self.runs is None else self.runs)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._target = self.path.open("a+b")
         self._target.seek(0)
-        while self._next < len(self._sizes):
-            chunk = self._target.read(self._sizes[self._next])
-            if leaf_hash(chunk) != self.leaves[self._next]:
+        while not self.is_complete:
+            chunk = self._target.read(self._size_of_next())
+            if leaf_hash(chunk) != self.leaves[self._left[0][0]]:
+                self._asked = len(self._left[0])
                 break
             self._count(chunk)
         self._target.truncate(self._size_bytes)
@@ -152,35 +179,42 @@ class SealedIntake:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every chunk is there."""
-        return self._next == len(self._sizes)
+        """Whether every chunk that is wanted is there."""
+        return not self._left
 
-    def restart(self) -> None:
-        """Forget a chunk that was cut off: the stream goes on at ``size_bytes``."""
+    def restart(self) -> tuple[int, int]:
+        """Forget a chunk that was cut off; return which bytes of the sealing to fetch next, both included.
+
+        They are those of the chunks that are missing up to the next one that is not wanted.
+        """
         self._buffer.clear()
+        run = self._left[0]
+        self._asked = len(run)
+        return self.descriptor.chunk_span(run[0])[0], self.descriptor.chunk_span(run[-1])[1]
 
     def accept(self, piece: bytes) -> None:
-        """Take the next bytes.
+        """Take the next of the bytes that ``restart`` named.
 
         Raises:
-            VerificationError: a chunk that is not the sealing's, or more than there is; nothing of it is kept.
+            VerificationError: a chunk that is not the sealing's, or more than was asked for; nothing of it is kept.
             OSError: the disk does not take it.
         """
         self._buffer += piece
-        while not self.is_complete and len(self._buffer) >= self._sizes[self._next]:
-            chunk = bytes(self._buffer[: self._sizes[self._next]])
-            if leaf_hash(chunk) != self.leaves[self._next]:
+        while self._asked and len(self._buffer) >= (size := self._size_of_next()):
+            chunk, number = bytes(self._buffer[:size]), self._left[0][0]
+            if leaf_hash(chunk) != self.leaves[number]:
                 raise VerificationError(
-                    f"sealed chunk {self._next}, from byte {self._size_bytes} on, is not the one of the sealing: "
-                    "the provider, or something between, changed it",
-                    expected=self.leaves[self._next],
+                    f"sealed chunk {number}, from byte {self.descriptor.chunk_span(number)[0]} on, is not the one of "
+                    "the sealing: the provider, or something between, changed it",
+                    expected=self.leaves[number],
                     found=leaf_hash(chunk),
                 )
             self._target.write(chunk)
-            del self._buffer[: len(chunk)]
+            del self._buffer[:size]
+            self._asked -= 1
             self._count(chunk)
-        if self.is_complete and self._buffer:
-            raise VerificationError("the provider sent more than the sealing has")
+        if not self._asked and self._buffer:
+            raise VerificationError("the provider sent more than it was asked for")
 
     def finish(self) -> None:
         """Make what was received last. Raises: OSError."""
@@ -191,8 +225,14 @@ class SealedIntake:
         """Let go of the file. Raises: OSError."""
         self._target.close()
 
+    def _size_of_next(self) -> int:
+        first, last = self.descriptor.chunk_span(self._left[0][0])
+        return last - first + 1
+
     def _count(self, chunk: bytes) -> None:
-        self._next += 1
+        self._left[0] = self._left[0][1:]
+        if not self._left[0]:
+            self._left.popleft()
         self._size_bytes += len(chunk)
         if self.progress is not None:
             self.progress(len(chunk))
@@ -210,41 +250,74 @@ def open_files(
     state: PullState,
     target: Path,
     key: SealingKey,
-    manifest: Manifest,
+    parts: Sequence[Part],
     chunks: ChunkIndex | None,
     sealed: SealingDescriptor,
 ) -> None:
-    """Open all files, check each against the manifest, then move them into ``target``; none stays where one fails.
+    """Open all parts, check each against the manifest, then move them into ``target``; none stays where one fails.
 
     Raises:
-        VerificationError: a chunk does not open, or a file is not the manifest's.
+        VerificationError: a chunk does not open, or is not the manifest's.
         OSError: the disk does not take it.
     """
     plain = state.folder / "plain"
     shutil.rmtree(plain, ignore_errors=True)
     try:
         with (state.folder / "sealed").open("rb") as source:
-            for position, entry in enumerate(manifest.files):
-                place = plain / entry.path
+            for part, first_byte in zip(parts, _find_places(parts, sealed), strict=True):
+                place = plain / part.path
                 place.parent.mkdir(parents=True, exist_ok=True)
-                source.seek(sealed.first_bytes[position])
-                read = _read_chunks(source.read, sealed, position)
-                hashes = None if chunks is None else chunks[entry.path]
+                source.seek(first_byte)
+                hashes = None if chunks is None else chunks[part.entry.path]
                 with place.open("xb") as opened:
-                    for chunk in open_chunks(FileOpener(key, entry), read, hashes):
-                        opened.write(chunk)
+                    for piece in _open_part(key, part, _read_chunks(source.read, sealed, part), hashes):
+                        opened.write(piece)
                     opened.flush()
                     os.fsync(opened.fileno())
-        for entry in manifest.files:
-            place = target / entry.path
+        for part in parts:
+            place = target / part.path
             place.parent.mkdir(parents=True, exist_ok=True)
-            (plain / entry.path).replace(place)
+            (plain / part.path).replace(place)
     finally:
         shutil.rmtree(plain, ignore_errors=True)
 
 
-def _read_chunks(read: Callable[[int], bytes], sealed: SealingDescriptor, position: int) -> Iterator[bytes]:
-    file = sealed.files[position]
-    for index in range(file.chunk_count):
+def _find_places(parts: Sequence[Part], sealed: SealingDescriptor) -> list[int]:
+    """Where each part's first chunk lies among those that were fetched, which lie one after another."""
+    runs, begins, total = runs_of(parts, sealed), list[int](), 0
+    for run in runs:
+        begins.append(total)
+        total += sealed.chunk_span(run[-1])[1] + 1 - sealed.chunk_span(run[0])[0]
+    places = []
+    for part in parts:
+        chunk = sealed.first_chunks[part.position] + part.chunks[0]
+        index = bisect_right(runs, chunk, key=lambda run: run.start) - 1
+        places.append(begins[index] + sealed.chunk_span(chunk)[0] - sealed.chunk_span(runs[index][0])[0])
+    return places
+
+
+def _read_chunks(read: Callable[[int], bytes], sealed: SealingDescriptor, part: Part) -> Iterator[bytes]:
+    file = sealed.files[part.position]
+    for index in part.chunks:
         first, last = file.chunk_span(index)
         yield read(last - first + 1)
+
+
+def _open_part(key: SealingKey, part: Part, sealed: Iterator[bytes], hashes: Sequence[bytes] | None) -> Iterator[bytes]:
+    opener = FileOpener(key, part.entry)
+    if part.span is None:
+        return open_chunks(opener, sealed, hashes)
+    return _open_range(opener, part.span, sealed, hashes or derive_chunk_hashes(part.entry) or ())
+
+
+def _open_range(
+    opener: FileOpener, span: ByteRange, sealed: Iterator[bytes], hashes: Sequence[bytes]
+) -> Iterator[bytes]:
+    """Its chunks are opened and checked whole, and what is wanted is cut from them."""
+    entry = opener.entry
+    first, last = entry.chunk_span(span.first_chunk)[0], entry.chunk_span(span.last_chunk)[1]
+    whole = plan_range(entry, first, last)
+    for index, chunk in enumerate(open_range(opener, whole, sealed), span.first_chunk):
+        check_chunk(entry, hashes, index, chunk)
+        yield chunk[max(span.first_byte - first, 0) : span.last_byte - first + 1]
+        first += len(chunk)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger.canonical import JsonValue
+from ledger.client.choosing import Choice, Part, choose, runs_of
 from ledger.client.datasets import check_free, is_present
 from ledger.client.flow import ByteProgress, Download, Flow, Request
 from ledger.client.identity import Identity
@@ -18,15 +19,15 @@ from ledger.client.sealed_files import PullState, SealedIntake, check_paths, ope
 from ledger.content import ChunkIndex, Manifest, compute_content_hash, parse_chunks, parse_manifest
 from ledger.content.release import ReleaseTerms, open_key
 from ledger.content.sealing import SealingDescriptor, SealingKey, parse_sealed_leaves, parse_sealing
-from ledger.errors import ConflictError, NotFoundError, UnavailableError, VerificationError
+from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError, VerificationError
 from ledger.merkle import HASH_SIZE_BYTES
 from ledger.statements import Statement, compute_transfer_id, recover_signer
 from ledger.surface.codec import parse_object
-from ledger.surface.transfers import StatedView, TransferView
+from ledger.surface.transfers import StatedView, TransferAccessesView, TransferView
 from ledger.surface.views import VersionView
 from ledger.types import Bytes32, parse_hex
 
-__all__ = ["Consumer", "Pulled", "evidence", "pull", "show"]
+__all__ = ["Choice", "Consumer", "Part", "Pulled", "accesses", "evidence", "pull", "show"]
 
 _TRIES: Final = 8
 _DEADLINE_S: Final = 3600
@@ -44,10 +45,11 @@ class Consumer:
 
 @dataclass(frozen=True)
 class Pulled:
-    """What was delivered; ``transfer`` None: the files were all there already."""
+    """What was delivered: of ``manifest`` these ``parts``; ``transfer`` None: they were all there already."""
 
     manifest: Manifest
     transfer: TransferView | None
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ def show(transfer: Bytes32) -> Flow[TransferView]:
     return parse_object(TransferView, (yield Request("GET", f"/v1/transfers/{transfer}")).json)
 
 
+def accesses(transfer: Bytes32) -> Flow[TransferAccessesView]:
+    """What was fetched of it, and under which block: to its consumer and its provider."""
+    return parse_object(TransferAccessesView, (yield Request("GET", f"/v1/transfers/{transfer}/accesses")).json)
+
+
 def evidence(transfer: Bytes32, part: str, pins: tuple[BlockRange, ...] = ()) -> Flow[bytes]:
     """Evidence of its ``sealing``, ``receipt`` or ``release``. Raises: ConflictError: ``not-final``."""
     path = f"/v1/transfers/{transfer}/evidence/{part}"
@@ -76,47 +83,62 @@ def pull(
     folder: Path,
     consumer: Consumer,
     *,
+    choice: Choice | None = None,
     grant: Bytes32 | None = None,
     replace: bool = False,
     progress: ByteProgress | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Flow[Pulled]:
-    """Have a version delivered into ``folder``; what an interrupted pull received is gone on from.
+    """Have a version delivered into ``folder``, or what is chosen of it; an interrupted pull is gone on with.
 
     ``version`` is what the chain says of it, as the consumer's own gateway tells. Every sealed chunk is checked as it
-    arrives; the receipt is given once all are there, and no plaintext is written before the key was found to be the
-    right one.
+    arrives; the receipt is given once all that are wanted are there, and no plaintext is written before the key was
+    found to be the right one. The receipt is of the sealing, whatever was chosen: the key opens all of it.
 
     Raises:
         RefusedError: not permitted: ``no-grant``, ``grant-revoked``, ...
         VerificationError: what was offered is not what is registered, a chunk was changed, or the key is a wrong one;
             ``state.json`` in ``folder/.concord-pull`` then holds what evidence of that is made from.
-        ConflictError: a file of another content lies in its place (``file-exists``).
+        ConflictError: a file of another content lies in its place (``file-exists``); an unfinished pull into the
+            folder chose something else (``other-choice``).
+        NotFoundError, MalformedError: nothing is there as it was chosen; nothing was fetched. MalformedError, too:
+            what an earlier pull left is damaged.
         UnavailableError: the provider does not answer: run it again, it goes on where it was.
         OSError: the disk does not take it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = PullState.of(folder, version.registration)
+    state = PullState.of(folder, version.registration, choice)
     view = yield from _begin(state, version, consumer, grant)
     sealed = yield from _describe(view)
     check_paths(sealed.manifest)
-    missing = [entry for entry in sealed.manifest.files if not is_present(folder, entry)]
+    parts = _choose(state, sealed.manifest)
+    missing = [part.path for part in parts if part.span is not None or not is_present(folder, part.entry)]
     if not missing:
         state.drop()
-        return Pulled(sealed.manifest, None)
+        return Pulled(sealed.manifest, None, parts)
     if not replace:
         check_free(folder, missing)
-    intake = SealedIntake(state.folder / "sealed", sealed.descriptor, sealed.leaves, progress)
+    runs = runs_of(parts, sealed.descriptor)
+    intake = SealedIntake(state.folder / "sealed", sealed.descriptor, sealed.leaves, progress, runs)
     try:
         yield from _fetch(view, intake)
         intake.finish()
     finally:
         intake.close()
-    released = yield from _receipt(state, view, sealed, consumer, clock)
-    key = _open_key(state, released)
-    open_files(state, folder, key, sealed.manifest, sealed.chunks, sealed.descriptor)
+    released, wrapped = yield from _receipt(state, view, sealed, consumer, clock)
+    key = _open_key(state, released, wrapped)
+    open_files(state, folder, key, parts, sealed.chunks, sealed.descriptor)
     state.drop()
-    return Pulled(sealed.manifest, released)
+    return Pulled(sealed.manifest, released, parts)
+
+
+def _choose(state: PullState, manifest: Manifest) -> tuple[Part, ...]:
+    try:
+        return choose(manifest, state.choice)
+    except (NotFoundError, MalformedError):
+        if state.receipt is None:
+            state.drop()  # a mistake in what was chosen leaves nothing
+        raise
 
 
 def _begin(state: PullState, version: VersionView, consumer: Consumer, grant: Bytes32 | None) -> Flow[TransferView]:
@@ -194,22 +216,25 @@ def _describe(view: TransferView) -> Flow[_Sealed]:
 
 def _fetch(view: TransferView, intake: SealedIntake) -> Flow[None]:
     """Fetch what is missing; after a broken connection go on from the last good chunk, as long as that helps."""
-    tries = _TRIES
+    path, tries = f"/v1/transfers/{view.id}/data", _TRIES
     while not intake.is_complete:
         before = intake.size_bytes
-        intake.restart()
-        headers = {"Range": f"bytes={before}-"}
+        first, last = intake.restart()
+        headers = {"Range": f"bytes={first}-{'' if last == view.size_bytes - 1 else last}"}
         try:
-            yield Request("GET", f"/v1/transfers/{view.id}/data", headers=headers, download=Download(intake.accept))
-        except UnavailableError:
-            tries = _TRIES if intake.size_bytes > before else tries - 1
-            if not tries:
-                raise
+            yield Request("GET", path, headers=headers, download=Download(intake.accept))
+            failure = UnavailableError(f"the provider sent less than bytes {first} to {last}: run this again")
+        except UnavailableError as error:
+            failure = error
+        tries = _TRIES if intake.size_bytes > before else tries - 1
+        if not tries:
+            raise failure
 
 
 def _receipt(
     state: PullState, view: TransferView, sealed: _Sealed, consumer: Consumer, clock: Callable[[], float]
-) -> Flow[TransferView]:
+) -> Flow[tuple[TransferView, bytes]]:
+    """Give the receipt; the transfer then, and the wrapped key. Raises: UnavailableError: none was released yet."""
     if state.receipt is None:
         state.receipt = _build_receipt(state, view, sealed, consumer, int(clock()))
         state.save()
@@ -221,8 +246,8 @@ def _receipt(
             f"the provider took the receipt of transfer {view.id} and has released no key yet: run this again; once "
             f"the receipt's time is over, {state.folder / 'state.json'} is what evidence of that is made from"
         )
-    _check_stated(released.release, "KeyRelease", consumer.identity)
-    return released
+    message: Any = _check_stated(released.release, "KeyRelease", consumer.identity).message
+    return released, message["wrappedKey"]
 
 
 def _build_receipt(state: PullState, view: TransferView, sealed: _Sealed, consumer: Consumer, now_s: int) -> JsonValue:
@@ -254,15 +279,12 @@ def _build_receipt(state: PullState, view: TransferView, sealed: _Sealed, consum
     }
 
 
-def _open_key(state: PullState, view: TransferView) -> SealingKey:
+def _open_key(state: PullState, view: TransferView, wrapped: bytes) -> SealingKey:
     """The sealing's key. Raises: VerificationError: what was released is none."""
-    if view.release is None:
-        raise NotFoundError("no key was released")
-    message: Any = Statement.parse("KeyRelease", dict(view.release.message)).message
     sealing: Any = Statement.parse("Sealing", dict(view.sealing.message)).message
     terms = ReleaseTerms(view.id, view.grant, view.sealing.digest, view.consumer)
     try:
-        return SealingKey.opened(open_key(message["wrappedKey"], state.recipient, terms), sealing["keyCommitment"])
+        return SealingKey.opened(open_key(wrapped, state.recipient, terms), sealing["keyCommitment"])
     except VerificationError as error:
         raise VerificationError(
             f"the provider released a wrong key: {error}. {state.folder / 'state.json'} is what evidence of that is "

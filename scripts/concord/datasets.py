@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from ledger.canonical import JsonValue
+from ledger.client import Identity, lifting
 from ledger.client import datasets as flows
-from ledger.client import lifting
 from ledger.client.flow import ByteProgress
 from ledger.errors import MalformedError, NotFoundError
 from ledger.types import Bytes32
@@ -30,6 +31,14 @@ app = typer.Typer(help="Datasets: registered, versioned, found, delivered.", no_
 DatasetName = Annotated[str, typer.Argument(metavar="PROVIDER/SLUG", help="Its name or id.")]
 VersionName = Annotated[
     str, typer.Argument(metavar="PROVIDER/SLUG[@N]", help="Its name or id, with @N a version; without: the latest.")
+]
+Source = Annotated[Path, typer.Argument(help="A folder, one file, or a quoted pattern: 'data/**/*.csv'.")]
+MetadataOption = Annotated[
+    Path | None, typer.Option(help="JSON file: title, description, licence, ...", dir_okay=False)
+]
+ParentOption = Annotated[list[str] | None, typer.Option(help="provider/slug@version it is derived from; repeatable.")]
+IfChangedOption = Annotated[
+    bool, typer.Option("--if-changed", help="Do nothing when content and metadata are as before.")
 ]
 _DEFAULTS: Final[dict[str, JsonValue]] = {
     "description": "", "licence": "LicenseRef-unspecified", "contact": "", "keywords": [],
@@ -88,22 +97,16 @@ def manifest(
 @app.command()
 def register(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="A folder, one file, or a quoted pattern: 'data/**/*.csv'.")],
+    folder: Source,
     name: DatasetName,
-    metadata: Annotated[
-        Path | None, typer.Option(help="JSON file: title, description, licence, ...", dir_okay=False)
-    ] = None,
+    metadata: MetadataOption = None,
     title: Annotated[str | None, typer.Option(help="Without: as before, or the slug.")] = None,
     description: Annotated[str | None, typer.Option(help="What it holds; without: as before.")] = None,
     licence: Annotated[str | None, typer.Option(help="SPDX identifier or URL; without: as before.")] = None,
     contact: Annotated[str | None, typer.Option(help="Whom to ask; without: as before.")] = None,
     keyword: Annotated[list[str] | None, typer.Option(help="Repeatable; without: as before.")] = None,
-    parent: Annotated[
-        list[str] | None, typer.Option(help="provider/slug@version it is derived from; repeatable.")
-    ] = None,
-    if_changed: Annotated[
-        bool, typer.Option("--if-changed", help="Do nothing when content and metadata are as before.")
-    ] = False,
+    parent: ParentOption = None,
+    if_changed: IfChangedOption = False,
     expect: Annotated[int | None, typer.Option(min=1, help="Refuse unless this is the next version.")] = None,
     evidence: Annotated[Path | None, typer.Option(help="Write the version's evidence here.", dir_okay=False)] = None,
     policy: Annotated[Path | None, typer.Option(help="The policy that the evidence is for.", dir_okay=False)] = None,
@@ -113,14 +116,35 @@ def register(
 ) -> None:
     """Register a folder as the next version of a dataset, and upload its bytes."""
     given = context_of(context)
-    provider, slug = _split_name(name)
     check_place(evidence)
     pinned = None if policy is None else load_policy(policy)
-    identity = given.identity(key)
     chosen: dict[str, JsonValue] = {"title": title, "description": description, "licence": licence, "contact": contact}
     chosen["keywords"] = list(keyword) if keyword else None
-    described = {**_DEFAULTS, "title": slug, **_earlier(given, name), **_wanted(metadata, chosen)}
-    scanned = hash_source(given, str(folder), fresh=fresh)
+    wishes = _Wishes(parent or [], if_changed, expect, fresh, given.identity(key))
+    done = _register(given, folder, name, _wanted(metadata, chosen), wishes)
+    _show_registered(given, name, done, wait)
+    if evidence is not None:
+        write_file(evidence, fetch_evidence(given, done.digest, pinned))
+
+
+@dataclass(frozen=True)
+class _Wishes:
+    """How a version is to be registered."""
+
+    parents: Sequence[str]
+    if_changed: bool
+    expected_version: int | None
+    fresh: bool
+    identity: Identity | None
+
+
+def _register(
+    given: Context, folder: Path, name: str, wanted: dict[str, JsonValue], wishes: _Wishes
+) -> flows.Registration:
+    """Hash, register and upload; what ``wanted`` does not say of the version is as before."""
+    provider, slug = _split_name(name)
+    described = {**_DEFAULTS, "title": slug, **_earlier(given, name), **wanted}
+    scanned = hash_source(given, str(folder), fresh=wishes.fresh)
     with bar(given, "uploading", scanned.manifest.size_bytes) as progress:
         flow = flows.register(
             folder,
@@ -128,16 +152,13 @@ def register(
             provider,
             slug,
             described,
-            identity,
-            parents=parent or [],
-            if_changed=if_changed,
-            expected_version=expect,
+            wishes.identity,
+            parents=wishes.parents,
+            if_changed=wishes.if_changed,
+            expected_version=wishes.expected_version,
             progress=progress,
         )
-        done = given.run(flow)
-    _show_registered(given, name, done, wait)
-    if evidence is not None:
-        write_file(evidence, fetch_evidence(given, done.digest, pinned))
+        return given.run(flow)
 
 
 def _split_name(name: str) -> tuple[str, str]:

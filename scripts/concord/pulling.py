@@ -9,11 +9,12 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
+from ledger.canonical import JsonValue
 from ledger.client import Client, Flow, Identity, access, datasets, participants, transfers
 from ledger.client.operations import whoami
 from ledger.client.sealed_files import load_state
 from ledger.client.signed import signed
-from ledger.client.transfers import Consumer
+from ledger.client.transfers import Choice, Consumer
 from ledger.errors import ConflictError, MalformedError, NotFoundError, RefusedError
 from ledger.evidence import build_bundle, parse_evidence
 from ledger.surface.signed_requests import parse_authority
@@ -84,6 +85,14 @@ def pull(
     context: typer.Context,
     name: VersionName,
     to: Annotated[Path, typer.Option("--to", help="Where to put the files.", file_okay=False)],
+    file: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="These files alone: 'readings/*.csv', or a file or folder; repeatable."),
+    ] = None,
+    byte_range: Annotated[
+        list[str] | None,
+        typer.Option("--range", metavar="PATH:FIRST-LAST", help="These bytes alone, into PATH.FIRST-LAST; repeatable."),
+    ] = None,
     grant: Annotated[
         Bytes32 | None,
         typer.Option(parser=parse_digest, metavar="GRANT", help="The grant's digest; without: any that permits."),
@@ -98,11 +107,13 @@ def pull(
 ) -> None:
     """Have a version delivered: sealed data, your receipt, then the key.
 
-    Every byte is checked; nothing is written in the clear before all is right. Run it again to go on with what an
-    interrupted one received.
+    Every byte is checked; nothing is written in the clear before all is right. Run it again, in the same words, to go
+    on with what an interrupted one received. With --file or --range only that is fetched; the receipt is of the whole
+    version all the same, because the key opens all of it.
     """
     given = context_of(context)
     check_place(evidence)
+    choice = Choice.of(file or (), byte_range or ())
     pinned = None if policy is None else load_policy(policy)
     dataset, number = split_version(given, name.removesuffix("@latest"))
     version = given.run(datasets.version(dataset, number))
@@ -112,13 +123,12 @@ def pull(
     chosen = grant or (None if purpose is None else _find_grant(given, dataset, number, purpose))
     consumer = Consumer(gateway.participant, provider, identity)
     with bar(given, "receiving", None) as progress:
-        flow = transfers.pull(version, to, consumer, grant=chosen, replace=replace, progress=progress)
+        flow = transfers.pull(version, to, consumer, choice=choice, grant=chosen, replace=replace, progress=progress)
         done = gateway.run(flow)
     _show_pulled(given, version, f"{dataset}@{number}", to, done)
-    if evidence is not None:
-        if done.transfer is None:
-            given.note("nothing was received now, so there is no evidence of it")
-            return
+    if evidence is not None and done.transfer is None:
+        given.note("nothing was received now, so there is no evidence of it")
+    elif evidence is not None and done.transfer is not None:
         write_file(evidence, _fetch_bundle(gateway, done.transfer, pins_of(pinned)))
         given.note(f"evidence of what was sealed, receipted and released is in {evidence}")
 
@@ -134,17 +144,25 @@ def _find_grant(context: Context, dataset: str, number: int, purpose: str) -> By
 
 
 def _show_pulled(context: Context, version: VersionView, name: str, to: Path, done: transfers.Pulled) -> None:
-    files, size = len(done.manifest.files), done.manifest.size_bytes
-    answer = {
+    whole = [part for part in done.parts if part.span is None]
+    size = sum(part.size_bytes for part in done.parts)
+    answer: dict[str, JsonValue] = {
         "folder": str(to),
-        "files": files,
+        "files": len(whole),
+        "ranges": len(done.parts) - len(whole),
         "size_bytes": size,
         "version": version.version,
         "transfer": None if done.transfer is None else str(done.transfer.id),
     }
     how = "there already" if done.transfer is None else f"delivered by transfer {done.transfer.id}"
-    words = f"{name}: {count_of(files, 'file')}, {count_of(size, 'byte')}, all as registered, in {to}, {how}"
-    context.show(answer, words)
+    what = _name_parts(len(whole), len(done.parts) - len(whole), len(done.manifest.files))
+    context.show(answer, f"{name}: {what}, {count_of(size, 'byte')}, all as registered, in {to}, {how}")
+
+
+def _name_parts(files: int, ranges: int, total: int) -> str:
+    """As ``3 files``, ``1 of 3 files``, ``1 of 3 files and 2 ranges``, ``2 ranges``."""
+    named = [count_of(files, "file") if files == total else f"{files} of {count_of(total, 'file')}"] if files else []
+    return " and ".join(named + ([count_of(ranges, "range")] if ranges else []))
 
 
 def _fetch_bundle(gateway: Gateway, transfer: TransferView, pins: list[tuple[int, int | None]]) -> bytes:

@@ -16,13 +16,21 @@ import pytest
 
 from ledger.canonical import JsonValue
 from ledger.client import AsyncClient, Client, access, datasets, statements, transfers
+from ledger.client.choosing import Choice
 from ledger.client.flow import Flow
 from ledger.client.sealed_files import load_state
 from ledger.client.signed import signed
 from ledger.client.transfers import Consumer, Pulled
 from ledger.content import scan_folder
 from ledger.content.release import wrap_key
-from ledger.errors import ConflictError, RefusedError, UnavailableError, VerificationError
+from ledger.errors import (
+    ConflictError,
+    MalformedError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+    VerificationError,
+)
 from ledger.exchange.transfers import keys
 from ledger.surface.views import VersionView
 from ledger.types import Bytes32
@@ -99,6 +107,64 @@ def test_a_version_is_delivered(stage: Stage, tmp_path: Path, by_signature: bool
     again = stage.pull(tmp_path, by_signature=by_signature)
     assert again.transfer is None
     assert found_in(tmp_path) == FILES
+
+
+def test_chosen_parts_are_delivered_alone(stage: Stage, tmp_path: Path) -> None:
+    wire = Wire(lambda body: [body])
+    choice = Choice.of(["*.csv"], [f"large.bin:{1 << 20}-{(1 << 20) + 9}"])
+    pulled = stage.pull(tmp_path, choice=choice, client=Client(stage.world.url, transport=wire))
+    part = f"large.bin.{1 << 20}-{(1 << 20) + 9}"
+    assert found_in(tmp_path) == {"a.csv": FILES["a.csv"], part: FILES["large.bin"][1 << 20 : (1 << 20) + 10]}
+    second = len(FILES["a.csv"]) + 16 + 16 + (1 << 20) + 16
+    assert wire.ranges == [f"bytes=0-{len(FILES['a.csv']) + 15}", f"bytes={second}-{second + (1 << 20) + 15}"]
+    assert pulled.transfer is not None
+    given = stage.provider.client.run(transfers.accesses(pulled.transfer.id)).accesses
+    assert [(each.first_byte, each.last_byte) for each in given if each.what == "data"] == [
+        (0, len(FILES["a.csv"]) + 15), (second, second + (1 << 20) + 15),
+    ]  # fmt: skip
+    stage.pull(tmp_path, choice=Choice.of(["a.csv"]))  # there already
+    stage.pull(tmp_path)  # the others, under another receipt
+    assert {name: data for name, data in found_in(tmp_path).items() if name != part} == FILES
+
+
+def test_an_unfinished_choice_is_gone_on_with_and_another_is_told(stage: Stage, tmp_path: Path) -> None:
+    choice = Choice.of(["a.csv", "large.bin"])
+    with pytest.raises(UnavailableError):
+        stage.pull(tmp_path, choice=choice, client=Client(stage.world.url, transport=Wire(Once())))
+    with pytest.raises(ConflictError) as caught:
+        stage.pull(tmp_path, choice=Choice.of(["deep"]))
+    assert caught.value.code == "other-choice"
+    wire = Wire(lambda body: [body])
+    stage.pull(tmp_path, choice=choice, client=Client(stage.world.url, transport=wire))
+    assert [each.split("-")[0] for each in wire.ranges] == [f"bytes={len(FILES['a.csv']) + 32}"]
+    assert found_in(tmp_path) == {name: FILES[name] for name in ("a.csv", "large.bin")}
+
+
+class Once:
+    """Lets the first download pass, and none after it."""
+
+    def __init__(self) -> None:
+        self.passed = False
+
+    def __call__(self, body: bytes) -> list[bytes | None]:
+        passes, self.passed = not self.passed, True
+        return [body] if passes else [None]
+
+
+def test_a_provider_that_sends_nothing_is_not_asked_for_ever(stage: Stage, tmp_path: Path) -> None:
+    wire = Wire(lambda _: [])
+    with pytest.raises(UnavailableError, match="sent less than bytes"):
+        stage.pull(tmp_path, client=Client(stage.world.url, transport=wire))
+    assert len(wire.ranges) == 8
+
+
+def test_a_choice_of_nothing_leaves_nothing(stage: Stage, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"it has a\.csv"):
+        stage.pull(tmp_path, choice=Choice.of(["*.txt"]))
+    with pytest.raises(MalformedError, match="not a range"):
+        stage.pull(tmp_path, choice=Choice.of((), ["a.csv:0-99"]))
+    assert found_in(tmp_path) == {}
+    assert not (tmp_path / ".concord-pull").exists()
 
 
 class Wire(httpx.BaseTransport):
@@ -234,6 +300,14 @@ def test_the_command_pulls_and_leaves_evidence(
     rpc = ("--rpc", f"{stage.world.url}/rpc")
     concord.ok_quietly("policy", "create", *rpc, "--consortium", tmp_path / "consortium.json", "-o", policy)
     assert concord.run("verify", evidence, "--policy", policy, *rpc).code == 0
+    evidence, target = tmp_path / "part.json", tmp_path / "part"
+    some = ("dataset", "pull", "utility/power", "--to", target, "--file", "deep/*", "--range", "large.bin:5-9")
+    told = concord.ok_quietly(*some, "--evidence", evidence)
+    assert "1 of 3 files and 1 range, 5 bytes" in told
+    assert found_in(target) == {"deep/empty": b"", "large.bin.5-9": FILES["large.bin"][5:10]}
+    assert concord.run("verify", evidence, "--policy", policy, *rpc).code == 0
+    concord.fail(stage.consumer, 3, "is no range of a file", *some[:5], "--range", "large.bin")
+    concord.fail(stage.consumer, 3, "no file of the version", *some[:5], "--file", "*.txt")
 
 
 def test_a_provider_that_releases_a_wrong_key_is_shown(

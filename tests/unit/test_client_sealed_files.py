@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from ledger.client.choosing import Choice, choose, runs_of
 from ledger.client.sealed_files import PullState, SealedIntake, check_paths, load_state, open_files
-from ledger.content import ChunkIndex, Manifest, hash_bytes
+from ledger.content import ChunkIndex, ChunkMismatchError, Manifest, hash_bytes
 from ledger.content.sealing import SealingDescriptor, SealingKey
 from ledger.content.sealing_files import FileSealer
-from ledger.errors import MalformedError, VerificationError
+from ledger.errors import ConflictError, MalformedError, VerificationError
 from ledger.types import Bytes32
 from tests.support.content import make_bytes
 
@@ -36,7 +39,27 @@ class Sealed:
         self.leaves = tuple(leaf for each in sealers for leaf in each.leaf_hashes)
 
     def intake(self, state: PullState) -> SealedIntake:
-        return SealedIntake(state.folder / "sealed", self.descriptor, self.leaves)
+        parts = choose(self.manifest, state.choice)
+        runs = runs_of(parts, self.descriptor)
+        return SealedIntake(state.folder / "sealed", self.descriptor, self.leaves, runs=runs)
+
+    def open(self, state: PullState, target: Path) -> None:
+        open_files(state, target, self.key, choose(self.manifest, state.choice), self.chunks, self.descriptor)
+
+    def fetch(self, intake: SealedIntake) -> list[tuple[int, int]]:
+        """Let the intake have what it asks for; which bytes those were."""
+        stream, asked = b"".join(self.pieces), []
+        while not intake.is_complete:
+            first, last = intake.restart()
+            asked.append((first, last))
+            intake.accept(stream[first : last + 1])
+        intake.finish()
+        intake.close()
+        return asked
+
+
+def found_in(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +75,9 @@ def test_the_stream_is_taken_in_pieces_of_any_size(sealed: Sealed, tmp_path: Pat
     assert intake.is_complete
     intake.finish()
     intake.close()
-    open_files(state, tmp_path, sealed.key, sealed.manifest, sealed.chunks, sealed.descriptor)
+    sealed.open(state, tmp_path)
     state.drop()
-    found = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert found == FILES
+    assert found_in(tmp_path) == FILES
     assert not (tmp_path / ".concord-pull").exists()
 
 
@@ -94,7 +116,7 @@ def test_no_plaintext_is_left_where_one_file_does_not_open(sealed: Sealed, tmp_p
     state.save()
     (state.folder / "sealed").write_bytes(b"".join(sealed.pieces[:-1]) + bytes(len(sealed.pieces[-1])))
     with pytest.raises(VerificationError):
-        open_files(state, tmp_path, sealed.key, sealed.manifest, sealed.chunks, sealed.descriptor)
+        sealed.open(state, tmp_path)
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"sealed", "state.json"}
 
 
@@ -112,8 +134,96 @@ def test_a_state_is_gone_on_from(tmp_path: Path) -> None:
     again.renew()
     assert (again.transfer, again.receipt) == (None, None)
     assert again.salt != state.salt
-    (state.folder / "state.json").write_text("{}")
-    assert PullState.of(tmp_path, REGISTRATION).salt != state.salt
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[]", b"\xff", b'{"transfer_salt":'])
+def test_a_damaged_state_is_told_and_stays(tmp_path: Path, damage: bytes) -> None:
+    """It held the private key of a transfer that may be receipted: nothing takes its place by itself."""
+    state = PullState.of(tmp_path, REGISTRATION)
+    state.save()
+    place = state.folder / "state.json"
+    place.write_bytes(damage)
+    with pytest.raises(MalformedError, match=r"put a copy of it back\. Without one remove"):
+        PullState.of(tmp_path, REGISTRATION)
+    assert place.read_bytes() == damage
+
+
+def test_a_choice_is_gone_on_with_and_another_is_told(tmp_path: Path) -> None:
+    state = PullState.of(tmp_path, REGISTRATION, Choice.of(["a", "b/*"]))
+    state.save()
+    assert PullState.of(tmp_path, REGISTRATION, Choice.of(["b/*", "a"])) == state
+    for other in (None, Choice.of(["a"]), Choice.of(["a", "b/*"], ["c:0-1"])):
+        with pytest.raises(ConflictError, match="chose --file 'a' --file 'b/\\*'") as caught:
+            PullState.of(tmp_path, REGISTRATION, other)
+        assert caught.value.code == "other-choice"
+
+
+def test_a_state_that_knows_no_choice_is_of_the_whole_version(tmp_path: Path) -> None:
+    state = PullState.of(tmp_path, REGISTRATION)
+    state.save()
+    place = state.folder / "state.json"
+    kept = json.loads(place.read_text())
+    del kept["choice"]
+    place.write_text(json.dumps(kept))
+    assert PullState.of(tmp_path, REGISTRATION) == state
+
+
+CHOICES: Final = [
+    (Choice.of(["a"]), {"a": FILES["a"]}, 1),
+    (Choice.of(["c", "a"]), {"a": FILES["a"], "c": FILES["c"]}, 2),
+    (Choice.of(["b"]), {"b/empty": b""}, 1),
+    (Choice.of((), ["c:1048575-1048577"]), {"c.1048575-1048577": FILES["c"][1048575:1048578]}, 1),
+    (Choice.of(["a"], ["c:1048577-1048578", "a:0-0"]),
+     {"a": b"a", "a.0-0": b"a", "c.1048577-1048578": FILES["c"][1048577:]}, 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("choice", "files", "requests"), CHOICES)
+def test_what_is_chosen_is_fetched_and_opened_alone(
+    sealed: Sealed, tmp_path: Path, choice: Choice, files: dict[str, bytes], requests: int
+) -> None:
+    state = PullState.of(tmp_path, REGISTRATION, choice)
+    intake = sealed.intake(state)
+    asked = sealed.fetch(intake)
+    assert len(asked) == requests
+    assert intake.size_bytes == sum(last - first + 1 for first, last in asked)
+    again = sealed.intake(state)
+    assert again.is_complete
+    again.close()
+    sealed.open(state, tmp_path)
+    state.drop()
+    assert found_in(tmp_path) == files
+
+
+def test_a_chosen_part_is_gone_on_from_its_last_good_chunk(sealed: Sealed, tmp_path: Path) -> None:
+    state = PullState.of(tmp_path, REGISTRATION, Choice.of(["a", "c"]))
+    intake = sealed.intake(state)
+    assert intake.restart() == (0, 16)
+    intake.accept(sealed.pieces[0])
+    assert intake.restart()[0] == 17 + 16
+    intake.accept(sealed.pieces[2] + sealed.pieces[3][:5])
+    intake.close()
+    again = sealed.intake(state)
+    assert sealed.fetch(again) == [(17 + 16 + len(sealed.pieces[2]), 17 + 16 + len(sealed.pieces[2]) + 18)]
+    sealed.open(state, tmp_path)
+    assert (tmp_path / "c").read_bytes() == FILES["c"]
+
+
+def test_more_than_was_asked_for_is_refused(sealed: Sealed, tmp_path: Path) -> None:
+    intake = sealed.intake(PullState.of(tmp_path, REGISTRATION, Choice.of(["a"])))
+    with pytest.raises(VerificationError, match="more than it was asked for"):
+        intake.accept(sealed.pieces[0] + sealed.pieces[1])
+    intake.close()
+
+
+def test_a_range_of_other_bytes_than_were_registered_is_refused(sealed: Sealed, tmp_path: Path) -> None:
+    """The provider sealed other bytes than its manifest names: they open, and are not those."""
+    state = PullState.of(tmp_path, REGISTRATION, Choice.of((), ["c:1048576-1048577"]))
+    sealed.fetch(sealed.intake(state))
+    others = ChunkIndex({path: tuple(bytes(32) for _ in sealed.chunks[path]) for path in FILES})
+    with pytest.raises(ChunkMismatchError, match="chunk 1 of c"):
+        open_files(state, tmp_path, sealed.key, choose(sealed.manifest, state.choice), others, sealed.descriptor)
+    assert set(found_in(tmp_path)) == {f".concord-pull/{REGISTRATION.hex()}/sealed"}
 
 
 def test_a_version_may_not_write_where_a_pull_keeps_its_own() -> None:
