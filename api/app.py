@@ -25,6 +25,7 @@ from api.operations.routes import router as operations
 from api.operations.writing import check_writes
 from api.participants.routes import router as participants
 from api.problems import register_handlers
+from api.sealings.routes import router as sealings
 from api.statements.batch import router as batch
 from api.statements.routes import documents
 from api.statements.routes import router as statements
@@ -38,7 +39,7 @@ _THREADS: Final = 200
 """Requests that wait (``Prefer: wait``, downloads) hold a thread each."""
 
 _ROUTERS: Final[tuple[APIRouter, ...]] = (
-    participants, datasets, files, access, transfers, agreements, statements, batch, documents, evidence, log,
+    participants, datasets, files, sealings, access, transfers, agreements, statements, batch, documents, evidence, log,
     verification, api_keys, operations, gateway_keys,
 )  # fmt: skip
 

@@ -44,11 +44,11 @@ async def upload(
     try:
         return answer_stamped(await gateway.datasets.upload(asker, dataset, version, path, stream))
     except LedgerError:
-        await _drain(stream)
+        await drain(stream)
         raise
 
 
-async def _drain(stream: AsyncIterator[bytes]) -> None:
+async def drain(stream: AsyncIterator[bytes]) -> None:
     """Read on for a while, so that a client that is still sending gets to read why it was refused."""
     left = _DRAINED_BYTES
     async for block in stream:

@@ -12,13 +12,14 @@ from fastapi import APIRouter, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from api.answers import answer_file, members_of
-from api.auth import GatewayOf
-from api.bodies import schema_of
+from api.auth import GatewayOf, Reader, Writer
+from api.bodies import RawBody, schema_of
 from api.datasets.files import parse_range
 from api.names import DigestPath, PinsOf
 from api.transfers.callers import CallerOf, SentOf
 from ledger.exchange.transfers import TransferReceiptForm
 from ledger.surface.codec import parse_json
+from ledger.surface.sealings import ReleaseGiven
 from ledger.surface.transfers import TransferRequest
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
@@ -26,6 +27,7 @@ router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
 _BYTES: Final = "application/octet-stream"
 _BLOCK: Final = "Concord-Permitted-At-Block"
 _RECEIPT: Final[dict[str, Any]] = schema_of(TransferReceiptForm)
+_RELEASE: Final[dict[str, Any]] = schema_of(ReleaseGiven)
 
 
 @router.post("", summary="Begin a delivery", openapi_extra=schema_of(TransferRequest), status_code=201)
@@ -33,6 +35,21 @@ async def open_transfer(gateway: GatewayOf, sent: SentOf) -> Response:
     """Under a grant that the contract permits after the newest block; the version is sealed first, if it is not."""
     view = await gateway.transfers.open(sent.caller, parse_json(TransferRequest, sent.body))
     return JSONResponse(members_of(view), status_code=201, headers={"Location": f"/v1/transfers/{view.id}"})
+
+
+@router.get("", summary="Receipts that wait for a key which you hold yourself")
+def list_waiting(gateway: GatewayOf, asker: Reader) -> Response:
+    """For the provider of versions that its own client sealed: transfers, the oldest first, at most 200."""
+    return JSONResponse({"items": [members_of(view) for view in gateway.transfers.releases.waiting(asker)]})
+
+
+@router.post("/{digest}/release", summary="Answer a receipt with the key", openapi_extra=_RELEASE)
+def release(gateway: GatewayOf, asker: Writer, digest: DigestPath, raw: RawBody) -> Response:
+    """With the digest of your ``KeyRelease`` in the log, or the wrapped key, which the gateway then states for you."""
+    given = parse_json(ReleaseGiven, raw)
+    releases = gateway.transfers.releases
+    view = releases.give(asker, digest, statement=given.statement, wrapped_key=given.wrapped_key)
+    return JSONResponse(members_of(view))
 
 
 @router.get("/{digest}", summary="A delivery, and how far it has come")

@@ -37,6 +37,7 @@ __all__ = [
     "register",
     "retire",
     "show",
+    "state_version",
     "upload",
     "verify",
     "version",
@@ -129,16 +130,39 @@ def register(
         RefusedError: ``not-provider``: the API key is another participant's.
         LedgerError: as ``state`` and ``upload``.
     """
-    yield from _check_provider(provider)
-    found = (yield from _find_same(f"{provider}/{slug}", scanned, metadata)) if if_changed else None
-    if found is None:
-        intent = _intent(slug, scanned, metadata, parents, expected_version)
-        outcome = yield from state("DatasetRegistration", intent, identity)
-        found = Registration(
-            Bytes32.parse(outcome.ids["dataset"]), int(outcome.ids["version"]), outcome.digest, outcome
-        )
+    found = yield from state_version(
+        scanned,
+        provider,
+        slug,
+        metadata,
+        identity,
+        parents=parents,
+        if_changed=if_changed,
+        expected_version=expected_version,
+    )
     yield from upload(folder, scanned.manifest, str(found.dataset), found.version, progress=progress)
     return found
+
+
+def state_version(
+    scanned: ScannedContent,
+    provider: str,
+    slug: str,
+    metadata: Mapping[str, JsonValue],
+    identity: Identity | None = None,
+    *,
+    parents: Sequence[str] = (),
+    if_changed: bool = False,
+    expected_version: int | None = None,
+) -> Flow[Registration]:
+    """State the next version, as ``register`` does, and send no bytes. Raises: as ``register``."""
+    yield from _check_provider(provider)
+    found = (yield from _find_same(f"{provider}/{slug}", scanned, metadata)) if if_changed else None
+    if found is not None:
+        return found
+    intent = _intent(slug, scanned, metadata, parents, expected_version)
+    outcome = yield from state("DatasetRegistration", intent, identity)
+    return Registration(Bytes32.parse(outcome.ids["dataset"]), int(outcome.ids["version"]), outcome.digest, outcome)
 
 
 def _check_provider(provider: str) -> Flow[None]:

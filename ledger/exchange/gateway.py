@@ -17,6 +17,7 @@ from ledger.exchange.asker import Asker
 from ledger.exchange.bulk import BulkIntake
 from ledger.exchange.bulk.appending import BulkAppender
 from ledger.exchange.bulk.pool import CheckingPool
+from ledger.exchange.client_sealings import ClientSealings
 from ledger.exchange.drafting import Drafting
 from ledger.exchange.evidence import Attestations, EventProver
 from ledger.exchange.indexer import Indexer
@@ -96,6 +97,7 @@ class Gateway:
         self.participants = Participants(parts)
         self.datasets = Datasets(parts, permission)
         self.sealings = Sealings(parts, self.statements.sign_and_submit)
+        self.client_sealings = ClientSealings(parts, self.sealings)
         receiving = Receiving(parts, self.sealings, intake, self.statements.sign_and_submit)
         self.transfers = Transfers(parts, permission, self.sealings, self.statements, receiving)
         self.lifting = Lifting(parts, self._submitter, self._submitting.wake)

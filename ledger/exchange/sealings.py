@@ -44,7 +44,7 @@ class Sealings:
         self._parts = parts
         self._state = state
         self._rows = parts.store.sealings
-        self._objects = SealedObjects.beside(parts.content)
+        self.objects = SealedObjects.beside(parts.content)
         self._turn, self._under_way = threading.Lock(), set[Bytes32]()
         self.keys = SealingKeys(parts.store, parts.keystore)
 
@@ -62,6 +62,11 @@ class Sealings:
         row = self._rows.find_stated(statement)
         return None if row is None or row.descriptor is None else self._present(row)
 
+    def holds_key(self, sealing: Bytes32) -> bool:
+        """Whether its key is here; that of a sealing which its provider's own client made is not."""
+        row = self._rows.find(sealing)
+        return row is not None and row.wrapped_key is not None
+
     def unwrap(self, sealing: Bytes32) -> SealingKey:
         """A sealing's key. Raises: NotFoundError: it is destroyed; others as `SealingKeys.unwrap`."""
         return self.keys.unwrap(sealing)
@@ -77,15 +82,15 @@ class Sealings:
             StoredContentError: a stored file was changed.
             UnavailableError: store, disk or database failed; nothing of this sealing stays.
         """
-        with self._one_at_a_time(registration):
+        with self.turn(registration):
             row = await asyncio.to_thread(self._rows.find_current, registration)
-            if row is not None and await self._objects.is_complete(row.id):
+            if row is not None and await self.objects.is_complete(row.id):
                 return self._present(row)
             return await self._make(registration)
 
     async def replace(self, registration: Bytes32) -> SealedVersion:
         """Seal a version under a new key; key and objects of the sealing before go. Raises: as `make`."""
-        with self._one_at_a_time(registration):
+        with self.turn(registration):
             return await self._make(registration)
 
     async def destroy(self, registration: Bytes32) -> None:
@@ -97,7 +102,7 @@ class Sealings:
             UnavailableError: the store failed; call it again.
         """
         await asyncio.to_thread(self._rows.erase, registration, self._parts.now())
-        await self._remove_ended()
+        await self.remove_ended()
 
     def adopt(self, statement: Bytes32) -> SealedVersion:
         """Let the sealing that a logged ``Sealing`` states be the current one.
@@ -135,17 +140,17 @@ class Sealings:
                 self._rows.give_up(row.id, self._parts.now())
             elif row.statement is not None and self._parts.store.statements.find(row.statement) is not None:
                 self.adopt(row.statement)
-        asyncio.run(self._remove_ended())
+        asyncio.run(self.remove_ended())
         self.keys.resume()
 
     # Making one
 
     async def _make(self, registration: Bytes32) -> SealedVersion:
         row = await asyncio.to_thread(self._find_waiting, registration)
-        if row is None or not await self._objects.is_complete(row.id):
+        if row is None or not await self.objects.is_complete(row.id):
             row = await self._write(registration)
-        made = await asyncio.to_thread(self._state_it, row)
-        await self._remove_ended()
+        made = await asyncio.to_thread(self.state_waiting, row)
+        await self.remove_ended()
         return made
 
     async def _write(self, registration: Bytes32) -> SealingRow:
@@ -170,15 +175,15 @@ class Sealings:
         except BaseException:
             await asyncio.to_thread(self._rows.give_up, row.id, self._parts.now())
             with suppress(UnavailableError):  # what can not be removed now, the next start removes
-                await self._remove_ended()
+                await self.remove_ended()
             raise
         return await asyncio.to_thread(self._reload, row.id)
 
     async def _write_objects(self, key: SealingKey, source: _Source) -> SealingDescriptor:
         sealer = VersionSealer(key, source.manifest, source.chunks)
-        await self._objects.place_data(key.commitment, sealer.seal(self._parts.content.open_file), sealer.size_bytes)
+        await self.objects.place_data(key.commitment, sealer.seal(self._parts.content.open_file), sealer.size_bytes)
         descriptor = sealer.finish()
-        await self._objects.place_descriptor(descriptor, sealer.leaves)
+        await self.objects.place_descriptor(descriptor, sealer.leaves)
         return descriptor
 
     def _find_source(self, registration: Bytes32) -> _Source:
@@ -200,8 +205,8 @@ class Sealings:
         unfinished = self._rows.list_unfinished(registration)
         return next((row for row in unfinished if row.state is SealingState.SEALED), None)
 
-    def _state_it(self, row: SealingRow) -> SealedVersion:
-        """State a sealing that is written, unless it was; it is current then."""
+    def state_waiting(self, row: SealingRow) -> SealedVersion:
+        """State a sealing that is written, unless it was; it is current then. Raises: as `make`."""
         if row.statement is None or self._parts.store.statements.find(row.statement) is None:
             intent = _intent_of(row, self._describe(row))
             asker = Asker(self._provider_of(row), frozenset({Scope.WRITE}))
@@ -216,9 +221,10 @@ class Sealings:
             raise NotFoundError(f"no version with the registration {row.registration} is known here")
         return version.provider
 
-    async def _remove_ended(self) -> None:
+    async def remove_ended(self) -> None:
+        """Remove the objects of sealings that have ended. Raises: UnavailableError: the next start removes them."""
         for row in await asyncio.to_thread(self._rows.list_unremoved):
-            await self._objects.remove(row.id)
+            await self.objects.remove(row.id)
             await asyncio.to_thread(self._rows.mark_removed, row.id, self._parts.now())
 
     def _reload(self, sealing: Bytes32) -> SealingRow:
@@ -242,11 +248,12 @@ class Sealings:
             version=row.version,
             statement=row.statement,
             descriptor=self._describe(row),
-            _objects=self._objects,
+            _objects=self.objects,
         )
 
     @contextmanager
-    def _one_at_a_time(self, registration: Bytes32) -> Iterator[None]:
+    def turn(self, registration: Bytes32) -> Iterator[None]:
+        """One sealing of a version at a time. Raises: ConflictError: ``sealing-under-way``."""
         with self._turn:
             if registration in self._under_way:
                 raise ConflictError(

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from ledger.errors import ConflictError, NotFoundError
 from ledger.store.database import Database
 from ledger.store.rows.transfers import AccessRow, TransferRow
+from ledger.store.schema.gateway import STATEMENTS
 from ledger.store.schema.transfers import ACCESSES, NONCES, TRANSFERS
 from ledger.types import Address, Bytes32
 
@@ -50,6 +51,15 @@ class Transfers:
         if row is None:
             raise NotFoundError(f"there is no transfer {transfer}")
         return row
+
+    def list_unreleased(self, provider: Bytes32, limit: int) -> tuple[TransferRow, ...]:
+        """A provider's transfers that are receipted and whose key is not in the log, the oldest first."""
+        stated = STATEMENTS.c
+        logged = select(stated.digest).where(stated.digest == _T.release, stated.log_index.is_not(None)).exists()
+        waiting = (_T.provider == provider) & _T.receipt.is_not(None) & (_T.release.is_(None) | ~logged)
+        query = select(TRANSFERS).where(waiting).order_by(_T.opened_at, _T.id).limit(limit)
+        with self._database.read() as connection:
+            return tuple(_to_row(row) for row in connection.execute(query))
 
     def announce_receipt(self, transfer: Bytes32, receipt: Bytes32) -> None:
         """Record which receipt is about to enter the log. Raises: ConflictError: another one did before."""

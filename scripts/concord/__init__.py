@@ -38,6 +38,7 @@ from scripts.concord import (
     policies,
     proposals,
     pulling,
+    pushing,
     signing,
     statements,
 )
@@ -134,6 +135,8 @@ for _name, _group in (
 statements.app.command("import")(importing.import_file)
 statements.app.command("sign")(signing.sign_file)
 datasets.app.command("pull")(pulling.pull)
+datasets.app.command("push")(pushing.push)
+pulling.app.command("release")(pushing.release)
 app.add_typer(statements.app, name="statements", hidden=True)  # as people say it of many
 app.command("init")(founding.init)
 app.command("serve")(founding.serve)

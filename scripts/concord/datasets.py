@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +121,7 @@ def register(
     chosen: dict[str, JsonValue] = {"title": title, "description": description, "licence": licence, "contact": contact}
     chosen["keywords"] = list(keyword) if keyword else None
     wishes = _Wishes(parent or [], if_changed, expect, fresh, given.identity(key))
-    done = _register(given, folder, name, _wanted(metadata, chosen), wishes)
+    done = _register(given, folder, name, metadata, chosen, wishes)
     _show_registered(given, name, done, wait)
     if evidence is not None:
         write_file(evidence, fetch_evidence(given, done.digest, pinned))
@@ -139,11 +139,16 @@ class _Wishes:
 
 
 def _register(
-    given: Context, folder: Path, name: str, wanted: dict[str, JsonValue], wishes: _Wishes
+    given: Context,
+    folder: Path,
+    name: str,
+    metadata: Path | None,
+    chosen: dict[str, JsonValue],
+    wishes: _Wishes,
 ) -> flows.Registration:
-    """Hash, register and upload; what ``wanted`` does not say of the version is as before."""
-    provider, slug = _split_name(name)
-    described = {**_DEFAULTS, "title": slug, **_earlier(given, name), **wanted}
+    """Hash, register and upload."""
+    provider, slug = split_name(name)
+    described = describe_version(given, name, slug, metadata, chosen)
     scanned = hash_source(given, str(folder), fresh=wishes.fresh)
     with bar(given, "uploading", scanned.manifest.size_bytes) as progress:
         flow = flows.register(
@@ -161,7 +166,7 @@ def _register(
         return given.run(flow)
 
 
-def _split_name(name: str) -> tuple[str, str]:
+def split_name(name: str) -> tuple[str, str]:
     """Provider and slug. Raises: MalformedError."""
     provider, slash, slug = name.partition("/")
     if not slash or not provider or not slug or "@" in slug:
@@ -169,10 +174,13 @@ def _split_name(name: str) -> tuple[str, str]:
     return provider, slug
 
 
-def _wanted(metadata: Path | None, chosen: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """What the file says, and what was chosen besides."""
+def describe_version(
+    given: Context, name: str, slug: str, metadata: Path | None, chosen: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """The metadata of the next version: as before, but for what a file says and for what was chosen besides."""
     wanted = {} if metadata is None else read_object(metadata)
-    return wanted | {word: value for word, value in chosen.items() if value is not None}
+    wanted |= {word: value for word, value in chosen.items() if value is not None}
+    return {**_DEFAULTS, "title": slug, **_earlier(given, name), **wanted}
 
 
 def _show_registered(given: Context, name: str, done: flows.Registration, wait: Until) -> None:

@@ -307,7 +307,7 @@ def test_the_command_pulls_and_leaves_evidence(
     assert found_in(target) == {"deep/empty": b"", "large.bin.5-9": FILES["large.bin"][5:10]}
     assert concord.run("verify", evidence, "--policy", policy, *rpc).code == 0
     concord.fail(stage.consumer, 3, "is no range of a file", *some[:5], "--range", "large.bin")
-    concord.fail(stage.consumer, 3, "no file of the version", *some[:5], "--file", "*.txt")
+    concord.fail(stage.consumer, 4, "no file of the version", *some[:5], "--file", "*.txt")
 
 
 def test_a_provider_that_releases_a_wrong_key_is_shown(

@@ -129,11 +129,15 @@ class Receiving:
         message: Any = self._parts.directory.statement(receipt, "TransferReceipt").message
         terms = ReleaseTerms(row.id, row.grant, row.sealing, row.consumer)
         wrapped = wrap_key(self._sealings.unwrap(sealed.id).to_bytes(), message["recipientKey"], terms)
+        return self.state_release(row, wrapped)
+
+    def state_release(self, row: TransferRow, wrapped: bytes) -> TransferRow:
+        """Put the release of a wrapped key into the log, signed with the custodial key. Raises: as `release`."""
         members: dict[str, JsonValue] = {
             "consumer": str(row.consumer),
             "transfer": str(row.id),
             "grant": str(row.grant),
-            "receipt": str(receipt),
+            "receipt": str(row.receipt),
             "wrappedKey": "0x" + wrapped.hex(),
         }
 

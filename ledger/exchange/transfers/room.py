@@ -19,6 +19,7 @@ from ledger.exchange.sealed_version import SealedVersion
 from ledger.exchange.sealings import Sealings
 from ledger.exchange.transfers.callers import Caller, Callers
 from ledger.exchange.transfers.keys import Receiving
+from ledger.exchange.transfers.releases import Releases
 from ledger.statements import compute_transfer_id
 from ledger.store.rows import AccessRow, TransferRow, VersionRow
 from ledger.surface.outcomes import SignedStatement
@@ -65,6 +66,7 @@ class Transfers:
         self._sealings = sealings
         self._receiving = receiving
         self.callers: Final = Callers(parts)
+        self.releases: Final = Releases(parts, sealings, receiving, self._present)
 
     async def open(self, caller: Caller, request: TransferRequest) -> TransferView:
         """Begin a transfer, or find it again by its salt; the version is sealed first, if it is not.
@@ -135,7 +137,7 @@ class Transfers:
         return SealedDownload(first, end, size, pieces, block)
 
     def receive(self, caller: Caller, transfer: Bytes32, receipt: SignedStatement | CustodialReceipt) -> TransferView:
-        """Take the consumer's receipt, then release the key; a repeat gets the same release.
+        """Take the consumer's receipt, then release the key, if it is here; a repeat gets the same release.
 
         Raises:
             ForbiddenError: not permitted any more: no key is released; the receipt is not logged then either.
@@ -151,8 +153,9 @@ class Transfers:
                 sealed = self._sealed(row)
                 row = self._receiving.take(row, sealed, receipt)
                 block = self._check(row)
-                self._log(row, block, "key")
-                row = self._receiving.release(row, sealed)
+                if self._sealings.holds_key(sealed.id):  # else the provider's own client releases it
+                    self._log(row, block, "key")
+                    row = self._receiving.release(row, sealed)
             else:
                 block = self._head()
         return self._present(row, block)
