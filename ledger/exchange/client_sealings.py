@@ -62,7 +62,9 @@ class ClientSealings:
             if row is None:
                 row = await self._write(version, sealing, stream)
             elif row.registration != version.registration or row.state not in _KEPT:
-                raise ConflictError("a sealing with this key has ended: draw another key", code="sealing-ended")
+                raise ConflictError(
+                    "a sealing with this key has ended: push again, which draws another key", code="sealing-ended"
+                )
         return _present(row)
 
     async def state(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -73,6 +74,10 @@ def _new_key(stage: Stage) -> str:
     return f"/v1/api-keys/{token.split('_')[1]}"
 
 
+def _new_sealing(stage: Stage) -> str:
+    return f"/v1/datasets/{stage.values['dataset']}/versions/1/sealings/0x{secrets.token_hex(32)}"
+
+
 _VERSION = "/v1/datasets/{dataset}/versions/{version}"
 LONG_AGO: Final = "?after=2020-01-01T00:00:00Z"
 NOTHING: Final = Route(STATING, json={})
@@ -114,6 +119,9 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ("get", _VERSION + "/files"): Route(CONTENTS),
     ("get", _VERSION + "/files/{path}"): Route(BYTES),
     ("put", _VERSION + "/files/{path}"): Route(answers(403, write=200, own=200), content=DATA),
+    ("get", _VERSION + "/sealings/current"): Route(answers(403, read=404, own=404)),
+    ("put", _VERSION + "/sealings/{digest}"): Route(answers(403, write=422, own=422), _new_sealing, content=DATA),
+    ("post", _VERSION + "/sealings/{digest}/statement"): Route(answers(403, write=404, own=404), json={}),
     ("post", _VERSION + "/lift"): Route(answers(403, write=201, own=201)),
     ("get", _VERSION + "/lift"): Route(MEMBERS),
     ("post", "/v1/verify"): Route(MEMBERS, content=DATA),
@@ -142,6 +150,8 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ("get", "/v1/settlements"): Route(MEMBERS),
     ("get", "/v1/statements"): Route(MEMBERS),
     ("post", "/v1/transfers"): Route(STATING, json={}),
+    ("get", "/v1/transfers"): Route(MEMBERS),
+    ("post", "/v1/transfers/{digest}/release"): NOTHING,
     ("get", "/v1/transfers/{digest}"): Route(TRANSFERS),
     ("get", "/v1/transfers/{digest}/accesses"): Route(TRANSFERS),
     ("get", "/v1/transfers/{digest}/manifest"): Route(TRANSFERS),

@@ -339,9 +339,8 @@ def test_a_provider_that_withholds_the_key_is_shown(
     receiving = stage.world.gateway.transfers._receiving
     with monkeypatch.context() as patched:
         patched.setattr(receiving, "release", lambda row, _: row)  # takes the receipt, and keeps the key
-        past = time.time() - 3600 + 15  # so that its time is over soon
-        with pytest.raises(UnavailableError, match="released no key yet"):
-            stage.pull(target, by_signature=False, clock=lambda: past)
+        with pytest.raises(UnavailableError, match="released no key yet"):  # its time is over soon
+            stage.pull(target, by_signature=False, clock=lambda: time.time() - 3600 + 15)
     state = next(target.rglob("state.json"))
     rpc = ("--rpc", f"{stage.world.url}/rpc")
     due = load_receipt_deadline(state)
