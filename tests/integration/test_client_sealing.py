@@ -17,7 +17,6 @@ from ledger.client.flow import Flow, Request
 from ledger.client.sealing_keys import SealingKeyFiles
 from ledger.client.transfers import Consumer
 from ledger.content import scan_folder
-from ledger.content.sealing import SealingKey
 from ledger.errors import ConflictError, LedgerError, NotFoundError, UnavailableError, VerificationError
 from ledger.exchange import Asker, ForbiddenError, Scope
 from ledger.surface.transfers import TransferState, TransferView
@@ -193,18 +192,13 @@ def test_a_source_that_changes_while_it_is_sealed_is_not_sealed_on(stage: Stage)
     (folder / "large.bin").write_bytes(FILES["large.bin"])
     pushed = stage.push(folder, "restless", scanned=scanned, if_changed=True)
     assert (pushed.registration.version, pushed.was_sealed) == (1, True)
+    other = stage.push(stage.write("another", {"x": b"x"}), "another").sealing
+    assert other.statement is not None
     with pytest.raises(ConflictError, match="of another sealing"):
-        other = replace(pushed, sealing=replace(pushed.sealing, id=SealingKey.draw().commitment))
-        stage.provider.client.run(Flowing.state(pushed, _sealing_of(stage)))
-    with pytest.raises(NotFoundError):
-        stage.provider.client.run(Flowing.state(other, pushed.sealing.statement or other.sealing.id))
-
-
-def _sealing_of(stage: Stage) -> Bytes32:
-    """The statement of another sealing."""
-    view = stage.push(stage.write("another", {"x": b"x"}), "another").sealing
-    assert view.statement is not None
-    return view.statement
+        stage.provider.client.run(Flowing.state(pushed, other.statement))
+    elsewhere = replace(pushed, sealing=replace(pushed.sealing, id=other.id))
+    with pytest.raises(NotFoundError, match="push it again"):
+        stage.provider.client.run(Flowing.state(elsewhere, other.statement))
 
 
 def test_sealing_anew_takes_the_place_of_what_was_sealed(stage: Stage) -> None:
