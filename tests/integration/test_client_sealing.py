@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from ledger.client.flow import Flow, Request
 from ledger.client.sealing_keys import SealingKeyFiles
 from ledger.client.transfers import Consumer
 from ledger.content import scan_folder
-from ledger.errors import ConflictError, LedgerError, NotFoundError, UnavailableError, VerificationError
+from ledger.errors import ConflictError, LedgerError, NotFoundError, RefusedError, UnavailableError, VerificationError
 from ledger.exchange import Asker, ForbiddenError, Scope
 from ledger.surface.transfers import TransferState, TransferView
 from ledger.types import Bytes32
@@ -48,10 +49,11 @@ class Stage:
     def push(self, folder: Path, slug: str, provider: Member | None = None, **more: Any) -> sealing.Pushed:
         by = provider or self.provider
         scanned = more.pop("scanned", None) or scan_folder(folder)
-        client = more.pop("client", by.client)
+        wire = more.pop("wire", None)
         identity = more.pop("identity", by.identity)
         flow = sealing.push(folder, scanned, by.handle, slug, METADATA, self.keys, identity, **more)
-        pushed: sealing.Pushed = client.run(flow)
+        with nullcontext(by.client) if wire is None else Client(self.world.url, by.token, transport=wire) as client:
+            pushed: sealing.Pushed = client.run(flow)
         by.client.run(statements.wait(pushed.registration.digest))
         return pushed
 
@@ -141,17 +143,17 @@ class Flowing:
 
 
 class Recorder(httpx.BaseTransport):
-    """Keeps what is sent as ciphertext; cuts the connection after ``most`` bytes of it."""
+    """Keeps what is sent as ciphertext; ``is_cut``: the connection breaks before it arrives."""
 
-    def __init__(self, most: int | None = None) -> None:
+    def __init__(self, *, is_cut: bool = False) -> None:
         self.inner = httpx.HTTPTransport()
-        self.most = most
+        self.is_cut = is_cut
         self.sent: dict[str, bytes] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if request.method == "PUT":
             self.sent[request.url.path] = request.read()
-            if self.most is not None:
+            if self.is_cut:
                 raise httpx.WriteError("cut")
         return self.inner.handle_request(request)
 
@@ -162,13 +164,13 @@ class Recorder(httpx.BaseTransport):
 def test_a_push_that_is_resumed_over_a_changed_source_begins_a_new_sealing(stage: Stage) -> None:
     """The same file, name and version number; the bytes changed between the two attempts: no key meets both."""
     folder, kept = stage.write("changing"), set(found_in(stage.keys.folder))
-    first, token = Recorder(most=0), stage.provider.token
+    first = Recorder(is_cut=True)
     with pytest.raises(UnavailableError):
-        stage.push(folder, "changing", client=Client(stage.world.url, token, transport=first))
+        stage.push(folder, "changing", wire=first)
     assert set(found_in(stage.keys.folder)) == kept  # the key is forgotten: nothing was stated under it
     (folder / "a.csv").write_bytes(SECRET[:-1] + b"!")
     second = Recorder()
-    pushed = stage.push(folder, "changing", if_changed=True, client=Client(stage.world.url, token, transport=second))
+    pushed = stage.push(folder, "changing", if_changed=True, wire=second)
     assert pushed.registration.version == 2
     ((one, before),), ((other, after),) = first.sent.items(), second.sent.items()
     assert one.rpartition("/")[2] != other.rpartition("/")[2]
@@ -194,7 +196,7 @@ def test_a_source_that_changes_while_it_is_sealed_is_not_sealed_on(stage: Stage)
     assert (pushed.registration.version, pushed.was_sealed) == (1, True)
     other = stage.push(stage.write("another", {"x": b"x"}), "another").sealing
     assert other.statement is not None
-    with pytest.raises(ConflictError, match="of another sealing"):
+    with pytest.raises(RefusedError, match="of another sealing"):
         stage.provider.client.run(Flowing.state(pushed, other.statement))
     elsewhere = replace(pushed, sealing=replace(pushed.sealing, id=other.id))
     with pytest.raises(NotFoundError, match="push it again"):
