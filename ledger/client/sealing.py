@@ -59,8 +59,9 @@ def push(
 ) -> Flow[Pushed]:
     """Register ``scanned`` as the next version, and bring its bytes sealed under a key that is kept in ``keys``.
 
-    With ``if_changed`` nothing is stated where the latest version has the same content and metadata, and nothing is
-    sealed where it is delivered under a sealing whose key is in ``keys``.
+    The key of this version's sealing before, if there was one, is destroyed. With ``if_changed`` nothing is stated
+    where the latest version has the same content and metadata, and nothing is sealed where it is delivered under a
+    sealing whose key is in ``keys``.
 
     Raises:
         ConflictError: a file changed since it was hashed (``file-changed``): nothing is delivered under that sealing.
@@ -77,8 +78,9 @@ def push(
         if_changed=if_changed,
         expected_version=expected_version,
     )
-    if if_changed and (kept := (yield from _find_kept(registration, keys))) is not None:
-        return Pushed(registration, kept, was_sealed=False)
+    before = yield from _find_current(registration)
+    if if_changed and before is not None and not before.is_key_here and keys.has(before.id):
+        return Pushed(registration, before, was_sealed=False)
     key = SealingKey.draw()
     keys.keep(key)
     try:
@@ -86,15 +88,17 @@ def push(
     except BaseException:
         keys.forget(key.commitment)  # nothing was stated under it
         raise
-    return Pushed(registration, (yield from _state(registration, brought, identity)), was_sealed=True)
+    stated = yield from _state(registration, brought, identity)
+    if before is not None:
+        keys.forget(before.id)  # nothing is delivered under it any more
+    return Pushed(registration, stated, was_sealed=True)
 
 
-def _find_kept(registration: Registration, keys: SealingKeyKeeper) -> Flow[SealingView | None]:
+def _find_current(registration: Registration) -> Flow[SealingView | None]:
     try:
-        found = yield from current(registration)
+        return (yield from current(registration))
     except NotFoundError:
         return None
-    return found if not found.is_key_here and keys.has(found.id) else None
 
 
 def _bring(

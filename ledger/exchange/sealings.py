@@ -201,9 +201,13 @@ class Sealings:
         return _Source(version, manifest, None if content.chunks is None else parse_chunks(content.chunks, manifest))
 
     def _find_waiting(self, registration: Bytes32) -> SealingRow | None:
-        """The sealing of a version that is written and was not stated, if there is one."""
+        """The sealing of a version that was written here and is not stated, if there is one.
+
+        One that the provider's client made waits for that client alone, whose key it is.
+        """
         unfinished = self._rows.list_unfinished(registration)
-        return next((row for row in unfinished if row.state is SealingState.SEALED), None)
+        mine = (row for row in unfinished if row.state is SealingState.SEALED and row.wrapped_key is not None)
+        return next(mine, None)
 
     def state_waiting(self, row: SealingRow) -> SealedVersion:
         """State a sealing that is written, unless it was; it is current then. Raises: as `make`."""

@@ -136,6 +136,17 @@ class Flowing:
         return (yield Request("POST", f"/v1/transfers/{transfer}/release", json=body)).json
 
     @staticmethod
+    def open(dataset: str) -> Flow[Any]:
+        salt = "0x" + secrets.token_hex(32)
+        return (yield Request("POST", "/v1/transfers", json={"dataset": dataset, "transfer_salt": salt})).json
+
+    @staticmethod
+    def bring(pushed: sealing.Pushed) -> Flow[Any]:
+        view = pushed.sealing
+        path = f"/v1/datasets/{view.dataset}/versions/{view.version}/sealings/{view.id}"
+        return (yield Request("PUT", path, content=b"x")).json["id"]  # type: ignore[call-overload, index]  # an object
+
+    @staticmethod
     def state(pushed: sealing.Pushed, digest: Bytes32) -> Flow[Any]:
         view = pushed.sealing
         path = f"/v1/datasets/{view.dataset}/versions/{view.version}/sealings/{view.id}/statement"
@@ -206,10 +217,16 @@ def test_a_source_that_changes_while_it_is_sealed_is_not_sealed_on(stage: Stage)
 def test_sealing_anew_takes_the_place_of_what_was_sealed(stage: Stage) -> None:
     folder = stage.write("twice")
     before = stage.push(folder, "twice")
+    assert stage.provider.client.run(Flowing.bring(before)) == str(before.sealing.id)  # it is there, and is not read
     stage.keys.forget(before.sealing.id)  # the key is lost
     after = stage.push(folder, "twice", if_changed=True)
     assert (after.registration.version, after.was_sealed) == (1, True)
     assert not stage.world.gateway.sealings.is_current(before.sealing.id)
+    with pytest.raises(RefusedError, match="has ended"):
+        stage.provider.client.run(Flowing.bring(before))
+    again = stage.push(folder, "twice")  # said to be new
+    assert again.registration.version == 2
+    assert stage.keys.has(after.sealing.id)  # version 1 is delivered under it
     data = stage.world.folder / "home" / "content"
     assert not [path for path in data.rglob("*") if before.sealing.id.hex() in path.as_posix() and path.is_file()]
 
@@ -230,7 +247,15 @@ def test_a_receipt_of_something_else_is_not_answered(stage: Stage, tmp_path: Pat
         stage.provider.client.run(Flowing.give(view.id, {}))
     with pytest.raises(NotFoundError):
         stage.provider.client.run(Flowing.give(view.id, {"statement": str(nothing)}))
-    stage.provider.client.run(releasing.release(view, stage.keys, stage.provider.identity))
+    other = stage.wait_for_key("lied", tmp_path / "again")
+    done = stage.provider.client.run(releasing.release(view, stage.keys, stage.provider.identity))
+    assert done.release is not None
+    with pytest.raises(RefusedError, match="names another transfer"):
+        stage.provider.client.run(Flowing.give(other.id, {"statement": str(done.release.digest)}))
+    begun = Bytes32.parse(stage.consumer.client.run(Flowing.open("utility/lied"))["id"])
+    with pytest.raises(RefusedError, match="nothing was receipted yet"):
+        stage.provider.client.run(Flowing.give(begun, {"wrapped_key": "0x" + bytes(80).hex()}))
+    stage.provider.client.run(releasing.release(other, stage.keys, stage.provider.identity))
 
 
 def _with_another_recipient(flow: Flow[TransferView]) -> Flow[TransferView]:

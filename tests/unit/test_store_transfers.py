@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -55,6 +56,20 @@ def test_a_transfer_has_one_receipt(store: Store) -> None:
     transfers.announce_release(ROW.id, word(13))
     row = transfers.get(ROW.id)
     assert (row.receipt, row.release) == (word(11), word(13))
+
+
+def test_what_waits_for_its_key_is_listed_oldest_first(store: Store) -> None:
+    transfers = store.transfers
+    rows = [replace(ROW, id=word(20 + each), opened_at=NOW + timedelta(seconds=9 - each)) for each in range(4)]
+    for row in rows:
+        transfers.add_or_get(row)
+    transfers.add_or_get(replace(ROW, id=word(30), provider=word(8)))
+    for row in (*rows[:3], transfers.get(word(30))):
+        transfers.announce_receipt(row.id, word(40 + row.id[0]))
+    transfers.announce_release(rows[0].id, word(12))  # announced alone: it is not in the log
+    found = transfers.list_unreleased(ROW.provider, 9)
+    assert [row.id for row in found] == [rows[2].id, rows[1].id, rows[0].id]
+    assert transfers.list_unreleased(ROW.provider, 1) == found[:1]
 
 
 def test_accesses_stand_in_order(store: Store) -> None:
