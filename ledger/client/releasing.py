@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from ledger.canonical import JsonValue
 from ledger.client import participants, statements
@@ -18,7 +18,7 @@ from ledger.types import Bytes32, parse_hex
 
 __all__ = ["release", "waiting"]
 
-_REPEATING = "Repeat it: a transfer has one release"
+_REPEATING: Final = "Repeat it: a transfer has one release"
 
 
 def waiting() -> Flow[tuple[TransferView, ...]]:

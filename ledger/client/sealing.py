@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final, Self, TypedDict
 
 from ledger.canonical import JsonValue
 from ledger.client.datasets import Registration, state_version
@@ -26,7 +27,14 @@ from ledger.surface.sealings import SealingView
 
 __all__ = ["Pushed", "current", "push"]
 
-_REPEATING = "Push again: that seals under a new key"
+
+class _Wishes(TypedDict):
+    parents: Sequence[str]
+    if_changed: bool
+    expected_version: int | None
+
+
+_REPEATING: Final = "Push again: that seals under a new key"
 
 
 @dataclass(frozen=True)
@@ -68,26 +76,14 @@ def push(
         VerificationError: the gateway has another ciphertext than was sent; the sealing was not stated.
         LedgerError, OSError: as ``datasets.register``; and what the keeper of keys raises.
     """
-    registration = yield from state_version(
-        scanned,
-        provider,
-        slug,
-        metadata,
-        identity,
-        parents=parents,
-        if_changed=if_changed,
-        expected_version=expected_version,
-    )
+    more: _Wishes = {"parents": parents, "if_changed": if_changed, "expected_version": expected_version}
+    registration = yield from state_version(scanned, provider, slug, metadata, identity, **more)
     before = yield from _find_current(registration)
     if if_changed and before is not None and not before.is_key_here and keys.has(before.id):
         return Pushed(registration, before, was_sealed=False)
     key = SealingKey.draw()
     keys.keep(key)
-    try:
-        brought = yield from _bring(folder, scanned, registration, key, progress)
-    except BaseException:
-        keys.forget(key.commitment)  # nothing was stated under it
-        raise
+    brought = yield from _bring(_SealedUpload.of(folder, progress, scanned, key), registration, keys)
     stated = yield from _state(registration, brought, identity)
     if before is not None:
         keys.forget(before.id)  # nothing is delivered under it any more
@@ -101,18 +97,21 @@ def _find_current(registration: Registration) -> Flow[SealingView | None]:
         return None
 
 
-def _bring(
-    folder: Path,
-    scanned: ScannedContent,
-    registration: Registration,
-    key: SealingKey,
-    progress: ByteProgress | None,
-) -> Flow[SealingView]:
-    path = f"{_path(registration)}/{key.commitment}"
-    size = sum(sealed_size(entry) for entry in scanned.manifest.files)
-    body = _SealedUpload(folder, size, progress, scanned=scanned, key=key)
-    view = parse_object(SealingView, (yield Request("PUT", path, body=body, repeating=_REPEATING)).json)
-    expected = (key.commitment, body.descriptor.ciphertext_root, body.descriptor.size_bytes)
+def _bring(body: _SealedUpload, registration: Registration, keys: SealingKeyKeeper) -> Flow[SealingView]:
+    """What the gateway says that it has of the ciphertext. Where that is not what was sent, the key is forgotten."""
+    sealing = body.key.commitment
+    try:
+        answer = yield Request("PUT", f"{_path(registration)}/{sealing}", body=body, repeating=_REPEATING)
+        view = parse_object(SealingView, answer.json)
+        _check_brought(body, view)
+    except BaseException:
+        keys.forget(sealing)  # nothing was stated under it
+        raise
+    return view
+
+
+def _check_brought(body: _SealedUpload, view: SealingView) -> None:
+    expected = (body.key.commitment, body.descriptor.ciphertext_root, body.descriptor.size_bytes)
     found = (view.id, view.ciphertext_root, view.ciphertext_size)
     if expected != found or view.is_key_here:
         raise VerificationError(
@@ -120,7 +119,6 @@ def _bring(
             expected=str(expected[1]),
             found=str(found[1]),
         )
-    return view
 
 
 def _state(registration: Registration, brought: SealingView, identity: Identity | None) -> Flow[SealingView]:
@@ -150,6 +148,12 @@ class _SealedUpload(Upload):
     scanned: ScannedContent = field(kw_only=True)
     key: SealingKey = field(kw_only=True)
     sealed: list[SealedFile] = field(default_factory=list, init=False)
+
+    @classmethod
+    def of(cls, folder: Path, progress: ByteProgress | None, scanned: ScannedContent, key: SealingKey) -> Self:
+        """The upload of what was scanned of ``folder``."""
+        size = sum(sealed_size(entry) for entry in scanned.manifest.files)
+        return cls(folder, size, progress, scanned=scanned, key=key)
 
     @property
     def descriptor(self) -> SealingDescriptor:

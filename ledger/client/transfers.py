@@ -112,22 +112,13 @@ def pull(
     sealed = yield from _describe(view)
     check_paths(sealed.manifest)
     parts = _choose(state, sealed.manifest)
-    missing = [part.path for part in parts if part.span is not None or not is_present(folder, part.entry)]
-    if not missing:
+    if not _find_missing(folder, parts, replace=replace):
         state.drop()
         return Pulled(sealed.manifest, None, parts)
-    if not replace:
-        check_free(folder, missing)
     runs = runs_of(parts, sealed.descriptor)
-    intake = SealedIntake(state.folder / "sealed", sealed.descriptor, sealed.leaves, progress, runs)
-    try:
-        yield from _fetch(view, intake)
-        intake.finish()
-    finally:
-        intake.close()
+    yield from _fetch(view, SealedIntake(state.folder / "sealed", sealed.descriptor, sealed.leaves, progress, runs))
     released, wrapped = yield from _receipt(state, view, sealed, consumer, clock)
-    key = _open_key(state, released, wrapped)
-    open_files(state, folder, key, parts, sealed.chunks, sealed.descriptor)
+    open_files(state, folder, _open_key(state, released, wrapped), parts, sealed.chunks, sealed.descriptor)
     state.drop()
     return Pulled(sealed.manifest, released, parts)
 
@@ -139,6 +130,14 @@ def _choose(state: PullState, manifest: Manifest) -> tuple[Part, ...]:
         if state.receipt is None:
             state.drop()  # a mistake in what was chosen leaves nothing
         raise
+
+
+def _find_missing(folder: Path, parts: tuple[Part, ...], *, replace: bool) -> list[str]:
+    """What is not there as registered; of a range nobody can tell yet. Raises: ConflictError: ``file-exists``."""
+    missing = [part.path for part in parts if part.span is not None or not is_present(folder, part.entry)]
+    if not replace:
+        check_free(folder, missing)
+    return missing
 
 
 def _begin(state: PullState, version: VersionView, consumer: Consumer, grant: Bytes32 | None) -> Flow[TransferView]:
@@ -215,6 +214,15 @@ def _describe(view: TransferView) -> Flow[_Sealed]:
 
 
 def _fetch(view: TransferView, intake: SealedIntake) -> Flow[None]:
+    """Fetch what is missing, durably. Raises: as `pull`."""
+    try:
+        yield from _fetch_all(view, intake)
+        intake.finish()
+    finally:
+        intake.close()
+
+
+def _fetch_all(view: TransferView, intake: SealedIntake) -> Flow[None]:
     """Fetch what is missing; after a broken connection go on from the last good chunk, as long as that helps."""
     path, tries = f"/v1/transfers/{view.id}/data", _TRIES
     while not intake.is_complete:

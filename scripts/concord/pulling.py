@@ -40,6 +40,19 @@ State = Annotated[
     Path, typer.Argument(metavar="STATE", help="The state.json that an unfinished pull left.", dir_okay=False)
 ]
 Policy = Annotated[Path, typer.Option(help="Your policy.", dir_okay=False)]
+FilesOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="These files alone: 'readings/*.csv', or a file or folder; repeatable."),
+]
+RangesOption = Annotated[
+    list[str] | None,
+    typer.Option("--range", metavar="PATH:FIRST-LAST", help="These bytes alone, into PATH.FIRST-LAST; repeatable."),
+]
+GrantOption = Annotated[
+    Bytes32 | None,
+    typer.Option(parser=parse_digest, metavar="GRANT", help="The grant's digest; without: any that permits."),
+]
+EvidenceOption = Annotated[Path | None, typer.Option(help="Write evidence of what was received here.", dir_okay=False)]
 _PARTS: Final = ("sealing", "receipt", "release")
 _TRIES: Final = 120
 
@@ -85,22 +98,11 @@ def pull(
     context: typer.Context,
     name: VersionName,
     to: Annotated[Path, typer.Option("--to", help="Where to put the files.", file_okay=False)],
-    file: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATTERN", help="These files alone: 'readings/*.csv', or a file or folder; repeatable."),
-    ] = None,
-    byte_range: Annotated[
-        list[str] | None,
-        typer.Option("--range", metavar="PATH:FIRST-LAST", help="These bytes alone, into PATH.FIRST-LAST; repeatable."),
-    ] = None,
-    grant: Annotated[
-        Bytes32 | None,
-        typer.Option(parser=parse_digest, metavar="GRANT", help="The grant's digest; without: any that permits."),
-    ] = None,
+    file: FilesOption = None,
+    byte_range: RangesOption = None,
+    grant: GrantOption = None,
     purpose: Annotated[str | None, typer.Option(help="Under a grant for this purpose.")] = None,
-    evidence: Annotated[
-        Path | None, typer.Option(help="Write evidence of what was received here.", dir_okay=False)
-    ] = None,
+    evidence: EvidenceOption = None,
     policy: Annotated[Path | None, typer.Option(help="The policy that the evidence is for.", dir_okay=False)] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite files of another content.")] = False,
     key: KeyOption = None,
