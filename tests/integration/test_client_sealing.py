@@ -114,6 +114,7 @@ def test_what_was_sealed_here_is_delivered_and_the_gateway_has_no_key(stage: Sta
     assert found_in(tmp_path) == FILES
 
 
+@pytest.mark.slow  # a participant more is admitted
 def test_a_provider_whose_statements_the_gateway_signs_keeps_its_keys_all_the_same(
     stage: Stage, tmp_path: Path
 ) -> None:
