@@ -1,7 +1,7 @@
 """The exchange: joins chain, store, log, content and evidence into what a gateway does. One door: `Gateway`.
 
-`found` makes a consortium; `Gateway.open` runs a gateway of one. A statement takes one path, whoever brings it:
-prepare (an intent becomes a statement with its documents), sign, submit (checked, simulated, logged, receipted),
+`found` makes a consortium, `join` a further gateway of one; `Gateway.open` runs it. A statement takes one path, whoever
+brings it: prepare (an intent becomes a statement with its documents), sign, submit (checked, simulated, logged, receipted),
 then workers submit it to its contract, index what the chain says and publish the log's checkpoints.
 """
 
@@ -11,6 +11,7 @@ from ledger.exchange.founding import Founded, Founder, FoundingPlan, found
 from ledger.exchange.founding_chain import ExistingChain
 from ledger.exchange.gateway import Gateway, Paging
 from ledger.exchange.intake import Announce
+from ledger.exchange.joining import Joined, JoiningPlan, KnownProfile, join
 from ledger.exchange.settings import GatewaySettings, Home
 from ledger.surface.outcomes import (
     InForce,
@@ -37,6 +38,9 @@ __all__ = [
     "GatewaySettings",
     "Home",
     "InForce",
+    "Joined",
+    "JoiningPlan",
+    "KnownProfile",
     "NoSuchRangeError",
     "Outcome",
     "Page",
@@ -49,4 +53,5 @@ __all__ = [
     "Stamped",
     "State",
     "found",
+    "join",
 ]

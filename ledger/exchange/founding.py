@@ -18,9 +18,17 @@ from typing import Any, Final
 
 from ledger.canonical import JsonValue, encode_canonical, hash_document
 from ledger.chain import ChainEdge, Deployment, Founding, Signer, deploy, predict_domains
-from ledger.errors import ConflictError, MalformedError, UnavailableError
+from ledger.errors import ConflictError, MalformedError
 from ledger.exchange.asker import Scope
-from ledger.exchange.founding_chain import ExistingChain, check_funds
+from ledger.exchange.first_steps import (
+    OPERATORS_SCOPES,
+    build_opening,
+    draw_first_keys,
+    make_private,
+    open_log,
+    put_private_file,
+)
+from ledger.exchange.founding_chain import DEPLOYMENT_GAS, RELAY_GAS, ExistingChain, check_funds
 from ledger.exchange.founding_keys import FounderKeys, ensure_founder_keys
 from ledger.exchange.gateway import Gateway
 from ledger.exchange.gateway_file import GatewayFile
@@ -32,14 +40,14 @@ from ledger.exchange.signatures import sign_statement
 from ledger.keyfiles import DEFAULT_KDF_COST, write_private_file
 from ledger.statements import Custody, Domains, Statement, compute_participant_id
 from ledger.store.rows import DocumentRow
-from ledger.surface.outcomes import SignedStatement, State
+from ledger.surface.outcomes import SignedStatement
 from ledger.types import Address, Bytes32
 
 __all__ = ["Founded", "Founder", "FoundingPlan", "found"]
 
 _TIME_TO_FOUND_S: Final = 14 * 24 * 3600
 _KEY_LABEL: Final = "founding"
-_FINALITY_WAIT_S: Final = 60.0
+_FOUNDERS_SCOPES: Final = frozenset({Scope.READ, Scope.WRITE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +149,7 @@ def found(
         UnavailableError: the disk does not take it, or the node does not answer.
     """
     _check_plan(plan)
-    _make_private(home)
+    make_private(home)
     journal = _open_journal(Home(home), plan, clock)
     keystore = KeyStore(Home(home).keys_folder, plan.passphrase, kdf_cost=plan.kdf_cost)
     run = _Run(Home(home), plan, journal, keystore, clock, on_step or (lambda _: None))
@@ -152,7 +160,7 @@ def found(
     config = _configure(run, applications[0].statement.participant)
     deployment = _deploy(run, config, applications)
     keystore.ensure_log_signer(plan.origin)
-    _replace_file(run.home.gateway_file, config.to_bytes())
+    put_private_file(run.home.gateway_file, config.to_bytes())
     run.say("opening the log")
     tokens = _open_gateway(run, keys[0], applications)
     run.home.founding_file.unlink()
@@ -186,15 +194,6 @@ def _configure(run: _Run, operator: Bytes32) -> GatewayFile:
         gas_price_wei=chain.gas_price_wei,
         finality_blocks=chain.finality_blocks,
     )
-
-
-def _make_private(home: Path) -> None:
-    """Make the folder, and close one that was there: it will hold every statement's text."""
-    try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        home.chmod(0o700)
-    except OSError as error:
-        raise UnavailableError(f"the folder {home.name} can not be made private: {error.strerror}") from error
 
 
 def _founder_keys(run: _Run, place: int) -> FounderKeys:
@@ -239,7 +238,7 @@ def _describe_plan(plan: FoundingPlan) -> JsonValue:
 
 def _open_journal(home: Home, plan: FoundingPlan, clock: Callable[[], float]) -> _Journal:
     if not home.founding_file.exists():
-        if home.gateway_file.exists() or home.consortium_file.exists():
+        if home.gateway_file.exists() or home.consortium_file.exists() or home.joining_file.exists():
             raise ConflictError(
                 f"the folder {home.folder.name} holds a gateway already: start it, or take another folder",
                 code="already-founded",
@@ -298,9 +297,9 @@ def _deploy(run: _Run, config: GatewayFile, applications: list[SignedStatement])
     ]
     settings = config.chain_settings(run.journal.chain_id, run.home.chain_folder, 0)
     with ChainEdge.open(settings, clock=run.clock) as edge:
-        check_funds(edge, run.deployer, run.relay)
+        check_funds(edge, {run.deployer.address: DEPLOYMENT_GAS, run.relay.address: RELAY_GAS})
         deployment = deploy(edge, run.deployer, foundings, run.plan.threshold, report=run.say)
-    _replace_file(run.home.consortium_file, deployment.to_bytes())
+    put_private_file(run.home.consortium_file, deployment.to_bytes())
     return deployment
 
 
@@ -320,25 +319,10 @@ def _open_gateway(run: _Run, operator: FounderKeys, applications: list[SignedSta
             )
             gateway.take(application)
             gateway.parts.store.documents.bind([Bytes32(_member(application.statement, "profileHash"))])
-        opening = _build_opening(run, applications[0].statement.participant)
-        signature = sign_statement(operator.signing, opening, gateway.parts.domains)
-        outcome = gateway.take(SignedStatement(opening, signature, operator.signing.address), custodial=True)
-        outcome = gateway.statements.wait(outcome.digest, State.FINAL, _FINALITY_WAIT_S)
-        if outcome.state is not State.FINAL or outcome.refusal is not None:
-            raise UnavailableError("the log is not open on chain yet: run it again", retry_after_s=1.0)
+        first, journal = applications[0].statement.participant, run.journal
+        opening = build_opening(run.keystore, first, run.plan.origin, journal.deadline, journal.opening_salt)
+        open_log(gateway, operator.signing, opening)
         return _draw_api_keys(gateway, applications)
-
-
-def _build_opening(run: _Run, operator: Bytes32) -> Statement:
-    return Statement.build(
-        "LogOpening",
-        participant=operator,
-        origin=run.plan.origin,
-        publisher=run.relay.address,
-        verifierKey=Bytes32(run.keystore.load_log_signer(run.plan.origin).verifier_key.public_key),
-        deadline=run.journal.deadline,
-        salt=run.journal.opening_salt,
-    )
 
 
 def _member(statement: Statement, name: str) -> bytes:
@@ -354,18 +338,6 @@ def _keep_profile(gateway: Gateway, application: SignedStatement, salt: Bytes32,
 
 def _draw_api_keys(gateway: Gateway, applications: list[SignedStatement]) -> list[str]:
     """A key for each founder, the first one for operations too; those of an interrupted run end."""
-    store, now = gateway.parts.store, gateway.parts.now()
-    for row in store.api_keys.list(limit=200).items:
-        if row.label == _KEY_LABEL:
-            store.api_keys.revoke(row.id, now)
-    tokens: list[str] = []
-    for place, application in enumerate(applications):
-        scopes = {Scope.READ, Scope.WRITE} | ({Scope.OPERATE, Scope.AUDIT} if place == 0 else set())
-        _, token = gateway.api_keys.draw(application.statement.participant, frozenset(scopes), _KEY_LABEL)
-        tokens.append(token)
-    return tokens
-
-
-def _replace_file(path: Path, data: bytes) -> None:
-    path.unlink(missing_ok=True)
-    write_private_file(path, data)
+    scopes = [OPERATORS_SCOPES] + [_FOUNDERS_SCOPES] * (len(applications) - 1)
+    holders = [(each.statement.participant, scope) for each, scope in zip(applications, scopes, strict=True)]
+    return draw_first_keys(gateway, holders, _KEY_LABEL)

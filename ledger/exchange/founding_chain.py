@@ -1,25 +1,27 @@
-"""The chain that a consortium is founded on: the embedded one, or one that is there, reached through a node."""
+"""A chain that is there, reached through a node: a consortium is founded on it, or has been and is joined."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from ledger.canonical import JsonValue
-from ledger.chain import ChainEdge, Signer, fetch_chain_id
+from ledger.chain import ChainEdge, fetch_chain_id
 from ledger.errors import ConflictError, MalformedError
+from ledger.types import Address
 
-__all__ = ["ExistingChain", "check_funds"]
+__all__ = ["DEPLOYMENT_GAS", "RELAY_GAS", "ExistingChain", "check_funds"]
 
-_DEPLOYMENT_GAS: Final = 50_000_000
+DEPLOYMENT_GAS: Final = 50_000_000
 """What the five creations may take at most, all limits together."""
-_RELAY_GAS: Final = 100_000_000
+RELAY_GAS: Final = 100_000_000
 """What the relay account should be able to pay for to begin with: some 1,500 checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingChain:
-    """A chain that is there. On one that asks a fee, deployer and relay account need a balance before founding."""
+    """A chain that is there. On one that asks a fee, new accounts need a balance first: the relay, a founding its deployer."""
 
     rpc_url: str
     gas_price_wei: int = 0
@@ -38,7 +40,7 @@ class ExistingChain:
         return fetch_chain_id(self.rpc_url)
 
     def describe(self) -> JsonValue:
-        """What another run of the same founding must repeat."""
+        """What another run of the same founding or joining must repeat."""
         return {
             "rpc_url": self.rpc_url,
             "gas_price_wei": str(self.gas_price_wei),
@@ -46,8 +48,8 @@ class ExistingChain:
         }
 
 
-def check_funds(edge: ChainEdge, deployer: Signer, relay: Signer) -> None:
-    """Check that deployer and relay account can pay, where the chain asks a fee; whoever has begun to send, could.
+def check_funds(edge: ChainEdge, gas: Mapping[Address, int]) -> None:
+    """Check that accounts can pay for so much gas, where the chain asks a fee; whoever has begun to send, could.
 
     Raises:
         ConflictError: one of them can not (``unfunded``); facts name each account and what it lacks, in wei.
@@ -56,7 +58,7 @@ def check_funds(edge: ChainEdge, deployer: Signer, relay: Signer) -> None:
     price = edge.settings.gas_price_wei
     if price == 0:
         return
-    needed = {deployer.address: _DEPLOYMENT_GAS * price, relay.address: _RELAY_GAS * price}
+    needed = {address: amount * price for address, amount in gas.items()}
     new = [address for address in needed if edge.nonce(address) == 0]
     lacking = {address: needed[address] - edge.balance_wei(address) for address in new}
     lacking = {address: amount for address, amount in lacking.items() if amount > 0}

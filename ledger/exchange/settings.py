@@ -30,6 +30,11 @@ class Home:
         return self.folder / "founding.json"
 
     @property
+    def joining_file(self) -> Path:
+        """What an interrupted joining goes on from; gone when it is done."""
+        return self.folder / "joining.json"
+
+    @property
     def chain_folder(self) -> Path:
         """The embedded chain's blocks and state."""
         return self.folder / "chain"

@@ -8,15 +8,20 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Final
 
+import platformdirs
 import typer
 
 from ledger.errors import MalformedError
 from ledger.types import Address, Bytes32
 
 __all__ = [
+    "HOME",
     "AddressOption",
     "Amount",
     "DatabaseOption",
+    "FinalityOption",
+    "GasPriceOption",
+    "HomeOption",
     "KeyOption",
     "Time",
     "UntilTime",
@@ -107,4 +112,12 @@ DatabaseOption = Annotated[
 KeyOption = Annotated[
     Path | None,
     typer.Option("--key", help="Sign with this key file instead of the gateway's custodial key.", dir_okay=False),
+]
+HOME: Final = Path(platformdirs.user_data_dir("concord"))
+HomeOption = Annotated[
+    Path, typer.Option(envvar="CONCORD_HOME", help="The gateway's folder.", file_okay=False, show_default=True)
+]
+GasPriceOption = Annotated[int, typer.Option(min=0, metavar="WEI", help="What that chain asks for gas.")]
+FinalityOption = Annotated[
+    int, typer.Option(min=0, metavar="BLOCKS", help="Blocks upon one until that chain's block is final.")
 ]

@@ -9,29 +9,24 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import platformdirs
 import typer
 
 from ledger.errors import MalformedError
-from scripts.concord.arguments import AddressOption, DatabaseOption
+from scripts.concord.arguments import HOME, AddressOption, DatabaseOption, FinalityOption, GasPriceOption, HomeOption
 from scripts.concord.context import Context, context_of, read_passphrase
 
 if TYPE_CHECKING:
     from ledger.exchange import Founded, GatewaySettings
 
-__all__ = ["init", "serve"]
+__all__ = ["PRIVATE", "init", "serve"]
 
-HomeOption = Annotated[
-    Path, typer.Option(envvar="CONCORD_HOME", help="The gateway's folder.", file_okay=False, show_default=True)
-]
-_HOME = Path(platformdirs.user_data_dir("concord"))
-_PRIVATE = 0o077
+PRIVATE = 0o077
 """What is made in a home folder, its owner alone reads."""
 
 
 def init(
     context: typer.Context,
-    home: HomeOption = _HOME,
+    home: HomeOption = HOME,
     governor: Annotated[
         list[str] | None,
         typer.Option(help="handle=Name of a founding governor; repeatable; the first runs this gateway."),
@@ -46,10 +41,8 @@ def init(
     rpc: Annotated[
         str | None, typer.Option(metavar="URL", help="A node of the chain to found it on; without: an embedded chain.")
     ] = None,
-    gas_price: Annotated[int, typer.Option(min=0, metavar="WEI", help="What that chain asks for gas.")] = 0,
-    finality: Annotated[
-        int, typer.Option(min=0, metavar="BLOCKS", help="Blocks upon one until that chain's block is final.")
-    ] = 0,
+    gas_price: GasPriceOption = 0,
+    finality: FinalityOption = 0,
 ) -> None:
     """Found a consortium: deploys the contracts, opens the log; prints each API key once.
 
@@ -58,7 +51,7 @@ def init(
     """
     from ledger.exchange import ExistingChain, Founder, FoundingPlan, found  # noqa: PLC0415 - loads the EVM
 
-    os.umask(_PRIVATE)
+    os.umask(PRIVATE)
     given = context_of(context)
     if rpc is None and (gas_price or finality):
         raise MalformedError("--gas-price and --finality are those of a chain that is there: name its node with --rpc")
@@ -108,7 +101,7 @@ def _profile(text: str) -> dict[str, str]:
 
 def serve(
     context: typer.Context,
-    home: HomeOption = _HOME,
+    home: HomeOption = HOME,
     host: Annotated[str, typer.Option(envvar="CONCORD_HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(envvar="CONCORD_PORT", min=0, max=65535, help="Port; 0: the system chooses.")
@@ -118,7 +111,7 @@ def serve(
     from api.server import listen  # noqa: PLC0415 - loads the service
     from api.server import serve as run  # noqa: PLC0415 - loads the service
 
-    os.umask(_PRIVATE)
+    os.umask(PRIVATE)
     given = context_of(context)
     settings = _settings(home, read_passphrase("the gateway's keystore"))
     listening = listen(host, port)

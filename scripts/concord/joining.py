@@ -1,21 +1,32 @@
-"""`concord join`: from a consortium's document to an admitted participant."""
+"""`concord join`: from a consortium's document to an admitted participant, and to a gateway of its own."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ledger.canonical import JsonValue, encode_canonical
 from ledger.client import operations, parse_domains
 from ledger.client import participants as flows
-from ledger.errors import ConflictError
-from scripts.concord.context import consortium_file, context_of, load_key
+from ledger.errors import ConflictError, NotFoundError
+from ledger.types import Bytes32
+from scripts.concord.arguments import HOME, DatabaseOption, FinalityOption, GasPriceOption, HomeOption, parse_digest
+from scripts.concord.context import Context, consortium_file, context_of, load_key, read_first_line, read_passphrase
 from scripts.concord.files import read_object, write_file
-from scripts.concord.participants import ControlKey
+from scripts.concord.participants import ControlKey, profile_of, read_profile
 from scripts.concord.writing import Until, WaitOption, conclude
+
+if TYPE_CHECKING:
+    from ledger.chain import Deployment
+    from ledger.exchange import Joined, KnownProfile
+
+_PRIVATE = 0o077
+"""What is made in a home folder, its owner alone reads."""
 
 app = typer.Typer(help="Join a consortium.", no_args_is_help=True)
 
@@ -70,4 +81,94 @@ def request(
     outcome = given.run(flows.apply(profile, identity))
     conclude(
         given, outcome, wait, f"application of {handle} ({outcome.ids.get('participant')}) filed, governors vote on it"
+    )
+
+
+@app.command()
+def gateway(
+    context: typer.Context,
+    rpc: Annotated[str, typer.Option(metavar="URL", help="A node of the consortium's chain, best your own.")],
+    participant: Annotated[
+        Bytes32, typer.Option(parser=parse_digest, metavar="ID", help="Who runs it: an admitted participant's id.")
+    ],
+    signing_key: Annotated[
+        Path, typer.Option(help="The file of an active signing key of it; the gateway keeps a copy.", dir_okay=False)
+    ],
+    origin: Annotated[str, typer.Option(help="The log's name, for instance log.example.org/concord.")],
+    home: HomeOption = HOME,
+    gas_price: GasPriceOption = 0,
+    finality: FinalityOption = 0,
+    profile: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A profile that `concord participant profile` wrote: yours, a partner's; repeatable.", dir_okay=False
+        ),
+    ] = None,
+    key_passphrase_file: Annotated[
+        Path | None,
+        typer.Option(help="First line: what opens the signing key, where the keystore's does not.", dir_okay=False),
+    ] = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Make a gateway of your own on the consortium's chain; prints its first API key once.
+
+    For a participant that was admitted through a member's gateway, with the document that `concord join import` kept.
+    Interrupted, it goes on with the same command.
+    """
+    from ledger.exchange import ExistingChain, JoiningPlan, join  # noqa: PLC0415 - loads the EVM
+    from ledger.keyfiles import read_key_file  # noqa: PLC0415 - the key library takes half a second to load
+
+    os.umask(_PRIVATE)
+    given = context_of(context)
+    deployment = _load_deployment(given)
+    passphrase = read_passphrase("the gateway's keystore", is_new=True)
+    opens = passphrase if key_passphrase_file is None else read_first_line(key_passphrase_file)
+    plan = JoiningPlan(
+        deployment=deployment,
+        chain=ExistingChain(rpc, gas_price, finality),
+        participant=participant,
+        signing_key=read_key_file(signing_key, opens),
+        origin=origin,
+        passphrase=passphrase,
+        profiles=_read_profiles(profile or []),
+        database_url=database_url,
+    )
+    _show_joined(given, home, join(home, plan, on_step=lambda step: typer.echo(f"  {step}", err=True)))
+
+
+def _load_deployment(given: Context) -> Deployment:
+    from ledger.chain import Deployment  # noqa: PLC0415 - loads the EVM
+
+    path = given.consortium or consortium_file()
+    if not path.is_file():
+        raise NotFoundError(
+            f"a gateway joins by the consortium's document, and {path} is not there: run `concord join import` first, "
+            "and compare its SHA-256 with another member's"
+        )
+    return Deployment.parse(path.read_bytes())
+
+
+def _read_profiles(paths: Sequence[Path]) -> tuple[KnownProfile, ...]:
+    from ledger.exchange import KnownProfile  # noqa: PLC0415 - loads the EVM
+
+    views = [read_profile(path) for path in paths]
+    return tuple(KnownProfile(each.participant, each.document.salt, profile_of(each)) for each in views)
+
+
+def _show_joined(given: Context, home: Path, joined: Joined) -> None:
+    """What was made; the API key, this once."""
+    answer = {
+        "home": str(home),
+        "chain_id": str(joined.chain_id),
+        "participant": str(joined.participant),
+        "log": str(joined.log),
+        "relay": str(joined.relay),
+        "api_key": joined.api_key,
+    }
+    given.show(
+        answer,
+        f"gateway of {joined.participant} in {home}, chain {joined.chain_id}, log {joined.log}\n"
+        f"API key, shown this once:\n  {joined.api_key}\n"
+        f"relay account, which sends the transactions: {joined.relay}\n"
+        f"next: concord serve --home {home}",
     )

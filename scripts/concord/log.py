@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, cast
 
-import platformdirs
 import typer
 
 from ledger.canonical import JsonValue
@@ -15,7 +14,7 @@ from ledger.evidence import parse_event_evidence
 from ledger.evidence.policy import PinnedLog, Policy
 from ledger.surface.attestations import AttestationState
 from ledger.surface.codec import dump_value
-from scripts.concord.arguments import DatabaseOption
+from scripts.concord.arguments import HOME, DatabaseOption, HomeOption
 from scripts.concord.context import Context, context_of, read_passphrase
 from scripts.concord.exit_codes import finding_out
 from scripts.concord.files import check_place, write_file
@@ -37,7 +36,6 @@ Sender = Annotated[
     typer.Option(help="Key file of an account that may send transactions on the chain.", dir_okay=False),
 ]
 
-_HOME = Path(platformdirs.user_data_dir("concord"))
 _MOST_SHOWN = 20
 _HELD_S = 30
 
@@ -48,9 +46,7 @@ def recover(
     mirror: Annotated[
         str, typer.Option("--from", metavar="URL|FOLDER", help="A mirror, or a newer copy, of this gateway's log.")
     ],
-    home: Annotated[
-        Path, typer.Option(envvar="CONCORD_HOME", help="The gateway's folder.", file_okay=False, show_default=True)
-    ] = _HOME,
+    home: HomeOption = HOME,
     database_url: DatabaseOption = None,
     everything: Annotated[
         bool, typer.Option("--everything", help="Fetch all entries and write all tiles again, not the end alone.")

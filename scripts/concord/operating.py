@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import platformdirs
 import typer
 
+from scripts.concord.arguments import HOME, HomeOption
 from scripts.concord.context import DEFAULT_URL, Context, context_of, read_passphrase
 
 if TYPE_CHECKING:
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["backup", "doctor", "reindex", "restore", "upgrade"]
 
-_HOME = Path(platformdirs.user_data_dir("concord"))
-HomeOption = Annotated[
-    Path, typer.Option(envvar="CONCORD_HOME", help="The gateway's folder.", file_okay=False, show_default=True)
-]
 DatabaseOption = Annotated[
     str | None, typer.Option(envvar="CONCORD_DATABASE_URL", help="The database, where it is not in the folder.")
 ]
@@ -29,7 +25,7 @@ DatabaseOption = Annotated[
 def backup(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Where to write it: a new folder.", file_okay=False)],
-    home: HomeOption = _HOME,
+    home: HomeOption = HOME,
     database_url: DatabaseOption = None,
 ) -> None:
     """Copy a gateway's folder and database as they are at one moment, while the gateway runs.
@@ -102,7 +98,7 @@ def _show_restored(given: Context, home: Path, done: Restored, chain: Path | Non
     given.show(answer, "\n".join([*lines, f"next: {following}"]))
 
 
-def upgrade(context: typer.Context, home: HomeOption = _HOME, database_url: DatabaseOption = None) -> None:
+def upgrade(context: typer.Context, home: HomeOption = HOME, database_url: DatabaseOption = None) -> None:
     """Bring a stopped gateway's database to this version's schema; there is no way back but a backup."""
     from ledger.exchange.upkeep import upgrade_database  # noqa: PLC0415 - loads the EVM
 
@@ -113,7 +109,7 @@ def upgrade(context: typer.Context, home: HomeOption = _HOME, database_url: Data
     context_of(context).show({"before": before.present, "after": after.present}, sentence)
 
 
-def reindex(context: typer.Context, home: HomeOption = _HOME, database_url: DatabaseOption = None) -> None:
+def reindex(context: typer.Context, home: HomeOption = HOME, database_url: DatabaseOption = None) -> None:
     """Rebuild a stopped gateway's projections from the chain alone; statements, documents and keys are not touched."""
     from ledger.exchange.upkeep import reindex as run  # noqa: PLC0415 - loads the EVM
 
@@ -124,7 +120,7 @@ def reindex(context: typer.Context, home: HomeOption = _HOME, database_url: Data
     given.show(answer, f"{done.facts} facts up to block {done.block} (before: {done.facts_before})")
 
 
-def doctor(context: typer.Context, home: HomeOption = _HOME, database_url: DatabaseOption = None) -> None:
+def doctor(context: typer.Context, home: HomeOption = HOME, database_url: DatabaseOption = None) -> None:
     """Look at what a gateway stands on, running or stopped: each finding with its fix; exit 1 when there is one.
 
     Configuration, keys, database, chain id, contracts and their code, account and log key, clock, disk, log, lag.

@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ledger.canonical import JsonValue
+from ledger.canonical import JsonValue, encode_canonical
 from ledger.client import participants as flows
 from ledger.client import statements
+from ledger.errors import MalformedError
+from ledger.surface.codec import dump_value, parse_object
+from ledger.surface.views import ProfileView
 from ledger.types import Address
 from scripts.concord.arguments import KeyOption, parse_address
 from scripts.concord.context import context_of, load_key
-from scripts.concord.files import read_object
+from scripts.concord.files import check_place, read_object, write_file
 from scripts.concord.writing import Until, WaitOption, conclude
 
 app = typer.Typer(help="Participants, their profiles and keys.", no_args_is_help=True)
@@ -49,6 +52,40 @@ def keys(context: typer.Context, participant: Participant) -> None:
         "key": "KEY", "role": "ROLE", "custody": "CUSTODY", "active_from": "FROM", "active_until": "UNTIL",
     }  # fmt: skip
     given.show_list(given.run(flows.keys(participant)), columns)
+
+
+@app.command()
+def profile(
+    context: typer.Context,
+    participant: Participant,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write it to this file, salt and all.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Show its profile document; or write it, for another gateway to know the participant by."""
+    given = context_of(context)
+    check_place(output)
+    found = given.run(flows.profile(participant))
+    if output is None:
+        given.show(found)
+        return
+    write_file(output, encode_canonical(dump_value(found)))
+    given.show(
+        {"file": str(output), "participant": str(found.participant)}, f"the profile of {participant} is in {output}"
+    )
+
+
+def read_profile(path: Path) -> ProfileView:
+    """A profile that `concord participant profile` wrote. Raises: NotFoundError, MalformedError."""
+    return parse_object(ProfileView, read_object(path))
+
+
+def profile_of(view: ProfileView) -> dict[str, JsonValue]:
+    """The document itself. Raises: MalformedError: it is no object."""
+    document = view.document.document
+    if not isinstance(document, dict):
+        raise MalformedError(f"the profile of {view.participant} is no JSON object")
+    return document
 
 
 @app.command("update-profile")

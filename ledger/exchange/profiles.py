@@ -1,0 +1,42 @@
+"""Profiles of participants who came through another gateway: brought here, and held against the hash on chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ledger.canonical import JsonValue, encode_canonical, hash_document
+from ledger.errors import ConflictError, VerificationError
+from ledger.exchange.intents.participants import check_profile
+from ledger.exchange.parts import Parts
+from ledger.store.rows import DocumentRow
+from ledger.types import Bytes32
+
+__all__ = ["keep_profile"]
+
+
+def keep_profile(parts: Parts, name: str, salt: Bytes32, profile: Mapping[str, JsonValue]) -> bool:
+    """Keep a participant's present profile, and give it its handle here unless another has that; whether it could.
+
+    Raises:
+        NotFoundError: no such participant is on chain.
+        MalformedError: it has no handle or name.
+        VerificationError: it is not the profile that the participant stated last.
+    """
+    document = check_profile(profile)
+    row = parts.directory.participant_row(name)
+    found = hash_document(salt, document)
+    if found != row.profile_hash:
+        raise VerificationError(
+            f"this is not the present profile of {row.id}, whose hash is on chain: ask for it anew where it is known",
+            expected=str(row.profile_hash),
+            found=str(found),
+        )
+    store = parts.store
+    with store.transaction():
+        store.documents.add([DocumentRow(found, salt, encode_canonical(document), "profile", parts.now())])
+        store.documents.bind([found], row.id)
+    try:
+        store.names.claim_handle(row.id, str(document["handle"]))
+    except ConflictError:
+        return False
+    return True
