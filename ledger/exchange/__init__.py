@@ -1,8 +1,8 @@
 """The exchange: joins chain, store, log, content and evidence into what a gateway does. One door: `Gateway`.
 
 `found` makes a consortium, `join` a further gateway of one; `Gateway.open` runs it. A statement takes one path, whoever
-brings it: prepare (an intent becomes a statement with its documents), sign, submit (checked, simulated, logged, receipted),
-then workers submit it to its contract, index what the chain says and publish the log's checkpoints.
+brings it: prepare (an intent becomes a statement with its documents), sign, submit (checked, simulated, logged,
+receipted), then workers submit it to its contract, index what the chain says and publish the log's checkpoints.
 """
 
 from ledger.exchange.asker import NOBODY, Asker, Scope

@@ -21,7 +21,7 @@ RELAY_GAS: Final = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class ExistingChain:
-    """A chain that is there. On one that asks a fee, new accounts need a balance first: the relay, a founding its deployer."""
+    """A chain that is there. Where it asks a fee, new accounts are funded first: relay, and to found, deployer."""
 
     rpc_url: str
     gas_price_wei: int = 0
