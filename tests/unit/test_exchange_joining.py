@@ -1,0 +1,218 @@
+"""A further gateway: what it needs, refused plans, a kill at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from ledger.chain import ChainSettings, Deployment
+from ledger.chain.node import NodeConnection, connect_http, open_session
+from ledger.errors import ConflictError, LedgerError, MalformedError, RefusedError, VerificationError
+from ledger.exchange import ExistingChain, Founded, Home, Joined, JoiningPlan, KnownProfile, State, found, join
+from ledger.exchange import joining as joining_module
+from ledger.exchange.asker import Asker
+from ledger.exchange.intents import ParticipantRetirementIntent
+from ledger.exchange.keystore import KeyStore
+from ledger.exchange.paging import Paging
+from ledger.keyfiles import read_key_file
+from ledger.statements import compute_log_id, generate_private_key
+from ledger.types import Bytes32
+from tests.support.chain import running_anvil
+from tests.support.exchange import HANDLES, PASSPHRASE, SCOPES, open_gateway, plan_of, registration
+from tests.support.measuring import unmeasured
+
+
+class KilledError(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+@dataclass
+class Site:
+    """A consortium on a node, whose analyst holds its own key and has no gateway yet."""
+
+    home: Path
+    node: ChainSettings
+    founded: Founded
+    profiles: dict[str, KnownProfile]
+
+    @property
+    def analyst(self) -> Bytes32:
+        return self.founded.participants["analyst"]
+
+    def key(self, name: str) -> bytes:
+        return read_key_file(self.founded.key_files[name], PASSPHRASE)
+
+    def plan(self, origin: str = "b.example/log") -> JoiningPlan:
+        assert self.node.rpc_url is not None
+        return JoiningPlan(
+            deployment=Deployment.parse(Home(self.home).consortium_file.read_bytes()),
+            chain=ExistingChain(self.node.rpc_url),
+            participant=self.analyst,
+            signing_key=self.key("analyst/signing"),
+            origin=origin,
+            passphrase=PASSPHRASE,
+            profiles=tuple(self.profiles.values()),
+            kdf_cost=2,
+        )
+
+    def fund(self, address: str, amount: int) -> None:
+        assert self.node.rpc_url is not None
+        with open_session() as session:
+            node = NodeConnection(connect_http(self.node.rpc_url, 5.0, session), 1)
+            node.ask("anvil_setBalance", address, hex(amount))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    home = tmp_path_factory.mktemp("joining") / "a"
+    with running_anvil() as node:
+        assert node.rpc_url is not None
+        with unmeasured():
+            founded = found(home, replace(plan_of(), chain=ExistingChain(node.rpc_url)))
+        with open_gateway(home, founded) as consortium:
+            gateway = consortium.gateway
+            views = [gateway.participants.profile(consortium.asker(each), each).value for each in HANDLES]
+        profiles = {
+            handle: KnownProfile(view.participant, view.document.salt, dict(view.document.document))  # type: ignore[arg-type]  # an object
+            for handle, view in zip(HANDLES, views, strict=True)
+        }
+        yield Site(home, node, founded, profiles)
+
+
+def test_a_participant_has_a_gateway_of_its_own_with_its_own_log(site: Site, tmp_path: Path) -> None:
+    joined = join(tmp_path / "b", site.plan())
+    assert joined.log == compute_log_id(site.analyst, "b.example/log")
+    assert not Home(tmp_path / "b").joining_file.exists()
+    with open_gateway(tmp_path / "b", site.founded) as consortium:
+        gateway = consortium.gateway
+        asker = gateway.api_keys.authenticate(joined.api_key)
+        assert asker is not None
+        assert asker.participant == site.analyst
+        assert {each.value for each in asker.scopes} == {"read", "write", "operate", "audit"}
+        assert gateway.health().log_size == 1
+        assert gateway.participants.get(asker, "utility").value.id == site.founded.participants["utility"]
+        outcome = consortium.state("analyst", registration("power", {"a": b"1"}))
+        assert outcome.state is State.FINAL
+        assert gateway.health().log_size == 2
+    with pytest.raises(ConflictError) as again:
+        join(tmp_path / "b", site.plan())
+    assert again.value.code == "already-founded"
+    with pytest.raises(ConflictError) as other:
+        join(tmp_path / "other", site.plan())
+    assert other.value.code == "log-open"
+    with pytest.raises(ConflictError) as there:
+        found(tmp_path / "other", plan_of())
+    assert there.value.code == "already-founded"
+
+
+def test_a_joining_goes_on_after_a_kill_at_every_step(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    def step(text: str) -> None:
+        if text not in steps:
+            steps.append(text)
+            raise KilledError
+
+    home, plan, tokens = tmp_path / "home", site.plan("killed.example/log"), list[str]()
+    real = joining_module._open_gateway
+
+    def draw_and_die(*arguments: object) -> str:
+        tokens.append(real(*arguments))  # type: ignore[arg-type]
+        if len(tokens) == 1:
+            raise KilledError
+        return tokens[-1]
+
+    monkeypatch.setattr(joining_module, "_open_gateway", draw_and_die)
+    joined: Joined | None = None
+    while joined is None:
+        try:
+            joined = join(home, plan, on_step=step)
+        except KilledError:
+            continue
+    assert len(steps) == 4
+    with open_gateway(home, site.founded) as consortium:
+        assert consortium.gateway.health().log_size == 1
+        assert consortium.gateway.api_keys.authenticate(tokens[0]) is None
+        assert consortium.gateway.api_keys.authenticate(joined.api_key) is not None
+    assert KeyStore.open(Home(home).keys_folder, PASSPHRASE).load_relay().address == joined.relay
+
+
+def test_another_plan_does_not_go_on(site: Site, tmp_path: Path) -> None:
+    def kill(text: str) -> None:
+        if text == "drawing keys":
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        join(tmp_path / "home", site.plan("first.example/log"), on_step=kill)
+    with pytest.raises(ConflictError) as other:
+        join(tmp_path / "home", site.plan("second.example/log"))
+    assert other.value.code == "other-joining"
+
+
+def code_of(home: Path, plan: JoiningPlan) -> object:
+    with pytest.raises(LedgerError) as refused:
+        join(home, plan)
+    assert not home.exists(), "nothing is made before the chain says that it may be"
+    return refused.type if not hasattr(refused.value, "code") else refused.value.code
+
+
+def test_what_the_chain_does_not_bear_out_is_refused(site: Site, tmp_path: Path) -> None:
+    plan, zero = site.plan("none.example/log"), Bytes32(bytes(32))
+    deployment = plan.deployment
+    strange = replace(deployment, code_hashes={**deployment.code_hashes, "AccessGrants": zero})
+    for changed, code in (
+        (replace(plan, participant=Bytes32(b"\1" * 32)), "participant-not-admitted"),
+        (replace(plan, signing_key=generate_private_key()), "key-not-active"),
+        (replace(plan, signing_key=site.key("analyst/control")), "key-not-active"),
+        (replace(plan, deployment=replace(deployment, chain_id=7)), "wrong-chain"),
+        (replace(plan, deployment=replace(deployment, genesis_hash=zero)), VerificationError),
+        (replace(plan, deployment=strange), VerificationError),
+        (replace(plan, origin="has space"), MalformedError),
+        (replace(plan, passphrase=""), MalformedError),
+        (replace(plan, chain=ExistingChain("ftp://node")), MalformedError),
+    ):
+        assert code_of(tmp_path / "home", changed) == code
+
+
+def test_where_a_fee_is_asked_the_relay_account_is_funded_first(site: Site, tmp_path: Path) -> None:
+    plan = site.plan("fee.example/log")
+    plan = replace(plan, chain=replace(plan.chain, gas_price_wei=7))
+    with pytest.raises(ConflictError) as unfunded:
+        join(tmp_path / "home", plan)
+    assert unfunded.value.code == "unfunded"
+    [(relay, amount)] = unfunded.value.facts.items()
+    assert amount == str(100_000_000 * 7)
+    site.fund(relay, int(str(amount)))
+    assert str(join(tmp_path / "home", plan).relay) == relay
+
+
+def test_a_profile_is_held_against_its_hash_on_chain(site: Site, tmp_path: Path) -> None:
+    plan = site.plan("profile.example/log")
+    known = site.profiles["utility"]
+    forged = replace(known, profile={**known.profile, "endpoint": "https://elsewhere.example"})
+    with pytest.raises(VerificationError, match="not the present profile"):
+        join(tmp_path / "home", replace(plan, profiles=(forged,)))
+    joined = join(tmp_path / "home", replace(plan, profiles=()))
+    with open_gateway(tmp_path / "home", site.founded) as consortium:
+        asker = Asker(joined.participant, SCOPES, "test")
+        people = consortium.gateway.participants.list(asker, Paging(10))
+        assert {each.handle for each in people.items} == {None}
+
+
+def test_who_has_left_opens_no_log(site: Site, tmp_path: Path) -> None:
+    manufacturer = site.founded.participants["manufacturer"]
+    with open_gateway(site.home, site.founded) as consortium:
+        control = consortium.key_of("manufacturer", "control")
+        signed = consortium.sign("manufacturer", ParticipantRetirementIntent(), control)
+        outcome = consortium.gateway.statements.submit(consortium.asker("manufacturer"), signed)
+        if outcome.refusal is None:
+            consortium.finish(outcome)
+    plan = replace(site.plan("left.example/log"), participant=manufacturer)
+    with pytest.raises(RefusedError) as left:
+        join(tmp_path / "home", plan)
+    assert left.value.code == "participant-retired"
