@@ -8,20 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from ledger.chain import ChainSettings, Deployment
+from ledger.chain import ChainSettings, ContractReader, Deployment, ParticipantStatus
 from ledger.chain.node import NodeConnection, connect_http, open_session
-from ledger.errors import ConflictError, LedgerError, MalformedError, RefusedError, VerificationError
+from ledger.errors import ConflictError, LedgerError, MalformedError, VerificationError
 from ledger.exchange import ExistingChain, Founded, Home, Joined, JoiningPlan, KnownProfile, State, found, join
 from ledger.exchange import joining as joining_module
-from ledger.exchange.asker import Asker
-from ledger.exchange.intents import ParticipantRetirementIntent
 from ledger.exchange.keystore import KeyStore
-from ledger.exchange.paging import Paging
 from ledger.keyfiles import read_key_file
 from ledger.statements import compute_log_id, generate_private_key
 from ledger.types import Bytes32
 from tests.support.chain import running_anvil
-from tests.support.exchange import HANDLES, PASSPHRASE, SCOPES, open_gateway, plan_of, registration
+from tests.support.exchange import HANDLES, PASSPHRASE, open_gateway, plan_of, registration
 from tests.support.measuring import unmeasured
 
 
@@ -82,9 +79,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(home, node, founded, profiles)
 
 
-def test_a_participant_has_a_gateway_of_its_own_with_its_own_log(site: Site, tmp_path: Path) -> None:
-    joined = join(tmp_path / "b", site.plan())
-    assert joined.log == compute_log_id(site.analyst, "b.example/log")
+def test_a_participant_has_a_gateway_of_its_own_once_its_relay_account_is_funded(site: Site, tmp_path: Path) -> None:
+    plan = replace(site.plan(), chain=replace(site.plan().chain, gas_price_wei=7))
+    with pytest.raises(ConflictError) as unfunded:
+        join(tmp_path / "b", plan)
+    assert unfunded.value.code == "unfunded"
+    [(relay, amount)] = unfunded.value.facts.items()
+    assert amount == str(100_000_000 * 7)
+    site.fund(relay, int(str(amount)))
+    joined = join(tmp_path / "b", plan)
+    assert (joined.log, str(joined.relay)) == (compute_log_id(site.analyst, "b.example/log"), relay)
     assert not Home(tmp_path / "b").joining_file.exists()
     with open_gateway(tmp_path / "b", site.founded) as consortium:
         gateway = consortium.gateway
@@ -179,40 +183,17 @@ def test_what_the_chain_does_not_bear_out_is_refused(site: Site, tmp_path: Path)
         assert code_of(tmp_path / "home", changed) == code
 
 
-def test_where_a_fee_is_asked_the_relay_account_is_funded_first(site: Site, tmp_path: Path) -> None:
-    plan = site.plan("fee.example/log")
-    plan = replace(plan, chain=replace(plan.chain, gas_price_wei=7))
-    with pytest.raises(ConflictError) as unfunded:
-        join(tmp_path / "home", plan)
-    assert unfunded.value.code == "unfunded"
-    [(relay, amount)] = unfunded.value.facts.items()
-    assert amount == str(100_000_000 * 7)
-    site.fund(relay, int(str(amount)))
-    assert str(join(tmp_path / "home", plan).relay) == relay
-
-
 def test_a_profile_is_held_against_its_hash_on_chain(site: Site, tmp_path: Path) -> None:
     plan = site.plan("profile.example/log")
     known = site.profiles["utility"]
     forged = replace(known, profile={**known.profile, "endpoint": "https://elsewhere.example"})
     with pytest.raises(VerificationError, match="not the present profile"):
         join(tmp_path / "home", replace(plan, profiles=(forged,)))
-    joined = join(tmp_path / "home", replace(plan, profiles=()))
-    with open_gateway(tmp_path / "home", site.founded) as consortium:
-        asker = Asker(joined.participant, SCOPES, "test")
-        people = consortium.gateway.participants.list(asker, Paging(10))
-        assert {each.handle for each in people.items} == {None}
 
 
-def test_who_has_left_opens_no_log(site: Site, tmp_path: Path) -> None:
-    manufacturer = site.founded.participants["manufacturer"]
-    with open_gateway(site.home, site.founded) as consortium:
-        control = consortium.key_of("manufacturer", "control")
-        signed = consortium.sign("manufacturer", ParticipantRetirementIntent(), control)
-        outcome = consortium.gateway.statements.submit(consortium.asker("manufacturer"), signed)
-        if outcome.refusal is None:
-            consortium.finish(outcome)
-    plan = replace(site.plan("left.example/log"), participant=manufacturer)
-    with pytest.raises(RefusedError) as left:
-        join(tmp_path / "home", plan)
-    assert left.value.code == "participant-retired"
+@pytest.mark.parametrize("status", [ParticipantStatus.SUSPENDED, ParticipantStatus.RETIRED])
+def test_who_is_not_active_opens_no_log(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: ParticipantStatus
+) -> None:
+    monkeypatch.setattr(ContractReader, "signer_status", lambda *_: (status, False))
+    assert code_of(tmp_path / "home", site.plan()) == f"participant-{status.name.lower()}"
