@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from api.answers import PagingOf, answer_page, answer_stamped
-from api.auth import GatewayOf, Reader
+from api.auth import GatewayOf, Reader, Steward
+from api.bodies import intent_of, schema_of
 from api.names import DigestPath, ParticipantPath
 from api.writes import add_custodial_write
 from ledger.exchange.intents import ProfileUpdateIntent
+from ledger.exchange.profiles import BroughtProfile
 
 router = APIRouter(prefix="/v1", tags=["participants"])
 
@@ -37,6 +39,21 @@ def get_participant(gateway: GatewayOf, asker: Reader, participant: ParticipantP
 def get_profile(gateway: GatewayOf, asker: Reader, participant: ParticipantPath) -> Response:
     """With salt and hash, so that it can be re-hashed."""
     return answer_stamped(gateway.participants.profile(asker, participant))
+
+
+@router.put(
+    "/participants/{participant}/profile",
+    summary="Keep a profile that came through another gateway",
+    openapi_extra=schema_of(BroughtProfile),
+)
+def put_profile(
+    gateway: GatewayOf,
+    asker: Steward,
+    participant: ParticipantPath,
+    body: Annotated[BroughtProfile, Depends(intent_of(BroughtProfile))],
+) -> Response:
+    """The one whose hash is on chain; its handle becomes the participant's here, unless another has it."""
+    return answer_stamped(gateway.participants.bring_profile(asker, participant, body))
 
 
 @router.get("/participants/{participant}/keys", summary="Its keys, past and present")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ledger.canonical import JsonValue
-from ledger.client.flow import Flow, quote_name
+from ledger.client.flow import Flow, Request, quote_name
 from ledger.client.identity import Identity
 from ledger.client.reads import filters, read_all, read_items, read_one
 from ledger.client.statements import state
+from ledger.surface.codec import parse_object
 from ledger.surface.outcomes import Outcome
 from ledger.surface.views import KeyView, ParticipantView, ProfileView, ProposalView
 from ledger.types import Address, Bytes32
@@ -16,6 +17,7 @@ from ledger.types import Address, Bytes32
 __all__ = [
     "add_key",
     "apply",
+    "bring_profile",
     "keys",
     "list_all",
     "profile",
@@ -42,6 +44,17 @@ def show(name: str) -> Flow[ParticipantView]:
 def profile(name: str) -> Flow[ProfileView]:
     """Its profile document."""
     return (yield from read_one(ProfileView, f"/v1/participants/{quote_name(name)}/profile"))
+
+
+def bring_profile(view: ProfileView) -> Flow[ParticipantView]:
+    """Let the gateway know a participant by the profile that another gateway gave; for scope operate.
+
+    Raises:
+        VerificationError: it is not the one that the participant stated last.
+    """
+    body: dict[str, JsonValue] = {"salt": str(view.document.salt), "document": view.document.document}
+    answer = yield Request("PUT", f"/v1/participants/{view.participant}/profile", json=body)
+    return parse_object(ParticipantView, answer.json)
 
 
 def keys(name: str) -> Flow[tuple[KeyView, ...]]:

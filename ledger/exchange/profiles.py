@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 from ledger.canonical import JsonValue, encode_canonical, hash_document
 from ledger.errors import ConflictError, VerificationError
@@ -11,7 +13,17 @@ from ledger.exchange.parts import Parts
 from ledger.store.rows import DocumentRow
 from ledger.types import Bytes32
 
-__all__ = ["keep_profile"]
+__all__ = ["BroughtProfile", "keep_profile"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BroughtProfile:
+    """A profile document and its salt, as the gateway gives them that it came through."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid", "strict": True}
+
+    salt: Bytes32
+    document: Mapping[str, JsonValue]
 
 
 def keep_profile(parts: Parts, name: str, salt: Bytes32, profile: Mapping[str, JsonValue]) -> bool:

@@ -62,7 +62,7 @@ def profile(
         Path | None, typer.Option("--output", "-o", help="Write it to this file, salt and all.", dir_okay=False)
     ] = None,
 ) -> None:
-    """Show its profile document; or write it, for another gateway to know the participant by."""
+    """Show its profile document, or write it for `concord participant learn` at another gateway."""
     given = context_of(context)
     check_place(output)
     found = given.run(flows.profile(participant))
@@ -73,6 +73,21 @@ def profile(
     given.show(
         {"file": str(output), "participant": str(found.participant)}, f"the profile of {participant} is in {output}"
     )
+
+
+@app.command()
+def learn(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(help="What `concord participant profile -o` wrote at another gateway.", dir_okay=False)
+    ],
+) -> None:
+    """Let your gateway know a participant who came through another one: by handle, and where it serves."""
+    given = context_of(context)
+    known = given.run(flows.bring_profile(read_profile(file)))
+    if known.handle is None:
+        given.note("another participant has its handle at your gateway: name this one by its id")
+    given.show(known, f"{known.handle or known.id}: {known.name}, {known.endpoint or 'without an endpoint'}")
 
 
 def read_profile(path: Path) -> ProfileView:

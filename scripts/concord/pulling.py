@@ -72,12 +72,19 @@ class Gateway:
         """By the provider's profile; without an endpoint there, one's own gateway.
 
         Raises:
+            NotFoundError: its profile is not known at one's own gateway.
             RefusedError: it is another gateway, which takes requests that one's own key signed.
         """
         me = context.run(whoami()).get("participant")
         if not isinstance(me, str):
             raise MalformedError("your API key is bound to no participant: data are delivered to one")
-        endpoint = context.run(participants.show(str(provider))).endpoint
+        profile = context.run(participants.show(str(provider)))
+        if profile.name is None:  # every profile has one
+            raise NotFoundError(
+                f"your gateway does not know the profile of {provider}, and so not where it serves: have it from a "
+                "gateway that does (`concord participant profile -o FILE`), then `concord participant learn FILE`"
+            )
+        endpoint = profile.endpoint
         is_own = endpoint is None or parse_authority(endpoint) == parse_authority(context.url)
         if not is_own and identity is None:
             raise RefusedError(

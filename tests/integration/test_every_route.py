@@ -106,6 +106,7 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ("get", "/v1/participants"): Route(MEMBERS),
     ("get", "/v1/participants/{participant}"): Route(MEMBERS),
     ("get", "/v1/participants/{participant}/profile"): Route(MEMBERS),
+    ("put", "/v1/participants/{participant}/profile"): Route(answers(403, operate=422), json={}),
     ("get", "/v1/participants/{participant}/keys"): Route(MEMBERS),
     ("get", "/v1/proposals"): Route(MEMBERS),
     ("get", "/v1/proposals/{digest}"): Route(MEMBERS, lambda stage: f"/v1/proposals/{stage.values['proposal']}"),

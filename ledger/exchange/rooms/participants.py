@@ -9,6 +9,7 @@ from ledger.exchange.asker import Asker
 from ledger.exchange.paging import Paging, present_page
 from ledger.exchange.parts import Parts
 from ledger.exchange.presenting import present_key, present_participant, present_proposal
+from ledger.exchange.profiles import BroughtProfile, keep_profile
 from ledger.surface.outcomes import Page, SaltedDocument, Stamped
 from ledger.surface.views import KeyView, ParticipantView, ProfileView, ProposalView
 from ledger.types import Bytes32
@@ -46,6 +47,13 @@ class Participants:
                 raise NotFoundError(f"the profile of {name} is not kept here: ask its endpoint")
             salted = SaltedDocument(document.hash, document.salt, document.document)
             return self._stamp(ProfileView(row.id, row.profile_version, salted))
+
+    def bring_profile(self, _asker: Asker, name: str, brought: BroughtProfile) -> Stamped[ParticipantView]:
+        """Keep the profile of a participant who came through another gateway. Raises: as `keep_profile`."""
+        with self._parts.store.snapshot():
+            participant = self._parts.directory.participant(name)
+        keep_profile(self._parts, str(participant), brought.salt, brought.document)
+        return self.get(_asker, str(participant))
 
     def keys(self, _asker: Asker, name: str) -> Stamped[tuple[KeyView, ...]]:
         """All keys that it has or had. Raises: NotFoundError."""
