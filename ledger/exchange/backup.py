@@ -120,8 +120,8 @@ def back_up(
         UnavailableError: disk or database failed.
     """
     config = GatewayFile.load(home.gateway_file)
-    if home.founding_file.exists():
-        raise ConflictError("the founding is not finished: call `concord init` again first", code="founding-unfinished")
+    if home.unfinished is not None:
+        raise ConflictError(home.unfinished, code="founding-unfinished")
     source = _Source.of(home, database_url, has_chain=config.rpc_url is None)
     if target.exists() and any(target.iterdir()):
         raise ConflictError(f"{target} is there already: name a new folder", code="backup-exists")

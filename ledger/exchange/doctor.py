@@ -101,16 +101,16 @@ class Diagnosis:
             raise self._find_no_gateway(home)
         self._config = GatewayFile.load(home.gateway_file)
         self._deployment = load_deployment(home)
-        if home.founding_file.exists():
-            raise _FindingError("the founding is not finished", "call `concord init` again with the same settings")
+        if home.unfinished is not None:
+            raise _FindingError(*home.unfinished.split(": "))
         if home.folder.stat().st_mode & _PUBLIC:
             raise _FindingError(f"others may read {home.folder}", f"chmod 700 {home.folder}")
         return f"{home.folder}: chain {self._deployment.chain_id}, log {self._config.origin}"
 
     def _find_no_gateway(self, home: Home) -> _FindingError:
         """What is most likely comes first: a folder whose gateway was lost is rare."""
-        if home.founding_file.exists():
-            return _FindingError("the founding is not finished", "call `concord init` again with the same settings")
+        if home.unfinished is not None:
+            return _FindingError(*home.unfinished.split(": "))
         what = "is not there" if not home.folder.is_dir() else "holds no gateway: it has no gateway.json"
         return _FindingError(
             f"{home.folder} {what}",

@@ -70,7 +70,11 @@ def open_log(gateway: Gateway, signer: Signer, opening: Statement) -> None:
     outcome = gateway.take(SignedStatement(opening, signature, signer.address), custodial=True)
     outcome = gateway.statements.wait(outcome.digest, State.FINAL, _FINALITY_WAIT_S)
     if outcome.state is not State.FINAL or outcome.refusal is not None:
-        raise UnavailableError("the log is not open on chain yet: run it again", retry_after_s=1.0)
+        raise UnavailableError(
+            "the log is not open on chain yet: run it again; a network that takes transactions of named accounts alone "
+            f"must name the relay account {gateway.parts.relay.address} first",
+            retry_after_s=1.0,
+        )
 
 
 def draw_first_keys(gateway: Gateway, holders: Sequence[tuple[Bytes32, frozenset[Scope]]], label: str) -> list[str]:

@@ -144,6 +144,7 @@ def join(
         keystore = KeyStore(Home(home).keys_folder, plan.passphrase, kdf_cost=plan.kdf_cost)
         run = _Run(Home(home), plan, keystore, signer, clock, say)
         _prepare_keys(run)
+        say(f"the relay account, which sends the transactions, is {keystore.ensure_relay().address}")
         _check_log(edge, run)
         check_funds(edge, {keystore.ensure_relay().address: RELAY_GAS})
     put_private_file(run.home.consortium_file, plan.deployment.to_bytes())

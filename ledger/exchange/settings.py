@@ -35,6 +35,17 @@ class Home:
         return self.folder / "joining.json"
 
     @property
+    def unfinished(self) -> str | None:
+        """What is not finished in this folder, and what to do; None: nothing was interrupted."""
+        for path, what, command in (
+            (self.founding_file, "founding", "concord init"),
+            (self.joining_file, "joining", "concord join gateway"),
+        ):
+            if path.exists():
+                return f"the {what} is not finished: call `{command}` again with the same settings"
+        return None
+
+    @property
     def chain_folder(self) -> Path:
         """The embedded chain's blocks and state."""
         return self.folder / "chain"

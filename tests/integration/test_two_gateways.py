@@ -2,29 +2,350 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
-from tests.support.content import make_bytes
+from ledger.canonical import JsonValue
+from ledger.client import Client, access, datasets, participants, statements, transfers
+from ledger.client.flow import Flow, Request
+from ledger.client.sealed_files import load_state
+from ledger.client.signed import signed
+from ledger.client.transfers import Consumer
+from ledger.content import scan_folder
+from ledger.errors import LedgerError, RefusedError, UnavailableError
+from ledger.exchange import GatewaySettings
+from ledger.exchange.doctor import Standing, diagnose
+from ledger.keyfiles import write_key_file
+from ledger.statements import compute_log_id
+from ledger.surface.views import VersionView
+from ledger.types import Bytes32
+from tests.support.console import Console, draw_key_file
+from tests.support.content import make_bytes, write_files
+from tests.support.fault_proxy import Asked, Fault
+from tests.support.served import ROOT, environment
 from tests.support.two_gateways import TwoGateways, gateways
+from tests.support.waiting import eventually
+from tests.support.world import METADATA, PASSPHRASE, WAIT_S, World
 
 __all__ = ["gateways"]
 
 pytestmark = pytest.mark.timeout(900)  # two services start, and a loaded machine is slow
 
 FILES = {"a.csv": b"hour,mwh\n0,12.5\n", "deep/empty": b"", "large.bin": make_bytes("large", (2 << 20) + 5)}
+CUT = (1 << 20) + 4096
+"""Into the second chunk of the large file, heads of the answer and all."""
 
 
 def found_in(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_first(gateways: TwoGateways, tmp_path: Path) -> None:
+def check_no_plaintext(folder: Path) -> Path:
+    """Nothing lies there but what the pull received sealed; the path of its state."""
+    assert {Path(name).name for name in found_in(folder)} == {"state.json", "sealed"}
+    return next(folder.rglob("state.json"))
+
+
+@pytest.fixture
+def spoilt(gateways: TwoGateways) -> Iterator[TwoGateways]:
+    """With a proxy that a test spoils, and that is whole again afterwards."""
+    yield gateways
+    gateways.proxy.rule = None
+
+
+@pytest.fixture(scope="module")
+def sold(gateways: TwoGateways) -> VersionView:
+    """A version of the chamber's that the analyst may read, as B knows it."""
     made = gateways.register("power", FILES)
-    grant = gateways.grant("power")
-    version = gateways.version(made)
-    pulled = gateways.pull(version, tmp_path)
+    gateways.grant("power")
+    return gateways.version(made)
+
+
+@pytest.fixture
+def console(
+    gateways: TwoGateways, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Console:
+    """The command of the analyst, who asks B alone and has its own key."""
+    world = World(tmp_path, gateways.founded, None, gateways.b.url)  # type: ignore[arg-type]  # B runs elsewhere
+    console = Console(world, tmp_path, monkeypatch, capsys)
+    write_key_file(tmp_path / "own.key", gateways.signing._private_key, PASSPHRASE, kdf_cost=2)
+    monkeypatch.setenv("CONCORD_KEY", str(tmp_path / "own.key"))
+    monkeypatch.setenv("CONCORD_API_KEY", gateways.joined.api_key)
+    return console
+
+
+def given_of(gateways: TwoGateways, state: Path) -> list[tuple[str, int | None]]:
+    """What A says that it gave of a transfer: each with its first byte."""
+    answer = gateways.chamber.run(_accesses(load_state(state).transfer))
+    return [(each["what"], each["first_byte"]) for each in answer["accesses"]]
+
+
+def _accesses(transfer: Bytes32) -> Flow[Any]:
+    return (yield Request("GET", f"/v1/transfers/{transfer}/accesses")).json
+
+
+def test_each_indexes_what_the_other_states_and_writes_to_its_own_log(
+    gateways: TwoGateways, sold: VersionView, tmp_path: Path
+) -> None:
+    folder = write_files(tmp_path / "staged", {"b.csv": b"1\n"})
+    made = gateways.analyst.run(
+        datasets.register(folder, scan_folder(folder), "analyst", "forecast", METADATA, gateways.identity)
+    )
+    gateways.analyst.run(statements.wait(made.digest))
+    gateways.catch_up()
+    at_a, at_b = gateways.chamber, gateways.analyst
+    for dataset in (sold.dataset, made.dataset):
+        seen = [each.run(datasets.version(str(dataset), 1)) for each in (at_a, at_b)]
+        assert (seen[0].registration, seen[0].content_hash) == (seen[1].registration, seen[1].content_hash)
+        assert len({each.run(datasets.show(str(dataset))).provider for each in (at_a, at_b)}) == 1
+    standing = [
+        [
+            (each.handle, each.id, each.status, each.endpoint, each.profile_hash)
+            for each in client.run(participants.list_all())
+        ]
+        for client in (at_a, at_b)
+    ]
+    known = [each for each in standing[0] if each[0] != "regulator"]
+    assert [each for each in standing[1] if each[0] is not None] == known
+    grants = [each.run(access.grants(dataset=str(sold.dataset))) for each in (at_a, at_b)]
+    assert [each.digest for each in grants[0]] == [each.digest for each in grants[1]]
+    notes = [httpx.get(f"{each.url}/v1/log/checkpoint").text.splitlines() for each in (gateways.a, gateways.b)]
+    assert [note[0] for note in notes] == ["a.example/log", "b.example/log"]
+    assert int(notes[1][1]) == 2  # its opening and the registration; nothing of A's
+    statements_of = [each.run(statements.list_all(type_name="DatasetRegistration")) for each in (at_a, at_b)]
+    assert [{Bytes32.parse(str(each["digest"])) for each in found} for found in statements_of] == [
+        {sold.registration},
+        {made.digest},
+    ]
+
+
+def test_the_doctor_finds_nothing_wrong_at_either(gateways: TwoGateways, sold: VersionView) -> None:
+    for each in (gateways.a, gateways.b):
+        settings = GatewaySettings(home=each.home, passphrase=PASSPHRASE, database_url=each.database_url)
+        failed = {check.name for check in diagnose(settings, each.url) if check.standing is Standing.FAILED}
+        assert failed <= {"disk"}
+
+
+def test_the_command_pulls_from_the_other_gateway_and_the_evidence_names_both_logs(
+    gateways: TwoGateways, sold: VersionView, console: Console, tmp_path: Path
+) -> None:
+    target, evidence, policy = tmp_path / "in", tmp_path / "evidence.json", tmp_path / "policy.json"
+    told = console.ok_quietly("dataset", "pull", f"{sold.dataset}@1", "--to", target, "--evidence", evidence)
+    assert "3 files" in told
+    assert found_in(target) == FILES
+    node = ("--rpc", gateways.node.rpc_url)
+    console.ok_quietly("policy", "create", *node, "--consortium", tmp_path / "consortium.json", "-o", policy)
+    pinned = {each["origin"] for each in json.loads(policy.read_bytes())["logs"]}
+    assert pinned == {"a.example/log", "b.example/log"}
+    assert console.run("verify", evidence, "--policy", policy, *node).code == 0
+    digest = gateways.analyst.run(statements.list_all(type_name="DatasetRegistration"))[0]["digest"]
+    own = tmp_path / "own.json"
+    console.ok_quietly("statement", "evidence", digest, "-o", own)
+    assert console.run("verify", own, "--policy", policy, *node).code == 0
+
+
+def test_the_network_is_cut_again_and_again(spoilt: TwoGateways, sold: VersionView, tmp_path: Path) -> None:
+    cuts = iter([100, CUT, CUT, 0])
+
+    def rule(asked: Asked) -> Fault | None:
+        return Fault(response_bytes=next(cuts, None)) if asked.target.endswith("/data") else None
+
+    spoilt.proxy.rule = rule
+    before = spoilt.proxy.count("GET", "/data")
+    pulled = spoilt.pull(sold, tmp_path)
+    assert found_in(tmp_path) == FILES
+    assert spoilt.proxy.count("GET", "/data") - before == 5
+    assert pulled.transfer is not None
+
+
+def test_the_provider_is_killed_in_the_middle_and_the_pull_goes_on_when_it_is_back(
+    spoilt: TwoGateways, sold: VersionView, tmp_path: Path
+) -> None:
+    asked_before = spoilt.proxy.count("GET", "/data")
+
+    def rule(asked: Asked) -> Fault | None:
+        if not asked.target.endswith("/data"):
+            return None
+        if spoilt.proxy.count("GET", "/data") - asked_before == 1:
+            return Fault(response_bytes=CUT)
+        spoilt.a.kill()
+        return None
+
+    spoilt.proxy.rule = rule
+    with pytest.raises(UnavailableError):
+        spoilt.pull(sold, tmp_path)
+    state = check_no_plaintext(tmp_path)
+    transfer = load_state(state).transfer
+    spoilt.proxy.rule = None
+    spoilt.a.start()
+    given = given_of(spoilt, state)
+    pulled = spoilt.pull(sold, tmp_path)
     assert found_in(tmp_path) == FILES
     assert pulled.transfer is not None
-    assert pulled.transfer.grant == grant
+    assert pulled.transfer.id == transfer
+    assert given[-1] == ("data", 0)
+    log = spoilt.chamber.run(_accesses(transfer))["accesses"]
+    assert [each["what"] for each in log][-2:] == ["data", "key"]
+    assert log[-2]["first_byte"] > 0, "not from the start"
+
+
+def test_the_consumer_is_killed_and_goes_on_from_the_last_good_chunk(
+    spoilt: TwoGateways, sold: VersionView, console: Console, tmp_path: Path
+) -> None:
+    waits, asked_before = threading.Event(), spoilt.proxy.count("GET", "/data")
+
+    def rule(asked: Asked) -> Fault | None:
+        if not asked.target.endswith("/data"):
+            return None
+        if spoilt.proxy.count("GET", "/data") - asked_before == 1:
+            return Fault(response_bytes=CUT)
+        waits.set()
+        return Fault(stall=True)
+
+    spoilt.proxy.rule = rule
+    target = tmp_path / "in"
+    command = [sys.executable, "-m", "scripts.concord", "dataset", "pull", f"{sold.dataset}@1", "--to", str(target)]
+    child = subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=subprocess.DEVNULL)
+    eventually(waits.is_set, 300)
+    child.kill()
+    child.wait(60)
+    state = check_no_plaintext(target)
+    transfer = load_state(state).transfer
+    spoilt.proxy.rule = None
+    console.ok_quietly("dataset", "pull", f"{sold.dataset}@1", "--to", target)
+    assert found_in(target) == FILES
+    data = [
+        each["first_byte"] for each in spoilt.chamber.run(_accesses(transfer))["accesses"] if each["what"] == "data"
+    ]
+    assert data[0] == 0
+    assert data[-1] > 0
+
+
+def test_a_grant_revoked_at_the_other_gateway_ends_a_transfer_in_the_middle(
+    spoilt: TwoGateways, tmp_path: Path
+) -> None:
+    made = spoilt.register("ending", FILES)
+    grant = spoilt.grant("ending")
+    version = spoilt.version(made)
+    asked_before = spoilt.proxy.count("GET", "/data")
+
+    def rule(asked: Asked) -> Fault | None:
+        if not asked.target.endswith("/data"):
+            return None
+        if spoilt.proxy.count("GET", "/data") - asked_before == 1:
+            return Fault(response_bytes=CUT)
+        spoilt.revoke(grant)
+        return None
+
+    spoilt.proxy.rule = rule
+    with pytest.raises(RefusedError) as revoked:
+        spoilt.pull(version, tmp_path)
+    assert revoked.value.code == "grant-revoked"
+    state = check_no_plaintext(tmp_path)
+    assert [what for what, _ in given_of(spoilt, state)][-1] == "data"
+    spoilt.catch_up()
+    [seen] = spoilt.analyst.run(access.grants(dataset=str(made.dataset)))
+    assert (seen.digest, seen.state) == (grant, "revoked")
+
+
+class Relaying(httpx.BaseTransport):
+    """Brings requests to another gateway than the one that they were signed for, and remembers them."""
+
+    def __init__(self, authority: str | None, times: int = 1) -> None:
+        self.inner = httpx.HTTPTransport()
+        self.authority = authority
+        self.times = times
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if self.authority is not None:
+            request.headers["Host"] = self.authority
+        for _ in range(self.times - 1):
+            self.inner.handle_request(request).read()
+        return self.inner.handle_request(request)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+@pytest.mark.parametrize(("times", "code"), [(1, "other-audience"), (2, "request-replayed")])
+def test_a_request_that_was_signed_for_another_gateway_or_comes_twice_is_refused(
+    gateways: TwoGateways, sold: VersionView, tmp_path: Path, times: int, code: str
+) -> None:
+    meant = gateways.b.url if times == 1 else gateways.endpoint
+    wire = Relaying(f"127.0.0.1:{gateways.b.port}" if times == 1 else None, times)
+    flow = transfers.pull(sold, tmp_path, Consumer(gateways.consumer, gateways.provider, gateways.identity))
+    with Client(gateways.endpoint, transport=wire) as client, pytest.raises(LedgerError) as refused:
+        client.run(signed(flow, meant, gateways.consumer, gateways.signing))
+    assert getattr(refused.value, "code", None) == code
+    assert found_in(tmp_path) == {}
+
+
+def test_the_command_joins_and_says_what_is_in_the_way(gateways: TwoGateways, console: Console, tmp_path: Path) -> None:
+    home = tmp_path / "c"
+    own, foreign = tmp_path / "own.key", tmp_path / "foreign.key"
+    draw_key_file(foreign)
+    who = ("--participant", gateways.consumer, "--signing-key", own, "--rpc", gateways.node.rpc_url)
+    named = ("join", "gateway", "--home", home, "--origin", "c.example/log")
+    for code, words, arguments in (
+        (1, "is not admitted", (*who, "--participant", "0x" + "01" * 32)),
+        (1, "not an active signing key", (*who, "--signing-key", foreign)),
+        (1, "is open on chain", (*who, "--origin", "b.example/log", "--home", tmp_path / "taken")),
+        (2, "does not answer", (*who, "--rpc", "http://127.0.0.1:9")),
+        (3, "http://", (*who, "--rpc", "ftp://node")),
+        (4, "no key file", (*who, "--signing-key", tmp_path / "none.key")),
+        (4, "check the passphrase", (*who, "--key-passphrase-file", _write(tmp_path / "wrong", "wrong"))),
+        (4, "no file", (*who, "--profile", tmp_path / "none.json")),
+    ):
+        ran = console.run(*named, *arguments)
+        assert (ran.code, words in ran.err, "Traceback" in ran.err) == (code, True, False), (arguments, ran)
+    with console.patch.context() as patch:
+        patch.setenv("CONCORD_CONSORTIUM", str(tmp_path / "none.json"))
+        assert "concord join import" in console.run(*named, *who).err
+    assert not home.exists()
+    console.ok_quietly("participant", "profile", "analyst", "-o", tmp_path / "analyst.json")
+    joined = console.run("--json", *named, *who, "--profile", tmp_path / "analyst.json")
+    assert joined.code == 0, joined
+    assert set(joined.json) == {"home", "chain_id", "participant", "log", "relay", "api_key"}
+    assert joined.json["log"] == str(compute_log_id(gateways.consumer, "c.example/log"))
+    assert joined.json["relay"] in joined.err
+    assert "holds a gateway already" in console.run(*named, *who).err
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_what_was_stated_while_one_was_down_is_known_when_it_is_back(
+    gateways: TwoGateways, console: Console, tmp_path: Path
+) -> None:
+    gateways.b.kill()
+    made = gateways.register("later", {"c.csv": b"2\n"})
+    profile: JsonValue = {"handle": "chamber", "name": "Chamber of Industry", "endpoint": gateways.endpoint}
+    gateways.chamber.run(statements.state("ProfileUpdate", {"profile": profile}, wait_s=WAIT_S))
+    gateways.grant("later")
+    gateways.b.start()
+    assert gateways.version(made).registration == made.digest
+    pull = ("dataset", "pull", f"{made.dataset}@1", "--to", tmp_path / "in")
+    ran = console.run(*pull)
+    assert (ran.code, "participant learn" in ran.err) == (4, True)
+    profile_file = tmp_path / "chamber.json"
+    old = gateways.analyst_at_a.run(participants.profile("chamber"))
+    with console.patch.context() as patch:
+        patch.setenv("CONCORD_URL", gateways.a.url)
+        patch.setenv("CONCORD_API_KEY", gateways.founded.api_keys["regulator"])
+        console.ok_quietly("participant", "profile", "chamber", "-o", profile_file)
+    assert old.document.document == profile
+    assert "chamber: Chamber of Industry" in console.ok_quietly("participant", "learn", profile_file)
+    profile_file.write_text(profile_file.read_text().replace("of Industry", "of Commerce"))
+    assert console.run("participant", "learn", profile_file).code == 1
+    console.ok_quietly(*pull)
+    assert found_in(tmp_path / "in") == {"c.csv": b"2\n"}

@@ -164,9 +164,9 @@ class TwoGateways:
         self.chamber.run(access.revoke(grant, None, wait_s=WAIT_S))
 
     def catch_up(self) -> None:
-        """Wait until B has indexed what A shows as the newest block."""
-        head = int(str(self.chamber.run(operations.readiness())["head"]))
-        eventually(lambda: int(str(self.analyst.run(operations.readiness())["indexed"])) >= head)
+        """Wait until each has indexed what the other shows as the newest block."""
+        head = max(int(str(each.run(operations.readiness())["head"])) for each in (self.chamber, self.analyst))
+        eventually(lambda: min(_indexed(each) for each in (self.chamber, self.analyst)) >= head)
 
     def version(self, registration: Registration) -> VersionView:
         """What B, the analyst's own gateway, says is registered."""
@@ -210,6 +210,10 @@ def gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoGateways]:
     """Both, for a module's tests: import it there."""
     with running_two_gateways(tmp_path_factory.mktemp("two")) as world:
         yield world
+
+
+def _indexed(client: Client) -> int:
+    return int(str(client.run(operations.readiness())["indexed"]))
 
 
 def _client(stack: ExitStack, process: GatewayProcess, token: str | None) -> Client:

@@ -138,7 +138,7 @@ def test_a_joining_goes_on_after_a_kill_at_every_step(
             joined = join(home, plan, on_step=step)
         except KilledError:
             continue
-    assert len(steps) == 4
+    assert len(steps) == 5
     with open_gateway(home, site.founded) as consortium:
         assert consortium.gateway.health().log_size == 1
         assert consortium.gateway.api_keys.authenticate(tokens[0]) is None
