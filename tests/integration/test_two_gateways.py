@@ -203,7 +203,8 @@ def test_the_provider_is_killed_in_the_middle_and_the_pull_goes_on_when_it_is_ba
     assert data_begun(spoilt, transfer)[-1] > 0, "not from the start"
 
 
-def test_the_consumer_is_killed_and_goes_on_from_the_last_good_chunk(
+@pytest.mark.slow
+def test_the_consumer_and_its_gateway_are_killed_and_go_on_where_they_were(
     spoilt: TwoGateways, sold: VersionView, console: Console, tmp_path: Path
 ) -> None:
     waits, asked_before = threading.Event(), spoilt.proxy.count("GET", "/data")
@@ -226,6 +227,10 @@ def test_the_consumer_is_killed_and_goes_on_from_the_last_good_chunk(
     state = check_no_plaintext(target)
     transfer = load_state(state).transfer
     spoilt.proxy.rule = None
+    spoilt.b.kill()
+    made = spoilt.register("meanwhile", {"d.csv": b"3\n"})
+    spoilt.b.start()
+    assert spoilt.version(made).registration == made.digest
     console.ok_quietly("dataset", "pull", f"{sold.dataset}@1", "--to", target)
     assert found_in(target) == FILES
     assert data_begun(spoilt, transfer)[0] == 0
@@ -301,7 +306,7 @@ def test_the_command_joins_and_says_what_is_in_the_way(gateways: TwoGateways, co
         (1, "is not admitted", (*who, "--participant", "0x" + "01" * 32)),
         (1, "not an active signing key", (*who, "--signing-key", foreign)),
         (1, "is open on chain", (*who, "--origin", "b.example/log", "--home", tmp_path / "taken")),
-        (2, "does not answer", (*who, "--rpc", "http://127.0.0.1:9")),
+        (2, "can not be reached", (*who, "--rpc", "http://127.0.0.1:9")),
         (3, "http://", (*who, "--rpc", "ftp://node")),
         (4, "no key file", (*who, "--signing-key", tmp_path / "none.key")),
         (4, "check the passphrase", (*who, "--key-passphrase-file", _write(tmp_path / "wrong", "wrong"))),
@@ -327,15 +332,13 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def test_what_was_stated_while_one_was_down_is_known_when_it_is_back(
+def test_a_profile_that_was_changed_at_the_other_gateway_is_learnt_anew(
     gateways: TwoGateways, console: Console, tmp_path: Path
 ) -> None:
-    gateways.b.kill()
     made = gateways.register("later", {"c.csv": b"2\n"})
     profile: JsonValue = {"handle": "chamber", "name": "Chamber of Industry", "endpoint": gateways.endpoint}
     gateways.chamber.run(statements.state("ProfileUpdate", {"profile": profile}, wait_s=WAIT_S))
     gateways.grant("later")
-    gateways.b.start()
     assert gateways.version(made).registration == made.digest
     pull = ("dataset", "pull", f"{made.dataset}@1", "--to", tmp_path / "in")
     ran = console.run(*pull)
