@@ -18,15 +18,13 @@ from ledger.types import Bytes32
 from scripts.concord.arguments import HOME, DatabaseOption, FinalityOption, GasPriceOption, HomeOption, parse_digest
 from scripts.concord.context import Context, consortium_file, context_of, load_key, read_first_line, read_passphrase
 from scripts.concord.files import read_object, write_file
+from scripts.concord.founding import PRIVATE
 from scripts.concord.participants import ControlKey, profile_of, read_profile
 from scripts.concord.writing import Until, WaitOption, conclude
 
 if TYPE_CHECKING:
     from ledger.chain import Deployment
     from ledger.exchange import Joined, KnownProfile
-
-_PRIVATE = 0o077
-"""What is made in a home folder, its owner alone reads."""
 
 app = typer.Typer(help="Join a consortium.", no_args_is_help=True)
 
@@ -118,7 +116,7 @@ def gateway(
     from ledger.exchange import ExistingChain, JoiningPlan, join  # noqa: PLC0415 - loads the EVM
     from ledger.keyfiles import read_key_file  # noqa: PLC0415 - the key library takes half a second to load
 
-    os.umask(_PRIVATE)
+    os.umask(PRIVATE)
     given = context_of(context)
     deployment = _load_deployment(given)
     passphrase = read_passphrase("the gateway's keystore", is_new=True)
