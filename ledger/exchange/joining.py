@@ -259,6 +259,8 @@ def _open_gateway(run: _Run, journal: Mapping[str, Any]) -> str:
         for known in plan.profiles:
             if not keep_profile(gateway.parts, str(known.participant), known.salt, known.profile):
                 run.say(f"another participant is called {known.profile['handle']} here: {known.participant} is not")
+        if gateway.parts.directory.handle_of(plan.participant) is None:
+            run.say("its own profile is not known here yet, nor its handle: `concord participant learn` brings it")
         run.say("opening the log")
         salt = Bytes32(bytes.fromhex(journal["opening_salt"]))
         opening = build_opening(run.keystore, plan.participant, plan.origin, int(journal["deadline"]), salt)

@@ -318,9 +318,10 @@ def test_the_command_joins_and_says_what_is_in_the_way(gateways: TwoGateways, co
         patch.setenv("CONCORD_CONSORTIUM", str(tmp_path / "none.json"))
         assert "concord join import" in console.run(*named, *who).err
     assert not home.exists()
-    console.ok_quietly("participant", "profile", "analyst", "-o", tmp_path / "analyst.json")
-    joined = console.run("--json", *named, *who, "--profile", tmp_path / "analyst.json")
+    console.ok_quietly("participant", "profile", "chamber", "-o", tmp_path / "chamber.json")
+    joined = console.run("--json", *named, *who, "--profile", tmp_path / "chamber.json")
     assert joined.code == 0, joined
+    assert "its own profile is not known here" in joined.err
     assert set(joined.json) == {"home", "chain_id", "participant", "log", "relay", "api_key"}
     assert joined.json["log"] == str(compute_log_id(gateways.consumer, "c.example/log"))
     assert joined.json["relay"] in joined.err
