@@ -19,6 +19,7 @@ from ledger.types import Bytes32
 
 __all__ = [
     "KEY_SIZE_BYTES",
+    "LEAST_TERM_S",
     "RECIPIENT_KEY_SIZE_BYTES",
     "WRAPPED_KEY_SIZE_BYTES",
     "RecipientKey",
@@ -32,6 +33,9 @@ KEY_SIZE_BYTES: Final = 32
 RECIPIENT_KEY_SIZE_BYTES: Final = 32
 WRAPPED_KEY_SIZE_BYTES: Final = 32 + KEY_SIZE_BYTES + 16
 """The encapsulated key, the ciphertext, its tag."""
+LEAST_TERM_S: Final = 300
+"""What a receipt gives its provider at least for the key: no gateway takes one that gives less, and nobody is judged
+by a shorter time, whatever another log took."""
 
 _LABEL: Final = b"concord key release v1"
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)

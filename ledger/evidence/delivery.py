@@ -25,7 +25,6 @@ __all__ = [
     "DELIVERY_FORMAT",
     "Delivery",
     "DeliveryKind",
-    "Release",
     "Silence",
     "build_withheld",
     "build_wrong_key",
@@ -35,7 +34,7 @@ __all__ = [
 
 DELIVERY_FORMAT: Final = "concord-delivery/1"
 _MAX_SIZE_BYTES: Final = 1 << 28
-_OWN_MEMBERS: Final = {"wrong-key": ("sealing", "release"), "withheld": ("since",)}
+_OWN_MEMBERS: Final = {"wrong-key": "release", "withheld": "since"}
 
 
 class DeliveryKind(StrEnum):
@@ -43,14 +42,6 @@ class DeliveryKind(StrEnum):
 
     WRONG_KEY = "wrong-key"  # released what does not open with the transfer's key, or not to the sealing's key
     WITHHELD = "withheld"  # stated nothing in the log that took the receipt until its deadline had passed
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """What the provider sealed, and what it released for it."""
-
-    sealing: Evidence
-    release: Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,29 +67,31 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A receipt, the private key of its transfer, and what the provider did about it."""
+    """A receipt, the sealing that was receipted, the private key of the transfer, and what the provider did about it.
+
+    ``shown`` is evidence of what it released, or the log since the receipt.
+    """
 
     receipt: Evidence
+    sealing: Evidence
     recipient: RecipientKey
-    shown: Release | Silence
+    shown: Evidence | Silence
 
     @property
     def kind(self) -> DeliveryKind:
         """Of which kind it is."""
-        return DeliveryKind.WRONG_KEY if isinstance(self.shown, Release) else DeliveryKind.WITHHELD
+        return DeliveryKind.WITHHELD if isinstance(self.shown, Silence) else DeliveryKind.WRONG_KEY
 
     def to_document(self) -> Document:
         """The evidence as JSON values."""
-        document: Document = {
+        return {
             "format": DELIVERY_FORMAT,
             "kind": self.kind.value,
             "private_key": format_hex(self.recipient.private),
             "receipt": self.receipt.to_document(),
+            "sealing": self.sealing.to_document(),
+            _OWN_MEMBERS[self.kind]: self.shown.to_document(),
         }
-        if isinstance(self.shown, Silence):
-            return document | {"since": self.shown.to_document()}
-        parts: Document = {"sealing": self.shown.sealing.to_document(), "release": self.shown.release.to_document()}
-        return document | parts
 
     def to_bytes(self) -> bytes:
         """The evidence file."""
@@ -107,12 +100,12 @@ class Delivery:
 
 def build_wrong_key(receipt: Evidence, recipient: RecipientKey, *, sealing: Evidence, release: Evidence) -> Delivery:
     """A key was released that is not the sealing's. Nothing is verified here."""
-    return Delivery(receipt, recipient, Release(sealing, release))
+    return Delivery(receipt, sealing, recipient, release)
 
 
-def build_withheld(receipt: Evidence, recipient: RecipientKey, since: Silence) -> Delivery:
+def build_withheld(receipt: Evidence, recipient: RecipientKey, *, sealing: Evidence, since: Silence) -> Delivery:
     """No key was released. Nothing is verified here."""
-    return Delivery(receipt, recipient, since)
+    return Delivery(receipt, sealing, recipient, since)
 
 
 def parse_delivery(raw: bytes) -> Delivery:
@@ -130,14 +123,12 @@ def read_delivery(value: JsonValue) -> Delivery:
     kind = expect_object(value, "the evidence").get("kind")
     if not isinstance(kind, str) or kind not in _OWN_MEMBERS:
         raise MalformedError(f"the kind of a delivery is {' or '.join(_OWN_MEMBERS)}, not {ascii(kind)[:64]}")
-    members = ("format", "kind", "private_key", "receipt", *_OWN_MEMBERS[kind])
-    document = expect_members(value, "the evidence", members)
+    own = _OWN_MEMBERS[kind]
+    document = expect_members(value, "the evidence", ("format", "kind", "private_key", "receipt", "sealing", own))
     recipient = RecipientKey(parse_hex(expect_text(document, "private_key")))
-    receipt = read_evidence(document["receipt"])
-    if kind == DeliveryKind.WITHHELD:
-        return Delivery(receipt, recipient, _parse_silence(document["since"]))
-    shown = Release(read_evidence(document["sealing"]), read_evidence(document["release"]))
-    return Delivery(receipt, recipient, shown)
+    receipt, sealing = read_evidence(document["receipt"]), read_evidence(document["sealing"])
+    shown = _parse_silence(document[own]) if kind == DeliveryKind.WITHHELD else read_evidence(document[own])
+    return Delivery(receipt, sealing, recipient, shown)
 
 
 def _parse_silence(value: JsonValue) -> Silence:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from ledger.canonical import JsonValue
-from ledger.content.release import ReleaseTerms, open_key
+from ledger.content.release import LEAST_TERM_S, ReleaseTerms, open_key
 from ledger.content.sealing import SealingKey
 from ledger.errors import MalformedError, VerificationError
-from ledger.evidence.delivery import Delivery, Release, Silence
+from ledger.evidence.delivery import Delivery, Silence
 from ledger.evidence.evidence import Evidence
 from ledger.evidence.report import Claim, Outcome, Report, Step, Verdict
 from ledger.evidence.signing import format_time
@@ -28,6 +28,8 @@ __all__ = ["QUESTION", "DeliveryRun"]
 
 QUESTION: Final = "did the provider withhold the key to what was receipted"
 _TYPES: Final = {"receipt": "TransferReceipt", "sealing": "Sealing", "release": "KeyRelease"}
+_Link = tuple[str, Bytes32, Bytes32]
+"""What is wrong where the two differ."""
 _ORDER: Final = (Outcome.PASS, Outcome.NOT_CHECKED, Outcome.NOT_APPLICABLE)
 
 
@@ -57,9 +59,9 @@ class DeliveryRun:
     def __init__(self, world: TrustedWorld, delivery: Delivery) -> None:
         self._world = world
         self._delivery = delivery
-        given = {"receipt": delivery.receipt}
-        if isinstance(delivery.shown, Release):
-            given |= {"sealing": delivery.shown.sealing, "release": delivery.shown.release}
+        given = {"receipt": delivery.receipt, "sealing": delivery.sealing}
+        if not isinstance(delivery.shown, Silence):
+            given["release"] = delivery.shown
         self._parts = {
             name: _Part(name, evidence, StatementRun(world, evidence, None).report(name))
             for name, evidence in given.items()
@@ -81,7 +83,8 @@ class DeliveryRun:
     def _checks(self) -> Sequence[Check]:
         if self._silence is None:
             return (self._check_links, *[does_not_apply("nothing of its own")] * 10)
-        return (self._check_links, *self._silence.checks(self._receipt_entry, self._parts["receipt"].evidence))
+        given = self._delivery
+        return (self._check_links, *self._silence.checks(self._receipt_entry, given.receipt, given.sealing))
 
     def _check_links(self) -> str:
         # 2. The statements are of their types and about one another, and the private key is this transfer's.
@@ -97,21 +100,27 @@ class DeliveryRun:
                 expected=receipt.statement.message["recipientKey"],
                 found=public,
             )
-        if self._silence is None:
-            self._check_release_links(receipt)
+        for what, expected, found in (*self._sealing_links(receipt), *self._release_links(receipt)):
+            if expected != found:
+                raise VerificationError(what, expected=str(expected), found=str(found))
         return f"the private key of transfer {self._transfer}"
 
-    def _check_release_links(self, receipt: _Part) -> None:
-        sealing, release = self._parts["sealing"], self._parts["release"]
-        for what, expected, found in (
+    def _sealing_links(self, receipt: _Part) -> Sequence[_Link]:
+        sealing = self._parts["sealing"]
+        return (
             ("another sealing was receipted", receipt.member("sealing"), sealing.digest),
             ("the sealing is another participant's", receipt.member("provider"), sealing.statement.participant),
             ("other bytes were receipted", sealing.member("ciphertextRoot"), receipt.member("ciphertextRoot")),
+        )
+
+    def _release_links(self, receipt: _Part) -> Sequence[_Link]:
+        release = self._parts.get("release")
+        if release is None:
+            return ()
+        return (
             ("the release is another participant's", receipt.member("provider"), release.statement.participant),
             ("the release answers another receipt", receipt.digest, release.member("receipt")),
-        ):
-            if expected != found:
-                raise VerificationError(what, expected=str(expected), found=str(found))
+        )
 
     @property
     def _transfer(self) -> Bytes32:
@@ -161,29 +170,44 @@ class DeliveryRun:
         return None
 
     def _judge_silence(self, silence: SilenceRun) -> Claim:
-        receipt = self._parts["receipt"].statement
-        provider, due = cast("Bytes32", receipt.message["provider"]), receipt.deadline
-        since, size = silence.time, silence.size
-        spoken = silence.indexes_of(provider)
-        log = f"the log that took the receipt, with the {size} entries that it had on chain at {format_time(since)}"
-        if since <= due:
-            return self._claim(
-                Verdict.UNDETERMINED,
-                f"Whether participant {provider} releases the key can not be told yet: the receipt gives it until "
-                f"{format_time(due)}, and what is shown of the log is of {format_time(since)}",
-            )
-        if spoken:
-            return self._claim(
-                Verdict.UNDETERMINED,
-                f"Whether participant {provider} released the key it alone can show: {log}, has {len(spoken)} "
-                f"statements of it since (the first is entry {spoken[0]}), of which one may be the release",
-            )
+        provider, operator = self._parts["receipt"].member("provider"), silence.operator
+        doubt = self._find_doubt(silence, provider, operator)
+        if doubt is not None:
+            return self._claim(Verdict.UNDETERMINED, doubt, log_operator=str(operator))
+        owner = "That log is its own" if operator == provider else f"That log, with its sealing, is that of {operator}"
         return self._claim(
             Verdict.VERIFIED,
-            f"Participant {provider} released no key for what was receipted: {log}, has no statement of it since the "
-            f"receipt, which gave it until {format_time(due)}. Whether the grant was in force all that time is not "
-            "shown by this",
+            f"Participant {provider} released no key for what was receipted: {_describe(silence)}, has no statement of "
+            f"it since the receipt, and it had until {format_time(self._due)}. {owner}. Whether the grant was in force "
+            "all that time is not shown by this",
+            log_operator=str(operator),
         )
+
+    def _find_doubt(self, silence: SilenceRun, provider: Bytes32, operator: Bytes32) -> str | None:
+        """Why silence in that log does not show that the provider withheld the key; None: it does."""
+        if operator == self._parts["receipt"].statement.participant:
+            return (
+                f"Whether participant {provider} released the key can not be told: the log that took the receipt is "
+                f"that of its consumer {operator}, who decides what enters it"
+            )
+        if silence.time <= self._due:
+            return (
+                f"Whether participant {provider} releases the key can not be told yet: it has until "
+                f"{format_time(self._due)}, and what is shown of the log is of {format_time(silence.time)}"
+            )
+        spoken = silence.indexes_of(provider)
+        if spoken:
+            return (
+                f"Whether participant {provider} released the key it alone can show: {_describe(silence)}, has "
+                f"{len(spoken)} statements of it since (the first is entry {spoken[0]}), of which one may be the release"
+            )
+        return None
+
+    @property
+    def _due(self) -> int:
+        """By when the key was owed: the receipt's deadline, and never so soon that nobody could have answered."""
+        receipt = self._parts["receipt"]
+        return max(receipt.statement.deadline, cast("int", receipt.report.time) + LEAST_TERM_S)
 
     def _claim(self, verdict: Verdict, sentence: str, **more: JsonValue) -> Claim:
         receipt = self._parts["receipt"]
@@ -198,6 +222,11 @@ class DeliveryRun:
             "receipted_no_later_than": format_time(cast("int", receipt.report.time)),
         }
         return Claim(QUESTION, verdict, sentence, facts | more)
+
+
+def _describe(silence: SilenceRun) -> str:
+    at = format_time(silence.time)
+    return f"the log that took the receipt, with the {silence.size} entries that it had on chain at {at}"
 
 
 def _combine(steps: Sequence[tuple[str, Step]]) -> Step:

@@ -30,16 +30,17 @@ class SilenceRun:
         self._chain = ProvenEvent("since", silence.chain)
         self.basis: list[str] = []
 
-    def checks(self, entry: Entry | None, evidence: Evidence) -> Sequence[Check]:
-        """The steps from 3 on, for the ``entry`` that ``evidence`` shows."""
-        anchor = Anchor(self._world.policy, evidence, self._world.fold)
+    def checks(self, entry: Entry | None, receipt: Evidence, sealing: Evidence) -> Sequence[Check]:
+        """The steps from 3 on, for the ``entry`` that ``receipt`` shows, of what ``sealing`` shows."""
+        policy, fold = self._world.policy, self._world.fold
+        anchor, sealed = Anchor(policy, receipt, fold), Anchor(policy, sealing, fold)
         not_asked = does_not_apply(_NOT_ASKED)
         return (
             not_asked,
             not_asked,
             lambda: self._check_entries(need(entry), anchor.index),
             not_asked,
-            lambda: self._check_event(anchor),
+            lambda: self._check_event(anchor, sealed),
             self._check_receipt,
             self._check_block,
             *[not_asked] * 3,
@@ -58,6 +59,11 @@ class SilenceRun:
     def time(self) -> int:
         """When it had so many on chain, UTC seconds. Raises: MalformedError."""
         return self._chain.header.timestamp
+
+    @property
+    def operator(self) -> Bytes32:
+        """Whose log it is. Raises: MalformedError, VerificationError."""
+        return next(log.operator for log in self._world.policy.logs if log.id == self._state.log)
 
     def indexes_of(self, participant: Bytes32) -> list[int]:
         """The indexes of the participant's entries among those that are shown."""
@@ -84,13 +90,16 @@ class SilenceRun:
             )
         return f"{len(shown)} entries since, all there are up to {state.size}"
 
-    def _check_event(self, anchor: Anchor) -> str:
-        # 7. The event is of the policy's contract, about the same log.
+    def _check_event(self, anchor: Anchor, sealed: Anchor) -> str:
+        # 7. The event is of the policy's contract, about the log that has the sealing and then the receipt.
         state = self._state
-        log = lean_on(7, lambda: anchor.published).log
-        if state.log != log:
+        log, sealed_in = (lean_on(7, lambda each=each: each.published).log for each in (anchor, sealed))
+        for what, found in (("entries since the receipt are", state.log), ("receipted sealing is", sealed_in)):
+            if found != log:
+                raise VerificationError(f"the {what} of another log", expected=str(log), found=str(found))
+        if sealed.index >= anchor.index:
             raise VerificationError(
-                "the entries since the receipt are of another log", expected=str(log), found=str(state.log)
+                "the sealing came into the log after its receipt", expected=f"below {anchor.index}", found=sealed.index
             )
         return f"{state.event}, size {state.size}"
 

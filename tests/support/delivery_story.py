@@ -11,12 +11,12 @@ from typing import Any, Final
 from ledger.canonical import encode_canonical
 from ledger.content.release import RecipientKey, ReleaseTerms
 from ledger.content.sealing import SealingKey
-from ledger.evidence import Delivery, Evidence, Silence, build_withheld, build_wrong_key
+from ledger.evidence import Delivery, Evidence, Policy, Silence, build_withheld, build_wrong_key
 from ledger.keccak import keccak256
 from ledger.merkle import complete_subtrees, compute_root, leaf_hash
 from ledger.statements import compute_transfer_id
 from ledger.types import Bytes32
-from tests.support.evidence_world import START, Published, Stated, World, salt
+from tests.support.evidence_world import Published, Stated, World, salt
 
 __all__ = ["FOLDER", "DeliveryStory", "build_delivery_vectors", "changed"]
 
@@ -26,7 +26,10 @@ _WRAPPED: Final[dict[str, str]] = json.loads((FOLDER / "wrapped.json").read_text
 
 
 class DeliveryStory:
-    """The utility seals; the analytics firm receipts four times; its keys are right, wrong, another's, or missing."""
+    """The utility seals; the analytics firm receipts again and again; its keys are right, wrong, another's, or missing.
+
+    It also logs receipts that nobody answers, of which some are of what the utility never offered.
+    """
 
     def __init__(self, wrap: Callable[[str, bytes, bytes, ReleaseTerms], bytes] | None = None) -> None:
         self._wrap = wrap or (lambda name, *_: bytes.fromhex(_WRAPPED[name]))
@@ -36,7 +39,7 @@ class DeliveryStory:
         self.recipient, self.stranger = RecipientKey(_clamped(b"one")), RecipientKey(_clamped(b"two"))
         self.root = salt(81)
         self.sealing = self._seal("utility")
-        self.foreign_sealing = self._seal("analytics")
+        self.foreign_sealing, self.other_sealing = self._seal("analytics"), self._seal("utility", version=2)
         world.publish()
         self.receipt = self._receipt(1)
         self.releases = {
@@ -53,26 +56,52 @@ class DeliveryStory:
         self.other_bytes = self._receipt(5, ciphertextRoot=salt(94))
         self.release_of_other_bytes = self._release("right", self.key, self.recipient, receipted=self.other_bytes)
         world.publish()
-        self.unanswered = self._receipt(2, deadline=START + 150)
+        self._leave_unanswered()
+        self._log_elsewhere()
+
+    def _leave_unanswered(self) -> None:
+        world, now = self.world, self.world.blocks[-1].time
+        self.unanswered = self._receipt(2, deadline=now + 400)
+        self.hasty = self._receipt(6, deadline=now + 15)
+        self.overtaken = self._receipt(7, deadline=now + 5)  # the checkpoint comes after that
+        self.of_foreign_sealing = self._receipt(8, sealing=self.digest_of(self.foreign_sealing))
+        self.of_other_bytes = self._receipt(9, ciphertextRoot=salt(94))
         world.publish()
         world.state("gateway", "AccessRevocation", grant=salt(60))
         self.too_early = world.publish()
-        self.not_from_provider = self._await(START + 160)
+        self.not_from_provider = self._await(now + 410)
         world.state("utility", "AccessRevocation", grant=salt(61))
         self.spoken = world.publish()
 
-    def _seal(self, handle: str) -> Stated:
+    def _log_elsewhere(self) -> None:
+        """The consumer has a log of its own, into which it copies what the utility sealed."""
+        self.own = own = self.world.beside("analytics", "analytics.example/log")
+        receipt = self._receipt(10, log=own, deadline=own.blocks[-1].time + 40)
+        own.publish()
+        copied = own.append(self.sealing.statement, self.sealing.signature)
+        later = self._receipt(11, log=own, deadline=own.blocks[-1].time + 40)
+        own.publish()
+        self.elsewhere = (receipt, copied, later)
+        self.silent_elsewhere = self._await(own.blocks[-1].time + 400, own)
+
+    def policy(self) -> Policy:
+        """Of an auditor who knows both logs."""
+        policy = self.world.policy()
+        logs = sorted((self.world.pinned_log, self.own.pinned_log), key=lambda log: (log.operator, log.origin))
+        return replace(policy, logs=tuple(logs))
+
+    def _seal(self, handle: str, version: int = 1) -> Stated:
         return self.world.state(
-            handle, "Sealing", dataset=salt(40), version=1, registration=salt(41),
+            handle, "Sealing", dataset=salt(40), version=version, registration=salt(41),
             keyCommitment=self.key.commitment, ciphertextRoot=self.root, ciphertextSize=1_000,
         )  # fmt: skip
 
-    def _receipt(self, number: int, **members: Any) -> Stated:
+    def _receipt(self, number: int, log: World | None = None, **members: Any) -> Stated:
         given: dict[str, Any] = {
             "provider": self.utility.id, "transferSalt": salt(70 + number), "grant": salt(50),
             "sealing": self.digest_of(self.sealing), "ciphertextRoot": self.root, "recipientKey": self.recipient.public,
         }  # fmt: skip
-        return self.world.state("analytics", "TransferReceipt", **given | members)
+        return (log or self.world).state("analytics", "TransferReceipt", **given | members)
 
     def _release(
         self,
@@ -95,42 +124,60 @@ class DeliveryStory:
         }  # fmt: skip
         return self.world.state(handle, "KeyRelease", **given | members)
 
-    def _await(self, moment: int) -> Published:
-        while self.world.blocks[-1].time < moment:
-            self.world.mine()
-        self.world.state("gateway", "AccessRevocation", grant=salt(62))
-        return self.world.publish()
+    def _await(self, moment: int, log: World | None = None) -> Published:
+        world = log or self.world
+        while world.blocks[-1].time < moment:
+            world.mine()
+        world.state("gateway", "AccessRevocation", grant=salt(62))
+        return world.publish()
 
     def digest_of(self, stated: Stated) -> Bytes32:
         return stated.statement.digest(self.world.domains)
 
-    def prove(self, stated: Stated) -> Evidence:
-        return self.world.prove_stated(stated)
+    def prove(self, stated: Stated, log: World | None = None) -> Evidence:
+        return (log or self.world).prove_stated(stated)
 
     def released(self, name: str) -> Delivery:
         """What the consumer accuses one of the releases with."""
         sealing, release = self.prove(self.sealing), self.prove(self.releases[name])
         return build_wrong_key(self.prove(self.receipt), self.recipient, sealing=sealing, release=release)
 
-    def silence(self, published: Published, receipt: Stated | None = None) -> Delivery:
-        """What the consumer accuses of giving no release at all."""
-        receipt = receipt or self.unanswered
-        leaves = [leaf_hash(entry) for entry in self.world.entries]
-        parts = complete_subtrees(0, receipt.index)
+    def silence(
+        self, published: Published, receipt: Stated | None = None, sealing: Evidence | None = None, own: bool = False
+    ) -> Delivery:
+        """What the consumer accuses of giving no release at all, by the one log or its own."""
+        receipt, world = receipt or self.unanswered, self.own if own else self.world
+        leaves = [leaf_hash(entry) for entry in world.entries]
+        parts = complete_subtrees(0, receipt.index) if receipt.index else []
         left = [compute_root(leaves[place << level : place + 1 << level]) for level, place in parts]
-        entries = self.world.entries[receipt.index + 1 : published.size]
-        since = Silence(self.world.pin(published.chain), tuple(left), tuple(entries))
-        return build_withheld(self.prove(receipt), self.recipient, since)
+        entries = world.entries[receipt.index + 1 : published.size]
+        since = Silence(world.pin(published.chain), tuple(left), tuple(entries))
+        shown = sealing or self.prove(self.sealing)
+        return build_withheld(self.prove(receipt, world), self.recipient, sealing=shown, since=since)
+
+    def silence_elsewhere(self, sealing: Evidence | None = None, *, early: bool = False) -> Delivery:
+        """The same by the consumer's own log, of the receipt before or after the copy of the sealing there."""
+        first, copied, later = self.elsewhere
+        shown = sealing or self.prove(copied, self.own)
+        return self.silence(self.silent_elsewhere, first if early else later, shown, own=True)
 
     def good(self) -> dict[str, Delivery]:
         """What is shown."""
         names = ("another-key", "another-recipient", "a-short-key", "another-transfer", "another-grant",
                  "another-consumer")  # fmt: skip
-        return {name: self.released(name) for name in names} | {"withheld": self.silence(self.not_from_provider)}
+        silences = {"withheld": self.unanswered, "withheld-after-a-near-deadline": self.hasty}
+        found = {name: self.silence(self.not_from_provider, receipt) for name, receipt in silences.items()}
+        return {name: self.released(name) for name in names} | found
 
     def open(self) -> dict[str, Delivery]:
         """What can not be told."""
-        return {"not-due": self.silence(self.too_early), "provider-spoke": self.silence(self.spoken)}
+        return {
+            "not-due": self.silence(self.too_early),
+            "too-soon-after-the-receipt": self.silence(self.too_early, self.hasty),
+            "receipt-anchored-after-its-deadline": self.silence(self.not_from_provider, self.overtaken),
+            "provider-spoke": self.silence(self.spoken),
+            "in-the-consumers-own-log": self.silence_elsewhere(),
+        }
 
     def spoilt(self) -> dict[str, Delivery | bytes]:
         """What is false; ``-kept`` is an accusation of a provider that delivered."""
@@ -139,12 +186,12 @@ class DeliveryStory:
         assert isinstance(since, Silence)
         rest = since.entries[1:]
         of_other_bytes = self.prove(self.release_of_other_bytes)
-        return {
+        return self._spoilt_receipts() | {
             "the-right-key-kept": self.released("right"),
             "of-another-receipt": self.released("another-receipt"),
             "of-another-provider": self.released("by-another"),
             "another-private-key": replace(good, recipient=self.stranger),
-            "a-foreign-sealing": self._with(good, sealing=self.prove(self.foreign_sealing)),
+            "a-foreign-sealing": replace(good, sealing=self.prove(self.foreign_sealing)),
             "other-bytes-receipted": build_wrong_key(
                 self.prove(self.other_bytes), self.recipient, sealing=self.prove(self.sealing), release=of_other_bytes
             ),
@@ -161,9 +208,17 @@ class DeliveryStory:
             ),
         }
 
-    def _with(self, good: Delivery, sealing: Evidence) -> Delivery:
-        release = self.prove(self.releases["another-key"])
-        return build_wrong_key(good.receipt, good.recipient, sealing=sealing, release=release)
+    def _spoilt_receipts(self) -> dict[str, Delivery | bytes]:
+        """Receipts of what the provider did not offer there, which it therefore owes no key to."""
+        silent, foreign = self.not_from_provider, self.prove(self.foreign_sealing)
+        return {
+            "a-receipt-of-a-foreign-sealing": self.silence(silent, self.of_foreign_sealing, foreign),
+            "a-receipt-of-other-bytes": self.silence(silent, self.of_other_bytes),
+            "a-receipt-of-another-sealing": self.silence(silent, sealing=self.prove(self.other_sealing)),
+            "a-receipt-alone": changed(self.silence(silent), lambda each: each.pop("sealing")),
+            "a-receipt-in-another-log": self.silence_elsewhere(self.prove(self.sealing)),
+            "a-receipt-before-the-sealing": self.silence_elsewhere(early=True),
+        }
 
 
 def changed(delivery: Delivery, change: Callable[[Any], object]) -> bytes:
@@ -176,7 +231,7 @@ def changed(delivery: Delivery, change: Callable[[Any], object]) -> bytes:
 def build_delivery_vectors() -> dict[str, bytes]:
     """Every file by its path below `FOLDER`."""
     story = DeliveryStory()
-    found = {"policy.json": story.world.policy().to_bytes(), "wrapped.json": (FOLDER / "wrapped.json").read_bytes()}
+    found = {"policy.json": story.policy().to_bytes(), "wrapped.json": (FOLDER / "wrapped.json").read_bytes()}
     found |= {f"good/{name}.json": each.to_bytes() for name, each in story.good().items()}
     found |= {f"open/{name}.json": each.to_bytes() for name, each in story.open().items()}
     for name, each in story.spoilt().items():

@@ -6,6 +6,7 @@ Blocks, receipts and their tries are real, only no EVM runs: a test says which e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 
 from ledger.canonical import encode_canonical, hash_document
@@ -41,7 +42,6 @@ from ledger.statements import (
     HistoryKind,
     Statement,
     address_of,
-    compute_log_id,
     compute_participant_id,
     sign_digest,
 )
@@ -155,6 +155,7 @@ class World:
     published: list[Published] = field(default_factory=list)
     members: dict[str, Member] = field(default_factory=dict)
     signer: NoteSigner = field(default_factory=lambda: NoteSigner(ORIGIN, keccak256(b"log key")))
+    operator: str = "gateway"
 
     def __post_init__(self) -> None:
         self.mine()
@@ -229,11 +230,24 @@ class World:
         """Open the log of a participant."""
         key = self.signer.verifier_key.public_key
         operator = self.members[handle].id
-        return self.mine([make_log_opened(self.log_id, operator, ORIGIN.encode(), key)])
+        return self.mine([make_log_opened(self.log_id, operator, self.signer.name.encode(), key)])
+
+    def beside(self, handle: str, origin: str) -> World:
+        """The same consortium and chain, seen with another log: that of a participant, empty."""
+        other = copy(self)
+        other.operator, other.signer = handle, NoteSigner(origin, keccak256(origin.encode()))
+        other.entries, other.published = [], []
+        other.opened = other.open_log(handle)
+        return other
 
     @property
     def log_id(self) -> Bytes32:
-        return compute_log_id(self.members["gateway"].id, ORIGIN)
+        return self.pinned_log.id
+
+    @property
+    def pinned_log(self) -> PinnedLog:
+        """The log as a policy names it."""
+        return PinnedLog(self.members[self.operator].id, self.signer.name, (self.signer.verifier_key,))
 
     def state(self, handle: str, type_name: str, *, key: bytes | None = None, **members: object) -> Stated:
         """Sign a statement and append it to the log."""
@@ -294,7 +308,7 @@ class World:
         data = word(len(leaves)) + root + word(time) + previous + self.head()
         block = self.mine(before or [], [make_event("LogAttested", [self.log_id], bytes(128)),
                                           make_event("CheckpointPublished", [self.log_id], data)])  # fmt: skip
-        signed = note or self.signer.sign(Checkpoint(ORIGIN, len(leaves), root).text).to_bytes()
+        signed = note or self.signer.sign(Checkpoint(self.signer.name, len(leaves), root).text).to_bytes()
         records = len(self.history)
         self.published.append(Published(signed, len(leaves), root, time, records, self.prove(block, 1, 1)))
         return self.published[-1]
@@ -346,7 +360,7 @@ class World:
             genesis_hash=self.blocks[0].hash,
             contracts={name: PinnedContract(CONTRACTS[name], Bytes32(keccak256(CODES[name]))) for name in NAMES},
             epochs=(PinnedRange(0, last, root),),
-            logs=(PinnedLog(self.members["gateway"].id, ORIGIN, (self.signer.verifier_key,)),),
+            logs=(self.pinned_log,),
         )
 
 

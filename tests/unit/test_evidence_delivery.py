@@ -20,7 +20,7 @@ class Told:
 
     def __init__(self) -> None:
         self.story = DeliveryStory()
-        self.policy = self.story.world.policy()
+        self.policy = self.story.policy()
         self.verifier = Verifier(self.policy)
         self.wrong = self.story.released("another-key")
         self.silent = self.story.silence(self.story.not_from_provider)
@@ -99,7 +99,7 @@ def test_the_checkpoint_of_another_log_shows_nothing_of_this_one() -> None:
     since = delivery.shown
     assert isinstance(since, Silence)
     foreign = replace(delivery, shown=replace(since, chain=world.pin(stranger)))
-    report = Verifier(world.policy()).verify(foreign.to_bytes())
+    report = Verifier(story.policy()).verify(foreign.to_bytes())
     assert report.verdict is Verdict.REFUTED
     assert "another log" in format_sentence(report)
 
