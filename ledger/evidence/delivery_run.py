@@ -199,7 +199,7 @@ class DeliveryRun:
         if spoken:
             return (
                 f"Whether participant {provider} released the key it alone can show: {_describe(silence)}, has "
-                f"{len(spoken)} statements of it since (the first is entry {spoken[0]}), of which one may be the release"
+                f"{len(spoken)} statements of it since (the first is entry {spoken[0]}); one may be the release"
             )
         return None
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Final, Self, cast
 
 from ledger.canonical import JsonValue, parse_canonical
@@ -98,7 +99,7 @@ class Gateway:
         self.datasets = Datasets(parts, permission)
         self.sealings = Sealings(parts, self.statements.sign_and_submit)
         self.client_sealings = ClientSealings(parts, self.sealings)
-        receiving = Receiving(parts, self.sealings, intake, self.statements.sign_and_submit)
+        receiving = Receiving(parts, self.sealings, intake, partial(self.statements.sign_and_submit, of_transfer=True))
         self.transfers = Transfers(parts, permission, self.sealings, self.statements, receiving)
         self.lifting = Lifting(parts, self._submitter, self._submitting.wake)
         self.access = Access(parts)

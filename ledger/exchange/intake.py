@@ -11,7 +11,7 @@ from ledger.errors import MalformedError, RefusedError
 from ledger.exchange.log_writer import LogWriter
 from ledger.exchange.parts import Parts
 from ledger.exchange.reporting import find_outcome
-from ledger.exchange.rules import check_rules, contended_by
+from ledger.exchange.rules import check_route, check_rules, contended_by
 from ledger.exchange.signatures import check_authentic, check_signatures, check_standing
 from ledger.exchange.tracing import traces
 from ledger.exchange.turns import Turns
@@ -45,8 +45,11 @@ class Intake:
         custodial: bool = False,
         api_key: str | None = None,
         announce: Announce | None = None,
+        of_transfer: bool = False,
     ) -> Outcome:
         """Take a statement whose asker may state it; the same digest gets the same outcome.
+
+        ``of_transfer``: it comes by the route of the transfer that it is about.
 
         Raises:
             MalformedError: a signature is not canonical, or a value can not be.
@@ -63,6 +66,8 @@ class Intake:
         if known is not None:
             self._check_repeat(signed, digest)
             return known
+        if not of_transfer:
+            check_route(statement.type.name)
         with self.turns.of(contended_by(statement)):
             self._check(signed, digest)
             claim_names(self._parts, statement, digest)

@@ -12,7 +12,7 @@ from ledger.statements import Right, Statement
 from ledger.store.rows import GrantRow, VersionRow
 from ledger.types import Bytes32
 
-__all__ = ["Permission"]
+__all__ = ["Permission", "covers"]
 
 
 class Permission:
@@ -80,7 +80,7 @@ class Permission:
         return (
             kept.granted_at > 0
             and kept.revoked_at == 0
-            and _covers(grant, version)
+            and covers(grant, version)
             and all(status is ParticipantStatus.ACTIVE for status in sides)
             and reader.retired_at(grant.dataset, number) == 0
         )
@@ -121,13 +121,14 @@ def _reason_of_terms(grant: GrantRow, version: int, now_s: int) -> tuple[str, st
         return "grant-expired", "the grant's time is over: ask for another", {"valid_until": terms.valid_until}
     if terms.valid_from > now_s:
         return "grant-not-yet-valid", "the grant's time has not begun", {"valid_from": terms.valid_from}
-    if not _covers(grant, version):
+    if not covers(grant, version):
         facts: dict[str, object] = {"version": version, "right": "read"}
         return "right-not-granted", "the grant does not cover reading this version", facts
     return "no-grant", "the grant is not in force yet: try again when it is final", {"state": grant.state}
 
 
-def _covers(grant: GrantRow, version: int) -> bool:
+def covers(grant: GrantRow, version: int) -> bool:
+    """Whether a grant's terms are about reading a version of its dataset, whatever became of the grant."""
     terms = grant.terms
     return (
         bool(terms.rights & Right.READ)

@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
+from ledger.content.release import LEAST_TERM_S
 from ledger.errors import ConflictError, MalformedError, RefusedError
 from ledger.exchange.directory import Directory
 from ledger.exchange.intents.agreements import check_quota
+from ledger.exchange.permission import covers
 from ledger.statements import Statement
 from ledger.types import Bytes32
 
-__all__ = ["check_origin", "check_rules", "contended_by"]
+__all__ = ["check_origin", "check_route", "check_rules", "contended_by"]
 
 
 def check_rules(directory: Directory, statement: Statement, now_s: int) -> None:
@@ -27,6 +29,20 @@ def check_rules(directory: Directory, statement: Statement, now_s: int) -> None:
     rule = _RULES.get(statement.type.name)
     if rule is not None:
         rule(directory, statement.participant, dict(statement.message), now_s)
+
+
+def check_route(type_name: str) -> None:
+    """Check that statements of this type may come by themselves, alone or in bulk. Raises: RefusedError.
+
+    A receipt obliges its provider: only where the provider's gateway offered the transfer is it known what is owed.
+    """
+    if type_name in _OF_TRANSFERS:
+        raise _refuse(
+            f"a {type_name} is taken where its transfer was opened alone: POST /v1/transfers/{{id}}/receipt at the "
+            "provider's gateway, which answers with the key",
+            "transfers-only",
+            statement_type=type_name,
+        )
 
 
 def contended_by(statement: Statement) -> Bytes32 | None:
@@ -99,10 +115,28 @@ def _check_version(directory: Directory, provider: Bytes32, message: Mapping[str
         raise _refuse("that version holds another registration", "other-registration", registration=registered)
 
 
-def _check_receipt(directory: Directory, consumer: Bytes32, message: Mapping[str, Any], _now_s: int) -> None:
+def _check_receipt(directory: Directory, consumer: Bytes32, message: Mapping[str, Any], now_s: int) -> None:
     grant = directory.grant(message["grant"])
     if grant.consumer != consumer or grant.provider != message["provider"]:
         raise _refuse("the grant is between others", "not-consumer", consumer=grant.consumer)
+    sealing = directory.statement(message["sealing"], "Sealing")
+    sealed: Mapping[str, Any] = sealing.message
+    found = (sealing.participant, sealed["dataset"], sealed["ciphertextRoot"])
+    if found != (grant.provider, grant.dataset, message["ciphertextRoot"]) or not covers(grant, sealed["version"]):
+        raise _refuse(
+            "the receipt is of other bytes than the provider sealed of what the grant covers",
+            "other-sealing",
+            sealing=message["sealing"],
+            ciphertext_root=sealed["ciphertextRoot"],
+        )
+    least = now_s + LEAST_TERM_S
+    if message["deadline"] < least:
+        raise _refuse(
+            f"a receipt gives its provider {LEAST_TERM_S} seconds at least for the key: name a later deadline",
+            "deadline-too-near",
+            least=least,
+            deadline=message["deadline"],
+        )
 
 
 def _check_release(directory: Directory, provider: Bytes32, message: Mapping[str, Any], _now_s: int) -> None:
@@ -129,6 +163,8 @@ def check_origin(origin: str) -> None:
 
 
 _ORIGIN: Final = re.compile(r"[!-*,-~]+\Z")
+
+_OF_TRANSFERS: Final = frozenset({"TransferReceipt"})
 
 _CONTENDED: Final[Mapping[str, str]] = {
     "AccessDenial": "request",

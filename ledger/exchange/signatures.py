@@ -7,6 +7,7 @@ from typing import Final, cast
 from ledger.chain import ChainEdge, Signer
 from ledger.errors import MalformedError, RefusedError, VerificationError
 from ledger.exchange.directory import Directory
+from ledger.exchange.keystore import KeyStore
 from ledger.statements import Domains, Statement, verify_signature
 from ledger.statements.eip712 import compute_struct_hash
 from ledger.surface.outcomes import SignedStatement
@@ -18,6 +19,7 @@ __all__ = [
     "check_signing_key",
     "check_standing",
     "check_status",
+    "find_custodial",
     "sign_statement",
 ]
 
@@ -30,6 +32,12 @@ def sign_statement(signer: Signer, statement: Statement, domains: Domains) -> by
     """Sign a statement: the signer hashes 0x1901 || domain || struct itself. Raises: UnavailableError."""
     struct_hash = compute_struct_hash(statement.type, statement.message)
     return signer.sign(b"\x19\x01" + domains.of(statement.type).separator + struct_hash)
+
+
+def find_custodial(directory: Directory, keystore: KeyStore, participant: Bytes32) -> tuple[Address, Signer] | None:
+    """The newest active signing key of the participant that this gateway holds; None: it holds none."""
+    held = ((key, keystore.find(participant, key)) for key in directory.signing_keys_of(participant))
+    return next(((key, signer) for key, signer in held if signer is not None), None)
 
 
 def check_standing(directory: Directory, statement: Statement) -> None:

@@ -14,6 +14,7 @@ from coincurve import PrivateKey
 
 from ledger.client import Identity, LocalKey, participants
 from ledger.statements import Domains, Statement, generate_private_key
+from ledger.surface.outcomes import SignedStatement
 from ledger.types import Bytes32, parse_hex
 from tests.support.asking import Asking, asking, assert_problem, registration, soon
 
@@ -479,6 +480,15 @@ def test_requests_denials_and_disputes_are_stated_by_whom_they_concern(service: 
             assert (answer.status_code, answer.json()["code"]) == (status, code), (type_name, message, answer.text)
 
 
+def log_receipt(service: Asking, receipt: dict[str, Any]) -> str:
+    """Put a receipt into the log as a transfer's own route does, whatever it can be answered with."""
+    identity = identity_of(service, "factory")
+    statement = Statement.parse("TransferReceipt", service.prepare("factory", "TransferReceipt", receipt))
+    signature = identity.signer.sign(statement.digest(identity.domains))
+    signed = SignedStatement(statement, signature, identity.signer.address)
+    return str(service.world.gateway._intake.take(signed, of_transfer=True).digest)
+
+
 def test_sealings_receipts_and_key_releases_belong_together(service: Asking) -> None:
     version = service.get("utility", "/v1/datasets/utility~power/versions/1").json()
     mark = "0x" + "11" * 32
@@ -492,15 +502,16 @@ def test_sealings_receipts_and_key_releases_belong_together(service: Asking) -> 
         "provider": utility, "transferSalt": mark, "grant": granted["digest"], "sealing": sealed["digest"],
         "ciphertextRoot": mark, "recipientKey": "0x" + "22" * 32,
     }  # fmt: skip
-    received = service.final(service.state("factory", "TransferReceipt", receipt))
+    receipted = log_receipt(service, receipt)
     release = {
-        "consumer": factory, "transfer": mark, "grant": granted["digest"], "receipt": received["digest"],
+        "consumer": factory, "transfer": mark, "grant": granted["digest"], "receipt": receipted,
         "wrappedKey": "0x" + "33" * 80,
     }  # fmt: skip
     other = service.final(service.state("utility", "AccessGrant", terms(consumer="factory")))
     with service.unchanged():
         assert_problem(service.state("factory", "Sealing", sealing), 409, "not-provider")
-        assert_problem(service.state("utility", "TransferReceipt", receipt), 409, "not-consumer")
+        away = service.state("factory", "TransferReceipt", receipt)
+        assert_problem(away, 409, "transfers-only", "POST /v1/transfers/{id}/receipt")
         assert_problem(service.state("factory", "KeyRelease", release), 409, "not-provider")
         absent = service.state("utility", "KeyRelease", release | {"receipt": granted["digest"]})
         assert_problem(absent, 404, "not-found")

@@ -278,6 +278,12 @@ def test_types_that_logs_keep_come_in_bulk_under_their_rules(asked: Asking) -> N
     unknown = mine.say("Sealing", **{**parent, "dataset": word()}, **sealing)
     answers = post(asked, "utility", version.line, good.line, wrong.line, unknown.line)
     assert codes(answers) == {1: "accepted", 2: "accepted", 3: "other-registration", 4: "not-found"}
+    receipt = {
+        "provider": mine.participant, "transferSalt": word(), "grant": word(), "sealing": good.digest,
+        "ciphertextRoot": sealing["ciphertextRoot"], "recipientKey": word(),
+    }  # fmt: skip
+    refused = post(asked, "analyst", theirs.say("TransferReceipt", **receipt).line)
+    assert codes(refused) == {1: "transfers-only"}
     request = {
         "provider": mine.participant, "dataset": parent["dataset"], "firstVersion": 1, "lastVersion": 0,
         "purpose": word(), "rights": 1, "validFrom": 0, "validUntil": 1 << 40, "policyHash": word(),

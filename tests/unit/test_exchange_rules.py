@@ -202,10 +202,7 @@ def test_sealings_receipts_and_releases_fit_what_they_name(consortium: Consortiu
         "provider": str(consortium.founded.participants["utility"]), "transferSalt": str(NONE), "grant": str(digest),
         "sealing": str(sealed.digest), "ciphertextRoot": str(NONE), "recipientKey": "0x00",
     }  # fmt: skip
-    intent = RawIntent(type_name="TransferReceipt", members=receipt)
-    assert code_of(refusal(consortium, "manufacturer", intent)) == "not-consumer"
-    signed = consortium.sign("analyst", intent, consortium.key_of("analyst", "signing"))
-    received = consortium.finish(consortium.gateway.statements.submit(consortium.asker("analyst"), signed))
+    received = consortium.finish(take_receipt(consortium, "analyst", receipt))
     release: dict[str, JsonValue] = {
         "consumer": str(consortium.founded.participants["analyst"]), "transfer": str(NONE), "grant": str(digest),
         "receipt": str(received.digest), "wrappedKey": "0x00",
@@ -216,6 +213,75 @@ def test_sealings_receipts_and_releases_fit_what_they_name(consortium: Consortiu
     other = RawIntent(type_name="KeyRelease", members={**release, "grant": str(grant(consortium))})
     assert code_of(refusal(consortium, "utility", other)) == "other-transfer"
     consortium.state("utility", RawIntent(type_name="KeyRelease", members=release))
+
+
+def take_receipt(consortium: Consortium, handle: str, members: dict[str, JsonValue]) -> Outcome:
+    """As a transfer's own route takes it."""
+    intent = RawIntent(type_name="TransferReceipt", members=members)
+    if handle != "analyst":
+        return consortium.gateway.statements.sign_and_submit(consortium.asker(handle), intent, of_transfer=True)
+    signed = consortium.sign(handle, intent, consortium.key_of(handle, "signing"))
+    return consortium.gateway._intake.take(signed, of_transfer=True)
+
+
+def test_a_receipt_is_of_what_its_provider_sealed_for_the_grant(consortium: Consortium) -> None:
+    utility = consortium.founded.participants["utility"]
+    sealed = {number: seal(consortium, "utility", "power", number) for number in (1, 2)}
+    consortium.state("manufacturer", registration("steel", {"a.csv": b"steel"}))
+    consortium.state("utility", registration("heat", {"a.csv": b"heat"}))
+    foreign, unrelated = seal(consortium, "manufacturer", "steel"), seal(consortium, "utility", "heat")
+    now = int(consortium.gateway.parts.clock())
+    receipt: dict[str, JsonValue] = {
+        "provider": str(utility), "transferSalt": str(NONE), "grant": str(grant(consortium, last_version=1)),
+        "sealing": str(sealed[1]), "ciphertextRoot": str(NONE), "recipientKey": "0x00",
+    }  # fmt: skip
+    wrong: list[tuple[dict[str, JsonValue], str]] = [
+        ({"provider": str(consortium.founded.participants["manufacturer"])}, "not-consumer"),
+        ({"sealing": str(foreign)}, "other-sealing"),
+        ({"sealing": str(unrelated)}, "other-sealing"),
+        ({"sealing": str(sealed[2])}, "other-sealing"),
+        ({"ciphertextRoot": str(ZERO)}, "other-sealing"),
+        ({"deadline": str(now + 1)}, "deadline-too-near"),
+        ({"deadline": str(now + 200)}, "deadline-too-near"),
+    ]
+    size = consortium.gateway.parts.sequencer.size
+    for members, code in wrong:
+        with pytest.raises(RefusedError) as refused:
+            take_receipt(consortium, "analyst", receipt | members)
+        assert refused.value.code == code, members
+    for members in ({"sealing": str(NONE)}, {"grant": str(NONE)}, {"sealing": receipt["grant"]}):
+        with pytest.raises(NotFoundError):
+            take_receipt(consortium, "analyst", receipt | members)
+    with pytest.raises(RefusedError) as refused:
+        take_receipt(consortium, "manufacturer", receipt)
+    assert refused.value.code == "not-consumer"
+    assert consortium.gateway.parts.sequencer.size == size
+    consortium.finish(take_receipt(consortium, "analyst", receipt | {"deadline": str(now + 900)}))
+
+
+def seal(consortium: Consortium, provider: str, slug: str, number: int = 1) -> Bytes32:
+    version = consortium.gateway.datasets.version(AUDITOR, f"{provider}/{slug}", number).value
+    sealing: dict[str, JsonValue] = {
+        "dataset": str(version.dataset), "version": str(number), "registration": str(version.registration),
+        "keyCommitment": str(NONE), "ciphertextRoot": str(NONE), "ciphertextSize": "5",
+    }  # fmt: skip
+    return consortium.state(provider, RawIntent(type_name="Sealing", members=sealing)).digest
+
+
+def test_a_receipt_comes_by_the_route_of_its_transfer_alone(consortium: Consortium) -> None:
+    receipt: dict[str, JsonValue] = {
+        "provider": str(consortium.founded.participants["utility"]), "transferSalt": str(NONE),
+        "grant": str(grant(consortium)), "sealing": str(seal(consortium, "utility", "power")),
+        "ciphertextRoot": str(NONE), "recipientKey": "0x00",
+    }  # fmt: skip
+    intent = RawIntent(type_name="TransferReceipt", members=receipt)
+    assert code_of(refusal(consortium, "manufacturer", intent)) == "transfers-only"
+    signed = consortium.sign("analyst", intent, consortium.key_of("analyst", "signing"))
+    gateway, analyst = consortium.gateway, consortium.asker("analyst")
+    with pytest.raises(RefusedError, match="/v1/transfers/{id}/receipt"):
+        gateway.statements.submit(analyst, signed)
+    taken = gateway._intake.take(signed, of_transfer=True)
+    assert gateway.statements.submit(analyst, signed).digest == taken.digest  # it is known: the same outcome
 
 
 def submit_control(consortium: Consortium, handle: str, intent: Intent) -> Outcome:

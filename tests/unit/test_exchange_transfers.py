@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ledger.content import parse_chunks, parse_manifest
-from ledger.content.release import RecipientKey, ReleaseTerms, open_key
+from ledger.content.release import LEAST_TERM_S, RecipientKey, ReleaseTerms, open_key
 from ledger.content.sealing import SEALED_CHUNK_SIZE_BYTES, SealedFile, SealingKey, parse_sealing
 from ledger.content.sealing_files import FileOpener, open_chunks
 from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError, RefusedError, VerificationError
@@ -246,6 +246,45 @@ def test_a_receipt_of_something_else_is_refused(consortium: Consortium) -> None:
         with pytest.raises(error):
             delivery.receive(view, **members)
         assert delivery.transfers.show(delivery.caller, view.id).state is TransferState.OPEN
+    assert delivery.receive(view).state is TransferState.RELEASED
+
+
+def test_a_receipt_that_leaves_no_time_for_the_key_is_refused(consortium: Consortium) -> None:
+    signing = Signing(consortium)
+    custodial, own = Delivery(consortium, files={"a": b"a"}), Delivery(consortium, "analyst", {"a": b"a"})
+    views = custodial.open(), own.open()
+    size = consortium.gateway.parts.sequencer.size
+    for term_s in (1, LEAST_TERM_S - 5):
+        near = sign_receipt(own, signing, views[1], deadline=int(time.time()) + term_s)
+        for attempt in (
+            lambda term_s=term_s: custodial.receive(views[0], deadline_s=term_s),
+            lambda near=near: own.transfers.receive(own.caller, views[1].id, near),
+        ):
+            with pytest.raises(RefusedError) as refused:
+                attempt()
+            assert refused.value.code == "deadline-too-near"
+    assert consortium.gateway.parts.sequencer.size == size
+    assert custodial.receive(views[0], deadline_s=LEAST_TERM_S + 60).state is TransferState.RELEASED
+
+
+def test_no_receipt_is_taken_where_the_key_can_not_be_released(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery, parts = Delivery(consortium, files={"a": b"a"}), consortium.gateway.parts
+    view, size = delivery.open(), parts.sequencer.size
+    utility = consortium.founded.participants["utility"]
+    find = parts.keystore.find
+    with monkeypatch.context() as patched:
+        patched.setattr(parts.keystore, "find", lambda whose, key: None if whose == utility else find(whose, key))
+        with pytest.raises(ConflictError) as caught:
+            delivery.receive(view)
+        assert caught.value.code == "no-custodial-key"
+    with monkeypatch.context() as patched:  # what wrapped the sealing's key is lost
+        patched.setattr(parts.keystore, "find_kek", lambda _: None)
+        with pytest.raises(VerificationError, match="key-encryption key"):
+            delivery.receive(view)
+    assert parts.sequencer.size == size
+    assert delivery.transfers.show(delivery.caller, view.id).state is TransferState.OPEN
     assert delivery.receive(view).state is TransferState.RELEASED
 
 

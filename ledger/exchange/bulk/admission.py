@@ -17,7 +17,7 @@ from ledger.exchange.bulk.registrations import VersionBook
 from ledger.exchange.errors import ForbiddenError
 from ledger.exchange.intake import check_deadline, claim_names
 from ledger.exchange.parts import Parts
-from ledger.exchange.rules import check_rules, contended_by
+from ledger.exchange.rules import check_route, check_rules, contended_by
 from ledger.exchange.signatures import check_signing_key, check_status
 from ledger.exchange.turns import Turns
 from ledger.types import Address, Bytes32
@@ -88,6 +88,7 @@ class Admission:
 
     def _admit(self, line: Line) -> None:
         try:
+            check_route(line.record.type)
             check_deadline(line.record.deadline, self._now_s)
             error = self._find_standing_error(line)
             if error is not None:

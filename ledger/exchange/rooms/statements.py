@@ -18,7 +18,7 @@ from ledger.exchange.paging import Paging, present_page
 from ledger.exchange.parts import Parts
 from ledger.exchange.reporting import describe_outcome
 from ledger.exchange.rooms.visibility import party_of, require_party
-from ledger.exchange.signatures import sign_statement
+from ledger.exchange.signatures import find_custodial, sign_statement
 from ledger.statements import Statement
 from ledger.store.rows import StatementRow, StatementState
 from ledger.surface.outcomes import Outcome, Page, Prepared, SaltedDocument, SignedStatement, Stamped, State
@@ -99,8 +99,12 @@ class Statements:
         if isinstance(key, Address):
             self._parts.keystore.adopt(statement.participant, key)
 
-    def sign_and_submit(self, asker: Asker, intent: Intent, announce: Announce | None = None) -> Outcome:
+    def sign_and_submit(
+        self, asker: Asker, intent: Intent, announce: Announce | None = None, *, of_transfer: bool = False
+    ) -> Outcome:
         """Prepare, sign with the participant's custodial key, submit; ``announce`` is told what enters the log.
+
+        ``of_transfer`` as `Intake.take`.
 
         Raises:
             ConflictError: the gateway holds no active key of the participant (``no-custodial-key``), or its control
@@ -108,16 +112,17 @@ class Statements:
             Others as `prepare` and `submit`.
         """
         check_custodial(intent.statement_type)
-        statement = self._drafting.prepare(asker, intent).statement
-        for key in self._parts.directory.signing_keys_of(statement.participant):
-            signer = self._parts.keystore.find(statement.participant, key)
-            if signer is not None:
-                signature = sign_statement(signer, statement, self._parts.domains)
-                signed = SignedStatement(statement, signature, key)
-                return self._intake.take(signed, custodial=True, api_key=asker.api_key, announce=announce)
-        raise ConflictError(
-            "the gateway holds no active key of yours: POST /v1/statements:prepare, sign, POST /v1/statements",
-            code="no-custodial-key",
+        parts, statement = self._parts, self._drafting.prepare(asker, intent).statement
+        held = find_custodial(parts.directory, parts.keystore, statement.participant)
+        if held is None:
+            raise ConflictError(
+                "the gateway holds no active key of yours: POST /v1/statements:prepare, sign, POST /v1/statements",
+                code="no-custodial-key",
+            )
+        key, signer = held
+        signed = SignedStatement(statement, sign_statement(signer, statement, parts.domains), key)
+        return self._intake.take(
+            signed, custodial=True, api_key=asker.api_key, announce=announce, of_transfer=of_transfer
         )
 
     def outcome(self, digest: Bytes32) -> Outcome:

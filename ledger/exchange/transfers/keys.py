@@ -16,6 +16,7 @@ from ledger.exchange.intents import Intent, RawIntent
 from ledger.exchange.parts import Parts
 from ledger.exchange.sealed_version import SealedVersion
 from ledger.exchange.sealings import Sealings
+from ledger.exchange.signatures import find_custodial
 from ledger.statements import Statement, compute_transfer_id
 from ledger.store.rows import StatementRow, TransferRow
 from ledger.surface.outcomes import Outcome, SignedStatement
@@ -65,6 +66,24 @@ class Receiving:
             with self._lock:
                 self._under_way.discard(transfer)
 
+    def check_releasable(self, row: TransferRow, sealed: SealedVersion) -> None:
+        """Check that the key can be released: a receipt that is logged before that obliges to what can not be done.
+
+        Raises:
+            NotFoundError: the key is destroyed: the version was sealed anew, or erased.
+            VerificationError: the stored key was changed, or what wrapped it is gone.
+            ConflictError: the gateway holds no key of the provider (``no-custodial-key``).
+        """
+        self._sealings.unwrap(sealed.id)
+        parts = self._parts
+        if find_custodial(parts.directory, parts.keystore, row.provider) is None:
+            raise ConflictError(
+                "this gateway holds no active key of the provider, which signs the key's release: no "
+                "receipt is taken; tell the provider",
+                code="no-custodial-key",
+                facts={"provider": str(row.provider)},
+            )
+
     def take(self, row: TransferRow, sealed: SealedVersion, receipt: SignedStatement | CustodialReceipt) -> TransferRow:
         """Put the receipt into the log, unless one of this transfer is there.
 
@@ -92,7 +111,7 @@ class Receiving:
         digest = statement.digest(self._parts.domains)
         self._rows.announce_receipt(row.id, digest)
         try:
-            return self._intake.take(receipt).digest
+            return self._intake.take(receipt, of_transfer=True).digest
         except BaseException:
             if self.find(digest) is None:
                 self._rows.forget_receipt(row.id, digest)

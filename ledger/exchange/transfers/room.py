@@ -141,7 +141,8 @@ class Transfers:
 
         Raises:
             ForbiddenError: not permitted any more: no key is released; the receipt is not logged then either.
-            VerificationError, MalformedError, RefusedError, ConflictError: as `Receiving.take`.
+            VerificationError, MalformedError, RefusedError, ConflictError: as `Receiving.take`; or the key can not be
+                released (`Receiving.check_releasable`), and the receipt is not logged then.
             NotFoundError: no such transfer of the caller's, or its sealing was replaced.
             UnavailableError: chain, log or database failed; what was logged stays, ask again.
         """
@@ -151,6 +152,7 @@ class Transfers:
             if row.release is None or self._receiving.find(row.release) is None:
                 block = self._check(row)
                 sealed = self._sealed(row)
+                self._receiving.check_releasable(row, sealed)
                 row = self._receiving.take(row, sealed, receipt)
                 block = self._check(row)
                 if self._sealings.holds_key(sealed.id):  # else the provider's own client releases it
