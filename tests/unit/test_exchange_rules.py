@@ -241,7 +241,6 @@ def test_a_receipt_is_of_what_its_provider_sealed_for_the_grant(consortium: Cons
         ({"sealing": str(unrelated)}, "other-sealing"),
         ({"sealing": str(sealed[2])}, "other-sealing"),
         ({"ciphertextRoot": str(ZERO)}, "other-sealing"),
-        ({"deadline": str(now + 1)}, "deadline-too-near"),
         ({"deadline": str(now + 200)}, "deadline-too-near"),
     ]
     size = consortium.gateway.parts.sequencer.size
@@ -278,7 +277,7 @@ def test_a_receipt_comes_by_the_route_of_its_transfer_alone(consortium: Consorti
     assert code_of(refusal(consortium, "manufacturer", intent)) == "transfers-only"
     signed = consortium.sign("analyst", intent, consortium.key_of("analyst", "signing"))
     gateway, analyst = consortium.gateway, consortium.asker("analyst")
-    with pytest.raises(RefusedError, match="/v1/transfers/{id}/receipt"):
+    with pytest.raises(RefusedError, match="/v1/transfers/.id./receipt"):
         gateway.statements.submit(analyst, signed)
     taken = gateway._intake.take(signed, of_transfer=True)
     assert gateway.statements.submit(analyst, signed).digest == taken.digest  # it is known: the same outcome
