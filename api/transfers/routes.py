@@ -17,6 +17,7 @@ from api.bodies import RawBody, schema_of
 from api.datasets.files import parse_range
 from api.names import DigestPath, PinsOf
 from api.transfers.callers import CallerOf, SentOf
+from api.writes import WaitFor
 from ledger.exchange.transfers import TransferReceiptForm
 from ledger.surface.codec import parse_json
 from ledger.surface.sealings import ReleaseGiven
@@ -117,6 +118,11 @@ def receive(gateway: GatewayOf, sent: SentOf, digest: DigestPath) -> Response:
 
 
 @router.get("/{digest}/evidence/{part}", summary="Evidence of what was stated about it")
-def get_evidence(gateway: GatewayOf, caller: CallerOf, digest: DigestPath, part: str, pins: PinsOf) -> Response:
-    """``part`` is sealing, receipt or release; to its consumer and its provider, whose log it stands in."""
-    return answer_file(gateway.transfers.evidence(caller, digest, part, pins), f"{part}.json")
+def get_evidence(
+    gateway: GatewayOf, caller: CallerOf, digest: DigestPath, part: str, pins: PinsOf, wait_s: WaitFor
+) -> Response:
+    """``part`` is sealing, receipt or release; to its consumer and its provider, whose log it stands in.
+
+    With ``Prefer: wait=N`` the answer is held up to so many seconds until there is evidence.
+    """
+    return answer_file(gateway.transfers.evidence(caller, digest, part, pins, wait_s=wait_s), f"{part}.json")

@@ -14,6 +14,14 @@ from ledger.client.choosing import Choice, Part, choose, runs_of
 from ledger.client.datasets import check_free, is_present
 from ledger.client.flow import ByteProgress, Download, Flow, Request
 from ledger.client.identity import Identity
+from ledger.client.offered_sealing import (
+    KEPT_SEALING,
+    SigningKeys,
+    check_sealing_evidence,
+    check_sealing_key,
+    is_kept,
+    signing_keys,
+)
 from ledger.client.reads import BlockRange, pin_filters
 from ledger.client.sealed_files import PullState, SealedIntake, check_paths, open_files
 from ledger.content import ChunkIndex, Manifest, compute_content_hash, parse_chunks, parse_manifest
@@ -27,20 +35,38 @@ from ledger.surface.transfers import StatedView, TransferAccessesView, TransferV
 from ledger.surface.views import VersionView
 from ledger.types import Bytes32, parse_hex
 
-__all__ = ["Choice", "Consumer", "Part", "Pulled", "accesses", "evidence", "pull", "show"]
+__all__ = [
+    "KEPT_SEALING",
+    "Choice",
+    "Consumer",
+    "Part",
+    "Pulled",
+    "accesses",
+    "evidence",
+    "pull",
+    "show",
+    "signing_keys",
+]
 
 _TRIES: Final = 8
 _DEADLINE_S: Final = 3600
+_WAIT_S: Final = 30
+_WAITS: Final = 4
 _REPEATING: Final = "Pull again: it goes on with the same transfer"
 
 
 @dataclass(frozen=True)
 class Consumer:
-    """Who pulls, from whom; ``identity`` signs the receipt, without one the gateway does with the custodial key."""
+    """Who pulls, from whom; ``identity`` signs the receipt, without one the gateway does with the custodial key.
+
+    ``provider_keys`` are the provider's signing keys, as the consumer's own gateway tells (`signing_keys`): one of them
+    must have signed the sealing, and it must be in a log, before it is receipted. None: that is not looked at.
+    """
 
     participant: Bytes32
     provider: Bytes32
     identity: Identity | None = None
+    provider_keys: SigningKeys | None = None
 
 
 @dataclass(frozen=True)
@@ -72,10 +98,14 @@ def accesses(transfer: Bytes32) -> Flow[TransferAccessesView]:
     return parse_object(TransferAccessesView, (yield Request("GET", f"/v1/transfers/{transfer}/accesses")).json)
 
 
-def evidence(transfer: Bytes32, part: str, pins: tuple[BlockRange, ...] = ()) -> Flow[bytes]:
-    """Evidence of its ``sealing``, ``receipt`` or ``release``. Raises: ConflictError: ``not-final``."""
-    path = f"/v1/transfers/{transfer}/evidence/{part}"
-    return (yield Request("GET", path, query=pin_filters(list(pins) or [(0, None)]))).content
+def evidence(transfer: Bytes32, part: str, pins: tuple[BlockRange, ...] = (), *, wait_s: int = 0) -> Flow[bytes]:
+    """Evidence of its ``sealing``, ``receipt`` or ``release``; the service waits up to ``wait_s`` until it is final.
+
+    Raises:
+        ConflictError: ``not-final``.
+    """
+    path, headers = f"/v1/transfers/{transfer}/evidence/{part}", {"Prefer": f"wait={wait_s}"} if wait_s else {}
+    return (yield Request("GET", path, query=pin_filters(list(pins) or [(0, None)]), headers=headers)).content
 
 
 def pull(
@@ -117,6 +147,8 @@ def pull(
         return Pulled(sealed.manifest, None, parts)
     runs = runs_of(parts, sealed.descriptor)
     yield from _fetch(view, SealedIntake(state.folder / "sealed", sealed.descriptor, sealed.leaves, progress, runs))
+    if consumer.provider_keys is not None:
+        yield from _keep_sealing(state, view, consumer.provider_keys)
     released, wrapped = yield from _receipt(state, view, sealed, consumer, clock)
     open_files(state, folder, _open_key(state, released, wrapped), parts, sealed.chunks, sealed.descriptor)
     state.drop()
@@ -174,6 +206,8 @@ def _check_offer(view: TransferView, version: VersionView, consumer: Consumer, s
     for name, wanted, given in zip(names, expected, found, strict=True):
         _expect(f"the provider offers another {name}", wanted, given)
     sealing = _check_stated(view.sealing, "Sealing", consumer.identity)
+    if consumer.provider_keys is not None:
+        check_sealing_key(view.sealing, consumer.provider_keys)
     message: Any = sealing.message
     stated = (sealing.participant, message["dataset"], message["version"], message["registration"])
     _expect("the sealing is of something else", (view.provider, *expected[2:5]), stated)
@@ -237,6 +271,23 @@ def _fetch_all(view: TransferView, intake: SealedIntake) -> Flow[None]:
         tries = _TRIES if intake.size_bytes > before else tries - 1
         if not tries:
             raise failure
+
+
+def _keep_sealing(state: PullState, view: TransferView, keys: SigningKeys) -> Flow[None]:
+    """Have evidence that the sealing stands in the provider's log; it is kept until all is delivered."""
+    kept = state.folder / KEPT_SEALING
+    if is_kept(kept, view.sealing, view.provider, keys):
+        return
+    for is_last in [*[False] * (_WAITS - 1), True]:
+        try:
+            raw = yield from evidence(view.id, "sealing", wait_s=_WAIT_S)
+        except ConflictError as error:
+            if error.code != "not-final" or is_last:
+                raise
+        else:
+            check_sealing_evidence(raw, view.sealing, view.provider, keys)
+            kept.write_bytes(raw)
+            return
 
 
 def _receipt(

@@ -93,7 +93,7 @@ class SilenceRun:
     def _check_event(self, anchor: Anchor, sealed: Anchor) -> str:
         # 7. The event is of the policy's contract, about the log that has the sealing and then the receipt.
         state = self._state
-        log, sealed_in = (lean_on(7, lambda each=each: each.published).log for each in (anchor, sealed))
+        log, sealed_in = lean_on(7, lambda: anchor.published).log, lean_on(7, lambda: sealed.published).log
         for what, found in (("entries since the receipt are", state.log), ("receipted sealing is", sealed_in)):
             if found != log:
                 raise VerificationError(f"the {what} of another log", expected=str(log), found=str(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -12,10 +13,10 @@ import typer
 from ledger.canonical import JsonValue
 from ledger.client import Client, Flow, Identity, access, datasets, participants, transfers
 from ledger.client.operations import whoami
-from ledger.client.sealed_files import load_state
+from ledger.client.sealed_files import KeptTransfer, load_state
 from ledger.client.signed import signed
 from ledger.client.transfers import Choice, Consumer
-from ledger.errors import ConflictError, MalformedError, NotFoundError, RefusedError
+from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError, RefusedError
 from ledger.evidence import build_bundle, parse_evidence
 from ledger.surface.signed_requests import parse_authority
 from ledger.surface.terms import expand_purpose, hash_purpose
@@ -130,7 +131,8 @@ def pull(
     identity = given.identity(key)
     gateway = Gateway.find(given, provider, identity)
     chosen = grant or (None if purpose is None else _find_grant(given, dataset, number, purpose))
-    consumer = Consumer(gateway.participant, provider, identity)
+    keys = transfers.signing_keys(given.run(participants.keys(str(provider))))
+    consumer = Consumer(gateway.participant, provider, identity, keys)
     with bar(given, "receiving", None) as progress:
         flow = transfers.pull(version, to, consumer, choice=choice, grant=chosen, replace=replace, progress=progress)
         done = gateway.run(flow)
@@ -213,7 +215,10 @@ def breach(
     given_parts: Annotated[
         list[Path] | None,
         typer.Option(
-            "--part", help="Evidence that you have of sealing, receipt or release; repeatable.", dir_okay=False
+            "--part",
+            help="Evidence that you have of sealing, receipt or release; repeatable. With the first two nobody need "
+            "answer but the node and the mirror.",
+            dir_okay=False,
         ),
     ] = None,
     key: KeyOption = None,
@@ -231,25 +236,75 @@ def breach(
     check_place(output)
     pinned = load_policy(policy)
     kept = load_state(state)
-    parts = _read_parts(given_parts or [])
-    gateway = Gateway.find(given, kept.provider, given.identity(key))
-
-    def fetch(part: str) -> bytes:
-        return parts[part] if part in parts else _fetch_part(gateway, kept.transfer, part, pins_of(pinned))
-
+    asked = Asked(given, kept, given.identity(key), pins_of(pinned), _read_parts(given_parts or []), _find_kept(state))
     with finding_out("whether the key was delivered"):
-        if "release" in parts or gateway.run(transfers.show(kept.transfer)).release is not None:
-            found = accuse_of_release(fetch, kept.recipient)
+        if asked.knows_release():
+            found = accuse_of_release(asked.fetch, kept.recipient)
         else:
             if rpc is None or tiles is None:
-                raise MalformedError("no key was released: --rpc and --tiles show what the log holds since the receipt")
+                raise MalformedError(
+                    "no release of the key is known: --rpc and --tiles show what the log holds since the receipt"
+                )
             with open_chain(rpc, pinned.chain_id) as chain:
-                found = accuse_of_silence(fetch, kept.recipient, chain, pinned, tiles)
+                found = accuse_of_silence(asked.fetch, kept.recipient, chain, pinned, tiles)
     write_file(output, found.to_bytes())
     given.note(f"what was receipted and what became of it is in {output}")
     node = [] if rpc is None else ["--rpc", rpc]
     judged = main([str(output), "--policy", str(policy), *node, *(["--json"] if given.as_json else [])])
     raise typer.Exit({0: 1, 1: 0}.get(judged, 2))  # a key that was withheld is a finding
+
+
+def _find_kept(state: Path) -> dict[str, bytes]:
+    """Evidence of the sealing, where the pull kept it."""
+    kept = state.parent / transfers.KEPT_SEALING
+    return _read_parts([kept]) if kept.is_file() else {}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who is asked about a delivery: what one has oneself, and the provider's gateway, which need not answer."""
+
+    context: Context
+    kept: KeptTransfer
+    identity: Identity | None
+    pins: list[tuple[int, int | None]]
+    parts: dict[str, bytes]
+    spare: dict[str, bytes]
+    """what the pull kept, under other pins: for when nobody answers"""
+
+    @cached_property
+    def _gateway(self) -> Gateway:
+        return Gateway.find(self.context, self.kept.provider, self.identity)
+
+    def fetch(self, part: str) -> bytes:
+        """Evidence of a part: one's own, else the gateway's. Raises: LedgerError."""
+        if part not in self.parts:
+            try:
+                self.parts[part] = _fetch_part(self._gateway, self.kept.transfer, part, self.pins)
+            except LedgerError:
+                if part not in self.spare:
+                    raise
+                self.parts[part] = self.spare[part]
+        return self.parts[part]
+
+    def knows_release(self) -> bool:
+        """Whether there is evidence of a release. A gateway that gives none keeps nobody from showing its silence.
+
+        Raises:
+            LedgerError: it can not be found out, and without the gateway there is not enough to go on with.
+        """
+        if "release" in self.parts:
+            return True
+        try:
+            if self._gateway.run(transfers.show(self.kept.transfer)).release is None:
+                return False
+            self.fetch("release")
+        except LedgerError as error:
+            if not {"sealing", "receipt"} <= {*self.parts, *self.spare}:
+                raise
+            self.context.note(f"the provider's gateway shows no release, so none is known of: {error}")
+            return False
+        return True
 
 
 def _read_parts(paths: list[Path]) -> dict[str, bytes]:

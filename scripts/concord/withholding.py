@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
-from ledger.content.release import RecipientKey
+from ledger.content.release import LEAST_TERM_S, RecipientKey
 from ledger.errors import NotFoundError, UnavailableError
 from ledger.evidence import Delivery, Evidence, Silence, build_withheld, build_wrong_key, parse_evidence
 from ledger.evidence.policy import PinnedLog, Policy
+from ledger.evidence.signing import format_time
 from ledger.log import Checkpoint
 from ledger.log.mirror import Mirror
 from ledger.log.note import SignedNote
@@ -33,22 +35,35 @@ def accuse_of_silence(fetch: Fetch, recipient: RecipientKey, chain: ChainSide, p
     """All that the log holds since the receipt, up to the newest event of the contract about it.
 
     Raises:
-        UnavailableError: the receipt's time is not over yet, or nothing on chain is later than that: have the log
+        UnavailableError: the key was not due yet, or nothing on chain is later than that: have the log
             attested (``concord log attest``) and ask again; or the tiles are not those of the log on chain.
         Others as ``fetch``.
     """
-    receipt = parse_evidence(fetch("receipt"))
-    log = _find_log(receipt, policy)
-    due = Statement.parse(receipt.type_name, receipt.message).deadline
-    recorded = chain.recorded(policy.address_of(_CONTRACT), log.id)
+    receipt, sealing = (parse_evidence(fetch(part)) for part in ("receipt", "sealing"))
+    recorded = chain.recorded(policy.address_of(_CONTRACT), _find_log(receipt, policy).id)
+    due = _find_due(receipt, recorded)
     newest = next((each for each in reversed(recorded) if chain.time_of(each.place.block) > due), None)
     if newest is None:
         raise UnavailableError(
-            "nothing on chain shows the log after the receipt's time was over: once it is, `concord log attest` has "
-            "the chain say how large the log is; then ask again"
+            f"nothing on chain shows the log after the key was due, at {format_time(due)}: once it was, `concord log "
+            "attest` has the chain say how large the log is; then ask again"
         )
-    since = _read_since(receipt, newest, tiles)
-    return build_withheld(receipt, recipient, Silence(chain.prove(newest.place, policy), *since))
+    since = Silence(chain.prove(newest.place, policy), *_read_since(receipt, newest, tiles))
+    shown, sealed = (_anchor_anew(each, recorded, chain, policy) for each in (receipt, sealing))
+    return build_withheld(shown, recipient, sealing=sealed, since=since)
+
+
+def _find_due(receipt: Evidence, recorded: Sequence[Recorded]) -> int:
+    """By when the provider owed the key: as docs/spec/evidence-delivery.md says."""
+    covering = (each.time for each in recorded if each.previous_size is not None and each.size > receipt.log.index)
+    return max(Statement.parse(receipt.type_name, receipt.message).deadline, next(covering, 0) + LEAST_TERM_S)
+
+
+def _anchor_anew(shown: Evidence, recorded: Sequence[Recorded], chain: ChainSide, policy: Policy) -> Evidence:
+    """Evidence that was kept is of other pins than this policy's: the same checkpoint, as the node shows it."""
+    size = Checkpoint.parse(SignedNote.parse(shown.log.checkpoint).text).size
+    place = next((each.place for each in recorded if each.size == size and each.previous_size is not None), None)
+    return shown if place is None else replace(shown, anchor=chain.prove(place, policy))
 
 
 def _read_since(receipt: Evidence, newest: Recorded, tiles: str) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,10 +16,10 @@ import httpx
 import pytest
 
 from ledger.canonical import JsonValue
-from ledger.client import AsyncClient, Client, access, datasets, statements, transfers
+from ledger.client import AsyncClient, Client, access, datasets, participants, statements, transfers
 from ledger.client.choosing import Choice
 from ledger.client.flow import Flow
-from ledger.client.sealed_files import load_state
+from ledger.client.sealed_files import KeptTransfer, load_state
 from ledger.client.signed import signed
 from ledger.client.transfers import Consumer, Pulled
 from ledger.content import scan_folder
@@ -31,12 +32,13 @@ from ledger.errors import (
     UnavailableError,
     VerificationError,
 )
-from ledger.exchange.transfers import keys
+from ledger.exchange import ForbiddenError
+from ledger.exchange.transfers import keys as releasing
+from ledger.surface.transfers import TransferView
 from ledger.surface.views import VersionView
 from ledger.types import Bytes32
 from tests.support.console import Console
 from tests.support.content import make_bytes
-from tests.support.waiting import eventually
 from tests.support.world import METADATA, WAIT_S, Member, World, serving
 
 FILES = {"a.csv": b"hour,mwh\n0,12.5\n", "deep/empty": b"", "large.bin": make_bytes("large", (2 << 20) + 5)}
@@ -62,8 +64,16 @@ class Stage:
         assert view.release is not None
         return view.release.digest
 
-    def pull(self, folder: Path, *, by_signature: bool = True, client: Client | None = None, **more: Any) -> Pulled:
-        flow = transfers.pull(self.version, folder, self.party, **more)
+    def pull(
+        self,
+        folder: Path,
+        *,
+        by_signature: bool = True,
+        client: Client | None = None,
+        consumer: Consumer | None = None,
+        **more: Any,
+    ) -> Pulled:
+        flow = transfers.pull(self.version, folder, consumer or self.party, **more)
         if not by_signature:
             return self.consumer.client.run(flow)
         with client or Client(self.world.url) as elsewhere:
@@ -316,7 +326,7 @@ def test_a_provider_that_releases_a_wrong_key_is_shown(
     concord = Console(stage.world, tmp_path, monkeypatch, capsys)
     concord.be(stage.consumer)
     target, evidence, policy = tmp_path / "in", tmp_path / "evidence.json", tmp_path / "policy.json"
-    monkeypatch.setattr(keys, "wrap_key", lambda _, *to: wrap_key(bytes(32), *to))  # what the provider does
+    monkeypatch.setattr(releasing, "wrap_key", lambda _, *to: wrap_key(bytes(32), *to))  # what the provider does
     with pytest.raises(VerificationError, match="released a wrong key"):
         stage.pull(target, by_signature=False)
     assert {Path(name).name for name in found_in(target)} == {"state.json", "sealed"}
@@ -329,32 +339,126 @@ def test_a_provider_that_releases_a_wrong_key_is_shown(
     assert "did not deliver the key to what was receipted" in ran.out
 
 
+class Withheld:
+    """A provider that takes the receipt and keeps the key, until long after it was due by the chain's time."""
+
+    def __init__(self, stage: Stage, folder: Path, concord: Console, patch: pytest.MonkeyPatch, **party: Any) -> None:
+        self.stage, self.target, self.evidence = stage, folder / "in", folder / "evidence.json"
+        self.rpc = ("--rpc", f"{stage.world.url}/rpc")
+        with patch.context() as patched:
+            patched.setattr(stage.world.gateway.transfers._receiving, "release", lambda row, _: row)
+            consumer = replace(stage.party, **party)
+            flow = transfers.pull(stage.version, self.target, consumer, clock=lambda: time.time() - 2700)
+            with pytest.raises(UnavailableError, match="released no key yet"):
+                stage.consumer.client.run(flow)
+        self.state = next(self.target.rglob("state.json"))
+        due, rpc = load_receipt_deadline(self.state), stage.world.gateway.parts.edge.rpc
+        assert rpc is not None
+        with patch.context() as patched:
+            patched.setattr(rpc._chain, "_clock", lambda: due + 1)
+            concord.ok_quietly("log", "attest")
+        self.policy = folder / "policy.json"
+        concord.ok_quietly("policy", "create", *self.rpc, "--consortium", folder / "consortium.json", "-o", self.policy)
+
+    def accuse(self, *more: object) -> tuple[object, ...]:
+        shown = (
+            "--policy",
+            self.policy,
+            "--output",
+            self.evidence,
+            *self.rpc,
+            "--tiles",
+            f"{self.stage.world.url}/v1/log",
+        )
+        return ("transfer", "breach", self.state, *shown, *more)
+
+
 def test_a_provider_that_withholds_the_key_is_shown(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The key is not released while the gateway holds none of its provider's any more."""
     concord = Console(stage.world, tmp_path, monkeypatch, capsys)
     concord.be(stage.consumer)
-    target, evidence, policy = tmp_path / "in", tmp_path / "evidence.json", tmp_path / "policy.json"
-    receiving = stage.world.gateway.transfers._receiving
-    with monkeypatch.context() as patched:
-        patched.setattr(receiving, "release", lambda row, _: row)  # takes the receipt, and keeps the key
-        with pytest.raises(UnavailableError, match="released no key yet"):  # its time is over soon
-            stage.pull(target, by_signature=False, clock=lambda: time.time() - 3600 + 15)
-    state = next(target.rglob("state.json"))
-    rpc = ("--rpc", f"{stage.world.url}/rpc")
-    due = load_receipt_deadline(state)
-    eventually(lambda: time.time() > due + 1)
-    concord.ok_quietly("log", "attest")
-    concord.ok_quietly("policy", "create", *rpc, "--consortium", tmp_path / "consortium.json", "-o", policy)
-    made = ("transfer", "breach", state, "--policy", policy, *rpc, "--tiles", f"{stage.world.url}/v1/log")
-    ran = concord.run(*made, "--output", evidence)
+    withheld = Withheld(stage, tmp_path, concord, monkeypatch)
+    ran = concord.run(*withheld.accuse())
     assert ran.code == 1, ran
     assert "released no key for what was receipted" in ran.out
-    stage.pull(target, by_signature=False)
-    assert (
-        concord.run(*made[:3], "--policy", policy, "--output", evidence).code == 3
-    )  # it was delivered: no state is left
+    stage.pull(withheld.target, by_signature=False)
+    assert concord.run(*withheld.accuse()).code == 3  # it was delivered: no state is left
+
+
+@pytest.mark.parametrize("answer", ["nobody", "a refusal", "a release that is nowhere"])
+def test_a_gateway_that_shows_nothing_does_not_hide_its_silence(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str
+) -> None:
+    concord = Console(stage.world, tmp_path, monkeypatch, capsys)
+    concord.be(stage.consumer)
+    keys = transfers.signing_keys(stage.consumer.client.run(participants.keys("utility")))
+    withheld = Withheld(stage, tmp_path, concord, monkeypatch, provider_keys=keys)
+    receipt = tmp_path / "receipt.json"
+    receipt.write_bytes(stage.consumer.client.run(transfers.evidence(load_state(withheld.state).transfer, "receipt")))
+    room = stage.world.gateway.transfers
+    with monkeypatch.context() as patched:
+        if answer == "nobody":
+            patched.setenv("CONCORD_URL", "http://127.0.0.1:1")
+        else:
+            patched.setattr(room, "evidence", refuse)
+            patched.setattr(room, "show", refuse if answer == "a refusal" else lying_show(room.show))
+        assert concord.run(*withheld.accuse()).code == 2
+        ran = concord.run(*withheld.accuse("--part", receipt))
+    assert ran.code == 1, ran
+    assert "shows no release, so none is known of" in ran.err
+    assert "released no key for what was receipted" in ran.out
+    stage.pull(withheld.target, by_signature=False)
+
+
+def refuse(*_args: object, **_more: object) -> Any:
+    raise ForbiddenError("not for you", code="not-yours")
+
+
+def lying_show(show: Any) -> Any:
+    """Says that the key was released."""
+
+    def answer(*args: Any) -> TransferView:
+        view: TransferView = show(*args)
+        return replace(view, release=view.sealing)
+
+    return answer
+
+
+def test_what_is_receipted_is_signed_by_the_provider_and_in_its_log(stage: Stage, tmp_path: Path) -> None:
+    listed = stage.consumer.client.run(participants.keys("utility"))
+    keys = transfers.signing_keys(listed)
+    assert keys.keys() == {each.key for each in listed if each.role == "signing"}
+    strangers = transfers.signing_keys(stage.consumer.client.run(participants.keys("analyst")))
+    for wrong, words in ((strangers, "none of the provider's"), (dict.fromkeys(keys, 1), "had ended before")):
+        with pytest.raises(VerificationError, match=words):
+            stage.pull(tmp_path, consumer=replace(stage.party, provider_keys=wrong))
+        assert stage.consumer.client.run(transfers.show(load_state_of(tmp_path).transfer)).receipt is None
+    other = _sell(stage.world, stage.provider, stage.consumer, "other")
+    with pytest.raises(UnavailableError):
+        other.pull(tmp_path / "other", client=Client(stage.world.url, transport=Wire(lambda _: [None])))
+    room, elsewhere = stage.world.gateway.transfers, load_state_of(tmp_path / "other").transfer
+    evidence = room.evidence
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(room, "evidence", lambda caller, _, *given, **more: evidence(caller, elsewhere, *given, **more))
+        with pytest.raises(VerificationError, match="of another statement"):
+            stage.pull(tmp_path, consumer=replace(stage.party, provider_keys=keys))
+        patched.setattr(room, "evidence", refuse_early)
+        with pytest.raises(ConflictError) as early:
+            stage.pull(tmp_path, consumer=replace(stage.party, provider_keys=keys))
+        assert early.value.code == "not-final"
+    assert stage.consumer.client.run(transfers.show(load_state_of(tmp_path).transfer)).receipt is None
+    stage.pull(tmp_path, consumer=replace(stage.party, provider_keys=keys))
+    shutil.rmtree(tmp_path / "other")
+    assert found_in(tmp_path) == FILES
+
+
+def refuse_early(*_args: object, **_more: object) -> Any:
+    raise ConflictError("not yet", code="not-final", retry_after_s=0.0)
+
+
+def load_state_of(folder: Path) -> KeptTransfer:
+    return load_state(next(folder.glob(".concord-pull/*/state.json")))
 
 
 def load_receipt_deadline(state: Path) -> int:

@@ -248,9 +248,9 @@ def test_a_receipt_is_of_what_its_provider_sealed_for_the_grant(consortium: Cons
         with pytest.raises(RefusedError) as refused:
             take_receipt(consortium, "analyst", receipt | members)
         assert refused.value.code == code, members
-    for members in ({"sealing": str(NONE)}, {"grant": str(NONE)}, {"sealing": receipt["grant"]}):
+    for name, value in (("sealing", str(NONE)), ("grant", str(NONE)), ("sealing", receipt["grant"])):
         with pytest.raises(NotFoundError):
-            take_receipt(consortium, "analyst", receipt | members)
+            take_receipt(consortium, "analyst", receipt | {name: value})
     with pytest.raises(RefusedError) as refused:
         take_receipt(consortium, "manufacturer", receipt)
     assert refused.value.code == "not-consumer"
@@ -277,7 +277,7 @@ def test_a_receipt_comes_by_the_route_of_its_transfer_alone(consortium: Consorti
     assert code_of(refusal(consortium, "manufacturer", intent)) == "transfers-only"
     signed = consortium.sign("analyst", intent, consortium.key_of("analyst", "signing"))
     gateway, analyst = consortium.gateway, consortium.asker("analyst")
-    with pytest.raises(RefusedError, match="/v1/transfers/.id./receipt"):
+    with pytest.raises(RefusedError, match=r"/v1/transfers/.id./receipt"):
         gateway.statements.submit(analyst, signed)
     taken = gateway._intake.take(signed, of_transfer=True)
     assert gateway.statements.submit(analyst, signed).digest == taken.digest  # it is known: the same outcome

@@ -162,8 +162,12 @@ class Transfers:
                 block = self._head()
         return self._present(row, block)
 
-    def evidence(self, caller: Caller, transfer: Bytes32, part: str, pins: Sequence[Pin] = ()) -> bytes:
+    def evidence(
+        self, caller: Caller, transfer: Bytes32, part: str, pins: Sequence[Pin] = (), *, wait_s: float = 0.0
+    ) -> bytes:
         """Evidence of the transfer's sealing, receipt or release, to its consumer and its provider.
+
+        Where that is not final yet it is waited for up to ``wait_s``.
 
         Raises:
             NotFoundError: no such transfer, or it has no such statement yet.
@@ -174,6 +178,8 @@ class Transfers:
         digest = {"sealing": row.sealing, "receipt": row.receipt, "release": row.release}.get(part)
         if digest is None:
             raise NotFoundError("a transfer has evidence of its sealing, receipt and release, once they are stated")
+        if wait_s:
+            self._statements.wait(digest, timeout_s=wait_s)
         provider = Asker(row.provider, frozenset({Scope.READ}))  # every one of them names it
         return self._statements.evidence(provider, digest, pins=pins)
 
