@@ -345,17 +345,18 @@ class Withheld:
     def __init__(self, stage: Stage, folder: Path, concord: Console, patch: pytest.MonkeyPatch, **party: Any) -> None:
         self.stage, self.target, self.evidence = stage, folder / "in", folder / "evidence.json"
         self.rpc = ("--rpc", f"{stage.world.url}/rpc")
+        edge = stage.world.gateway.parts.edge
+        chain, begun = edge.rpc._chain, max(edge.head().timestamp, int(time.time()))  # type: ignore[union-attr]  # it is embedded
         with patch.context() as patched:
             patched.setattr(stage.world.gateway.transfers._receiving, "release", lambda row, _: row)
             consumer = replace(stage.party, **party)
-            flow = transfers.pull(stage.version, self.target, consumer, clock=lambda: time.time() - 2700)
+            flow = transfers.pull(stage.version, self.target, consumer, clock=lambda: begun - 3600 + 400)
             with pytest.raises(UnavailableError, match="released no key yet"):
                 stage.consumer.client.run(flow)
         self.state = next(self.target.rglob("state.json"))
-        due, rpc = load_receipt_deadline(self.state), stage.world.gateway.parts.edge.rpc
-        assert rpc is not None
+        due = load_receipt_deadline(self.state)
         with patch.context() as patched:
-            patched.setattr(rpc._chain, "_clock", lambda: due + 1)
+            patched.setattr(chain, "_clock", lambda: due + 1)
             concord.ok_quietly("log", "attest")
         self.policy = folder / "policy.json"
         concord.ok_quietly("policy", "create", *self.rpc, "--consortium", folder / "consortium.json", "-o", self.policy)
