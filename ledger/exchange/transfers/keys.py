@@ -69,11 +69,15 @@ class Receiving:
     def check_releasable(self, row: TransferRow, sealed: SealedVersion) -> None:
         """Check that the key can be released: a receipt that is logged before that obliges to what can not be done.
 
+        What the provider's own client sealed, that client answers.
+
         Raises:
             NotFoundError: the key is destroyed: the version was sealed anew, or erased.
             VerificationError: the stored key was changed, or what wrapped it is gone.
             ConflictError: the gateway holds no key of the provider (``no-custodial-key``).
         """
+        if not self._sealings.holds_key(sealed.id):
+            return
         self._sealings.unwrap(sealed.id)
         parts = self._parts
         if find_custodial(parts.directory, parts.keystore, row.provider) is None:
