@@ -147,8 +147,7 @@ def pull(
         return Pulled(sealed.manifest, None, parts)
     runs = runs_of(parts, sealed.descriptor)
     yield from _fetch(view, SealedIntake(state.folder / "sealed", sealed.descriptor, sealed.leaves, progress, runs))
-    if consumer.provider_keys is not None:
-        yield from _keep_sealing(state, view, consumer.provider_keys)
+    yield from _keep_sealing(state, view, consumer.provider_keys)
     released, wrapped = yield from _receipt(state, view, sealed, consumer, clock)
     open_files(state, folder, _open_key(state, released, wrapped), parts, sealed.chunks, sealed.descriptor)
     state.drop()
@@ -273,10 +272,10 @@ def _fetch_all(view: TransferView, intake: SealedIntake) -> Flow[None]:
             raise failure
 
 
-def _keep_sealing(state: PullState, view: TransferView, keys: SigningKeys) -> Flow[None]:
+def _keep_sealing(state: PullState, view: TransferView, keys: SigningKeys | None) -> Flow[None]:
     """Have evidence that the sealing stands in the provider's log; it is kept until all is delivered."""
     kept = state.folder / KEPT_SEALING
-    if is_kept(kept, view.sealing, view.provider, keys):
+    if keys is None or is_kept(kept, view.sealing, view.provider, keys):
         return
     for is_last in [*[False] * (_WAITS - 1), True]:
         try:

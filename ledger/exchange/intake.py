@@ -47,9 +47,7 @@ class Intake:
         announce: Announce | None = None,
         of_transfer: bool = False,
     ) -> Outcome:
-        """Take a statement whose asker may state it; the same digest gets the same outcome.
-
-        ``of_transfer``: it comes by the route of the transfer that it is about.
+        """Take a statement that its asker may state (``of_transfer``: by its transfer's route); a repeat does nothing.
 
         Raises:
             MalformedError: a signature is not canonical, or a value can not be.

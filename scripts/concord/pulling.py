@@ -17,7 +17,8 @@ from ledger.client.sealed_files import KeptTransfer, load_state
 from ledger.client.signed import signed
 from ledger.client.transfers import Choice, Consumer
 from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError, RefusedError
-from ledger.evidence import build_bundle, parse_evidence
+from ledger.evidence import Delivery, build_bundle, parse_evidence
+from ledger.evidence.policy import Policy as TrustPolicy
 from ledger.surface.signed_requests import parse_authority
 from ledger.surface.terms import expand_purpose, hash_purpose
 from ledger.surface.transfers import TransferView
@@ -228,8 +229,6 @@ def breach(
     Writes the evidence, with the private key of this one transfer in it, and judges it. Exit 0: the key was delivered;
     1: it was withheld, and the evidence shows it; 2: not to be told yet.
     """
-    from scripts.concord.chain_side import open_chain  # noqa: PLC0415 - loads the EVM
-    from scripts.concord.withholding import accuse_of_release, accuse_of_silence  # noqa: PLC0415 - loads the EVM
     from scripts.verify_provenance import main  # noqa: PLC0415 - its own program
 
     given = context_of(context)
@@ -238,20 +237,26 @@ def breach(
     kept = load_state(state)
     asked = Asked(given, kept, given.identity(key), pins_of(pinned), _read_parts(given_parts or []), _find_kept(state))
     with finding_out("whether the key was delivered"):
-        if asked.knows_release():
-            found = accuse_of_release(asked.fetch, kept.recipient)
-        else:
-            if rpc is None or tiles is None:
-                raise MalformedError(
-                    "no release of the key is known: --rpc and --tiles show what the log holds since the receipt"
-                )
-            with open_chain(rpc, pinned.chain_id) as chain:
-                found = accuse_of_silence(asked.fetch, kept.recipient, chain, pinned, tiles)
+        found = _accuse(asked, pinned, rpc, tiles)
     write_file(output, found.to_bytes())
     given.note(f"what was receipted and what became of it is in {output}")
     node = [] if rpc is None else ["--rpc", rpc]
     judged = main([str(output), "--policy", str(policy), *node, *(["--json"] if given.as_json else [])])
     raise typer.Exit({0: 1, 1: 0}.get(judged, 2))  # a key that was withheld is a finding
+
+
+def _accuse(asked: Asked, policy: TrustPolicy, rpc: str | None, tiles: str | None) -> Delivery:
+    from scripts.concord.chain_side import open_chain  # noqa: PLC0415 - loads the EVM
+    from scripts.concord.withholding import accuse_of_release, accuse_of_silence  # noqa: PLC0415 - loads the EVM
+
+    if asked.knows_release():
+        return accuse_of_release(asked.fetch, asked.kept.recipient)
+    if rpc is None or tiles is None:
+        raise MalformedError(
+            "no release of the key is known: --rpc and --tiles show what the log holds since the receipt"
+        )
+    with open_chain(rpc, policy.chain_id) as chain:
+        return accuse_of_silence(asked.fetch, asked.kept.recipient, chain, policy, tiles)
 
 
 def _find_kept(state: Path) -> dict[str, bytes]:
