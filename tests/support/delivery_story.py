@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,17 @@ __all__ = ["FOLDER", "DeliveryStory", "build_delivery_vectors", "changed"]
 FOLDER: Final = Path(__file__).parents[1] / "vectors" / "delivery"
 _WRAPPED: Final[dict[str, str]] = json.loads((FOLDER / "wrapped.json").read_text(encoding="utf-8"))
 """HPKE draws at random: what was wrapped once is kept."""
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A participant's own log: a receipt, the sealing, a receipt of that, and nothing until long after."""
+
+    log: World
+    early: Stated
+    sealing: Stated
+    receipt: Stated
+    silent: Published
 
 
 class DeliveryStory:
@@ -57,7 +68,7 @@ class DeliveryStory:
         self.release_of_other_bytes = self._release("right", self.key, self.recipient, receipted=self.other_bytes)
         world.publish()
         self._leave_unanswered()
-        self._log_elsewhere()
+        self.of_consumer, self.of_provider = self._log_elsewhere("analytics"), self._log_elsewhere("utility")
 
     def _leave_unanswered(self) -> None:
         world, now = self.world, self.world.blocks[-1].time
@@ -73,22 +84,21 @@ class DeliveryStory:
         world.state("utility", "AccessRevocation", grant=salt(61))
         self.spoken = world.publish()
 
-    def _log_elsewhere(self) -> None:
-        """The consumer has a log of its own, into which it copies what the utility sealed."""
-        self.own = own = self.world.beside("analytics", "analytics.example/log")
-        receipt = self._receipt(10, log=own, deadline=own.blocks[-1].time + 40)
-        own.publish()
-        copied = own.append(self.sealing.statement, self.sealing.signature)
-        later = self._receipt(11, log=own, deadline=own.blocks[-1].time + 40)
-        own.publish()
-        self.elsewhere = (receipt, copied, later)
-        self.silent_elsewhere = self._await(own.blocks[-1].time + 400, own)
+    def _log_elsewhere(self, handle: str) -> Elsewhere:
+        """Somebody's own log, which has what the utility sealed; the consumer can copy that into its own."""
+        log = self.world.beside(handle, f"{handle}.example/log")
+        early = self._receipt(10, log=log, deadline=log.blocks[-1].time + 40)
+        log.publish()
+        sealing = log.append(self.sealing.statement, self.sealing.signature)
+        receipt = self._receipt(11, log=log, deadline=log.blocks[-1].time + 40)
+        log.publish()
+        return Elsewhere(log, early, sealing, receipt, self._await(log.blocks[-1].time + 400, log))
 
     def policy(self) -> Policy:
-        """Of an auditor who knows both logs."""
+        """Of an auditor who knows all three logs."""
         policy = self.world.policy()
-        logs = sorted((self.world.pinned_log, self.own.pinned_log), key=lambda log: (log.operator, log.origin))
-        return replace(policy, logs=tuple(logs))
+        logs = (self.world.pinned_log, self.of_consumer.log.pinned_log, self.of_provider.log.pinned_log)
+        return replace(policy, logs=tuple(sorted(logs, key=lambda log: (log.operator, log.origin))))
 
     def _seal(self, handle: str, version: int = 1) -> Stated:
         return self.world.state(
@@ -143,10 +153,14 @@ class DeliveryStory:
         return build_wrong_key(self.prove(self.receipt), self.recipient, sealing=sealing, release=release)
 
     def silence(
-        self, published: Published, receipt: Stated | None = None, sealing: Evidence | None = None, own: bool = False
+        self,
+        published: Published,
+        receipt: Stated | None = None,
+        sealing: Evidence | None = None,
+        log: World | None = None,
     ) -> Delivery:
-        """What the consumer accuses of giving no release at all, by the one log or its own."""
-        receipt, world = receipt or self.unanswered, self.own if own else self.world
+        """What the consumer accuses of giving no release at all, by this log or another."""
+        receipt, world = receipt or self.unanswered, log or self.world
         leaves = [leaf_hash(entry) for entry in world.entries]
         parts = complete_subtrees(0, receipt.index) if receipt.index else []
         left = [compute_root(leaves[place << level : place + 1 << level]) for level, place in parts]
@@ -155,11 +169,10 @@ class DeliveryStory:
         shown = sealing or self.prove(self.sealing)
         return build_withheld(self.prove(receipt, world), self.recipient, sealing=shown, since=since)
 
-    def silence_elsewhere(self, sealing: Evidence | None = None, *, early: bool = False) -> Delivery:
-        """The same by the consumer's own log, of the receipt before or after the copy of the sealing there."""
-        first, copied, later = self.elsewhere
-        shown = sealing or self.prove(copied, self.own)
-        return self.silence(self.silent_elsewhere, first if early else later, shown, own=True)
+    def silence_in(self, other: Elsewhere, receipt: Stated | None = None, sealing: Evidence | None = None) -> Delivery:
+        """The same by somebody's own log."""
+        shown = sealing or self.prove(other.sealing, other.log)
+        return self.silence(other.silent, receipt or other.receipt, shown, other.log)
 
     def good(self) -> dict[str, Delivery]:
         """What is shown."""
@@ -167,6 +180,7 @@ class DeliveryStory:
                  "another-consumer")  # fmt: skip
         silences = {"withheld": self.unanswered, "withheld-after-a-near-deadline": self.hasty}
         found = {name: self.silence(self.not_from_provider, receipt) for name, receipt in silences.items()}
+        found["withheld-in-the-providers-own-log"] = self.silence_in(self.of_provider)
         return {name: self.released(name) for name in names} | found
 
     def open(self) -> dict[str, Delivery]:
@@ -176,7 +190,7 @@ class DeliveryStory:
             "too-soon-after-the-receipt": self.silence(self.too_early, self.hasty),
             "receipt-anchored-after-its-deadline": self.silence(self.not_from_provider, self.overtaken),
             "provider-spoke": self.silence(self.spoken),
-            "in-the-consumers-own-log": self.silence_elsewhere(),
+            "in-the-consumers-own-log": self.silence_in(self.of_consumer),
         }
 
     def spoilt(self) -> dict[str, Delivery | bytes]:
@@ -216,8 +230,8 @@ class DeliveryStory:
             "a-receipt-of-other-bytes": self.silence(silent, self.of_other_bytes),
             "a-receipt-of-another-sealing": self.silence(silent, sealing=self.prove(self.other_sealing)),
             "a-receipt-alone": changed(self.silence(silent), lambda each: each.pop("sealing")),
-            "a-receipt-in-another-log": self.silence_elsewhere(self.prove(self.sealing)),
-            "a-receipt-before-the-sealing": self.silence_elsewhere(early=True),
+            "a-receipt-in-another-log": self.silence_in(self.of_provider, sealing=self.prove(self.sealing)),
+            "a-receipt-before-the-sealing": self.silence_in(self.of_provider, self.of_provider.early),
         }
 
 

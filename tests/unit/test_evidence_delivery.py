@@ -56,6 +56,16 @@ def test_rests_on_every_block_that_it_leans_on(told: Told) -> None:
     assert "Whether the grant was in force" in format_sentence(report)
 
 
+def test_says_whose_log_it_is(told: Told) -> None:
+    story = told.story
+    cases = ((told.silent, "gateway"), (story.silence_in(story.of_provider), "utility"))
+    for delivery, operator in cases:
+        report = told.verifier.verify(delivery.to_bytes())
+        claim: Any = to_document(report)["claim"]
+        assert claim["facts"]["log_operator"] == str(story.world.members[operator].id)
+        assert ("That log is its own" in format_sentence(report)) == (operator == "utility")
+
+
 @pytest.mark.parametrize("kind", ["wrong", "silent"])
 def test_bytes_flipped_are_refuted(told: Told, kind: str) -> None:
     raw = getattr(told, kind).to_bytes()
