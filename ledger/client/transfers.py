@@ -12,7 +12,7 @@ from typing import Any, Final
 from ledger.canonical import JsonValue
 from ledger.client.choosing import Choice, Part, choose, runs_of
 from ledger.client.datasets import check_free, is_present
-from ledger.client.flow import ByteProgress, Download, Flow, Request
+from ledger.client.flow import Answer, ByteProgress, Download, Flow, Request
 from ledger.client.identity import Identity
 from ledger.client.offered_sealing import (
     KEPT_SEALING,
@@ -27,7 +27,14 @@ from ledger.client.sealed_files import PullState, SealedIntake, check_paths, ope
 from ledger.content import ChunkIndex, Manifest, compute_content_hash, parse_chunks, parse_manifest
 from ledger.content.release import ReleaseTerms, open_key
 from ledger.content.sealing import SealingDescriptor, SealingKey, parse_sealed_leaves, parse_sealing
-from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError, VerificationError
+from ledger.errors import (
+    ConflictError,
+    MalformedError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+    VerificationError,
+)
 from ledger.merkle import HASH_SIZE_BYTES
 from ledger.statements import Statement, compute_transfer_id, recover_signer
 from ledger.surface.codec import parse_object
@@ -52,6 +59,7 @@ _TRIES: Final = 8
 _DEADLINE_S: Final = 3600
 _WAIT_S: Final = 30
 _WAITS: Final = 4
+_TOO_OLD: Final = frozenset({"deadline-passed", "deadline-too-near"})
 _REPEATING: Final = "Pull again: it goes on with the same transfer"
 
 
@@ -182,7 +190,7 @@ def _begin(state: PullState, version: VersionView, consumer: Consumer, grant: By
             body["grant"] = str(grant)
         try:
             answer = yield Request("POST", "/v1/transfers", json=body, repeating=_REPEATING)
-        except ConflictError as error:
+        except RefusedError as error:
             if error.code != "transfer-salt-used" or is_last:
                 raise
             state.renew()  # the version was sealed anew since
@@ -293,11 +301,7 @@ def _receipt(
     state: PullState, view: TransferView, sealed: _Sealed, consumer: Consumer, clock: Callable[[], float]
 ) -> Flow[tuple[TransferView, bytes]]:
     """Give the receipt; the transfer then, and the wrapped key. Raises: UnavailableError: none was released yet."""
-    if state.receipt is None:
-        state.receipt = _build_receipt(state, view, sealed, consumer, int(clock()))
-        state.save()
-    path = f"/v1/transfers/{view.id}/receipt"
-    answer = yield Request("POST", path, json=state.receipt, repeating=_REPEATING)
+    answer = yield from _give(state, view, lambda: _build_receipt(state, view, sealed, consumer, int(clock())))
     released = parse_object(TransferView, answer.json)
     if released.release is None:
         raise UnavailableError(
@@ -306,6 +310,22 @@ def _receipt(
         )
     message: Any = _check_stated(released.release, "KeyRelease", consumer.identity).message
     return released, message["wrappedKey"]
+
+
+def _give(state: PullState, view: TransferView, build: Callable[[], JsonValue]) -> Flow[Answer]:
+    """The answer to the receipt that was given before; one that got nowhere and is too old by now is made anew."""
+    while True:
+        is_new = state.receipt is None
+        if is_new:
+            state.receipt = build()
+            state.save()
+        path = f"/v1/transfers/{view.id}/receipt"
+        try:
+            return (yield Request("POST", path, json=state.receipt, repeating=_REPEATING))
+        except RefusedError as error:
+            if is_new or error.code not in _TOO_OLD:
+                raise
+            state.receipt = None
 
 
 def _build_receipt(state: PullState, view: TransferView, sealed: _Sealed, consumer: Consumer, now_s: int) -> JsonValue:

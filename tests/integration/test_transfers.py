@@ -271,6 +271,36 @@ def _with_spoilt_key(flow: Flow[Pulled]) -> Flow[Pulled]:
         request = flow.send(answer)
 
 
+@pytest.mark.parametrize("given_s_ago", [3400, 7200])
+def test_a_receipt_that_got_nowhere_is_given_anew(stage: Stage, tmp_path: Path, given_s_ago: int) -> None:
+    flow = transfers.pull(stage.version, tmp_path, stage.party, clock=lambda: time.time() - given_s_ago)
+    with pytest.raises(UnavailableError, match="cut"):
+        stage.consumer.client.run(_cut_before_receipt(flow))
+    old = load_receipt_deadline(next(tmp_path.rglob("state.json")))
+    assert old < time.time() + 300
+    stage.pull(tmp_path, by_signature=False)
+    assert found_in(tmp_path) == FILES
+
+
+def _cut_before_receipt(flow: Flow[Pulled]) -> Flow[Pulled]:
+    request = next(flow)
+    while not request.path.endswith("/receipt"):
+        request = flow.send((yield request))
+    flow.close()
+    raise UnavailableError("cut")
+
+
+def test_a_version_that_was_sealed_anew_is_delivered_by_another_transfer(stage: Stage, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError):
+        stage.pull(tmp_path, client=Client(stage.world.url, transport=Wire(lambda _: [None])))
+    before = load_state_of(tmp_path).transfer
+    asyncio.run(stage.world.gateway.sealings.replace(stage.version.registration))
+    pulled = stage.pull(tmp_path)
+    assert found_in(tmp_path) == FILES
+    assert pulled.transfer is not None
+    assert pulled.transfer.id != before
+
+
 def test_a_file_in_the_way_stays(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"mine")
     with pytest.raises(ConflictError, match="is there already"):
