@@ -31,7 +31,7 @@ if __package__ in {None, ""}:  # run as a file from a checkout
 from ledger.errors import LedgerError, MalformedError, UnavailableError
 from ledger.evidence import Policy, build_forked, parse_policy
 from ledger.evidence.breach import Breach
-from ledger.evidence.delivery import Delivery, Release
+from ledger.evidence.delivery import Delivery
 from ledger.evidence.evidence import Evidence
 from ledger.evidence.fork import Fork, SignedCheckpoint, compare_checkpoints, parse_fork, verify_fork
 from ledger.evidence.log_note import find_signer, tell_old_key
@@ -223,8 +223,8 @@ def _read_evidence(raw: bytes) -> bytes:
             notes += [content.contradiction.checkpoint] if content.contradiction else []
             notes += [TlogProof.parse(content.promise.receipt).note.to_bytes()] if content.promise else []
         elif isinstance(content, Delivery):
-            notes.append(content.receipt.log.checkpoint)
-            notes += [content.shown.release.log.checkpoint] if isinstance(content.shown, Release) else []
+            notes += [content.sealing.log.checkpoint, content.receipt.log.checkpoint]
+            notes += [content.shown.log.checkpoint] if isinstance(content.shown, Evidence) else []
     if not notes:
         raise MalformedError("evidence of this kind carries none")
     return max(notes, key=lambda note: Checkpoint.parse(SignedNote.parse(note).text).size)
