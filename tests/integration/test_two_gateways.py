@@ -157,10 +157,14 @@ def test_the_command_pulls_from_the_other_gateway_and_the_evidence_names_both_lo
     assert console.run("verify", own, "--policy", policy, *node).code == 0
 
 
-def test_the_network_is_cut_again_and_again(spoilt: TwoGateways, sold: VersionView, tmp_path: Path) -> None:
-    cuts = iter([100, CUT, 5000])
+def test_the_network_is_cut_again_and_again_and_as_the_key_comes(
+    spoilt: TwoGateways, sold: VersionView, tmp_path: Path
+) -> None:
+    cuts, lost = iter([100, CUT, 5000]), iter([0])
 
     def rule(asked: Asked) -> Fault | None:
+        if asked.target.endswith("/receipt"):
+            return Fault(response_bytes=next(lost, None))  # the key was released, and its answer does not arrive
         return Fault(response_bytes=next(cuts, None)) if asked.target.endswith("/data") else None
 
     spoilt.proxy.rule = rule
@@ -172,6 +176,7 @@ def test_the_network_is_cut_again_and_again(spoilt: TwoGateways, sold: VersionVi
     data = data_begun(spoilt, pulled.transfer.id)
     assert data == [0, 0, data[-1], data[-1]], "each from the last good chunk"
     assert data[-1] > 0
+    assert [each["what"] for each in given(spoilt, pulled.transfer.id)].count("key") == 1
 
 
 def test_the_provider_is_killed_in_the_middle_and_the_pull_goes_on_when_it_is_back(
