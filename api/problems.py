@@ -25,7 +25,7 @@ from ledger.errors import (
     UnavailableError,
     VerificationError,
 )
-from ledger.exchange import ForbiddenError, NoSuchRangeError
+from ledger.exchange import ErasedError, ForbiddenError, NoSuchRangeError
 from ledger.surface.codec import InvalidMembersError
 
 __all__ = [
@@ -46,6 +46,7 @@ _TABLE: Final[tuple[tuple[type[LedgerError], int, str], ...]] = (
     (ForbiddenError, 403, "Not permitted"),
     (RefusedError, 409, "The ledger's rules refuse it"),
     (ConflictError, 409, "Does not fit the present state"),
+    (ErasedError, 410, "Erased"),
     (NotFoundError, 404, "Not found"),
     (NoSuchRangeError, 416, "No such range"),
     (MalformedError, 422, "Malformed"),

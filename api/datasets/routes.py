@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import JSONResponse
 
 from api.answers import PagingOf, answer_page, answer_stamped, file_headers, members_of
 from api.auth import GatewayOf, Reader, Writer
-from api.bodies import MAX_MANIFEST_BYTES, RawBody, schema_of
+from api.bodies import MAX_MANIFEST_BYTES, IdempotencyKey, RawBody, intent_of, schema_of
 from api.names import DatasetPath, Since
-from api.writes import WaitFor, add_custodial_write
+from api.writes import WaitFor, add_custodial_write, finish
 from ledger.canonical import JsonValue
-from ledger.exchange import Stamped
-from ledger.exchange.intents import DatasetRegistrationIntent, DatasetRetirementIntent
-from ledger.surface.codec import parse_json
+from ledger.exchange import Announce, Outcome, Stamped
+from ledger.exchange.intents import DatasetRegistrationIntent, DatasetRetirementIntent, ErasureIntent
+from ledger.exchange.intents.intent import DEFAULT_DEADLINE_S
+from ledger.surface.codec import dump_json, parse_json
 from ledger.surface.lifting import LiftState, LiftView
-from ledger.types import Address, parse_hex
+from ledger.types import Address, Bytes32, parse_hex
 
 __all__ = ["VersionPath", "router"]
 
@@ -35,6 +36,17 @@ class LiftSignature:
 
     signer: Address
     signature: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErasureForm:
+    """Why the version is erased; ``registration``, where it is given, must be the digest of its registration."""
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+    reason: str
+    registration: Bytes32 | None = None
+    deadline_s: int = DEFAULT_DEADLINE_S
 
 
 _LIFT_SIGNATURE: Final = schema_of(LiftSignature)
@@ -79,6 +91,43 @@ def get_version(gateway: GatewayOf, asker: Reader, dataset: DatasetPath, version
 def get_lineage(gateway: GatewayOf, asker: Reader, dataset: DatasetPath, version: VersionPath) -> Response:
     """A tree, parent by parent."""
     return answer_stamped(gateway.datasets.lineage(asker, dataset, version))
+
+
+@router.get("/datasets/{dataset}/versions/{version}/descendants", summary="What is derived from it")
+def list_descendants(
+    gateway: GatewayOf, asker: Reader, dataset: DatasetPath, version: VersionPath, paging: PagingOf
+) -> Response:
+    """Versions of all generations, each once, the newest first; those that were erased too."""
+    return answer_page(gateway.datasets.descendants(asker, dataset, version, paging))
+
+
+@router.post(
+    "/datasets/{dataset}/versions/{version}/erasure",
+    summary="Erase a version",
+    status_code=202,
+    openapi_extra=schema_of(ErasureForm),
+)
+def erase_version(
+    gateway: GatewayOf,
+    asker: Writer,
+    dataset: DatasetPath,
+    version: VersionPath,
+    wait_s: WaitFor,
+    key: IdempotencyKey,
+    form: Annotated[ErasureForm, Depends(intent_of(ErasureForm))],
+) -> Response:
+    """For its provider. Once the statement is in the log, keys, salt and manifest go at once, the objects soon after.
+
+    There is no way back. Who holds its own key gives the intent `Erasure` to `/v1/statements:prepare`.
+    """
+    intent = ErasureIntent(
+        dataset=dataset, version=version, reason=form.reason, registration=form.registration, deadline_s=form.deadline_s
+    )
+
+    def act(announce: Announce) -> Outcome:
+        return gateway.statements.sign_and_submit(asker, intent, announce)
+
+    return finish(gateway, gateway.idempotent(asker, key, ErasureIntent.TYPE.encode() + dump_json(intent), act), wait_s)
 
 
 def _canonical(stamped: Stamped[bytes]) -> Response:

@@ -24,9 +24,7 @@ from ledger.types import Bytes32
 __all__ = ["check_prepared"]
 
 _DEADLINE_S: Final = 3600
-_RAW: Final = frozenset(
-    {"LogOpening", "LogRotation", "LogClosing", "Sealing", "TransferReceipt", "KeyRelease", "Erasure"}
-)
+_RAW: Final = frozenset({"LogOpening", "LogRotation", "LogClosing", "Sealing", "TransferReceipt", "KeyRelease"})
 """Whose intents are their members."""
 _WINDOW: Final[Mapping[str, JsonValue]] = {"first_version": 1, "last_version": 0}
 _DEFAULTS: Final[Mapping[str, Mapping[str, JsonValue]]] = {

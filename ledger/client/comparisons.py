@@ -268,6 +268,8 @@ COMPARISONS: Final[Mapping[str, Comparison]] = {
     "parents": _compare_parents,
     "version": _number("version"),
     "AccessRequest.dataset": _same("dataset"),
+    "Erasure.dataset": _same("dataset"),
+    "registration": _same("registration"),
     "dataset": _compare_own_dataset,
     "consumer": _same("consumer"),
     "request": _same("request"),

@@ -16,19 +16,29 @@ from ledger.client.flow import ByteProgress, Download, Flow, Request, Upload, qu
 from ledger.client.identity import Identity
 from ledger.client.operations import whoami
 from ledger.client.reads import filters, read_all, read_items, read_one
-from ledger.client.statements import state
+from ledger.client.statements import state, state_at
 from ledger.content import FileEntry, Manifest, ScannedContent, compute_content_hash, parse_manifest
 from ledger.content.walking import list_files
 from ledger.errors import ConflictError, MalformedError, NotFoundError, RefusedError, VerificationError
 from ledger.surface.codec import parse_object
 from ledger.surface.outcomes import Outcome
-from ledger.surface.views import DatasetView, FileView, LineageView, ParticipantView, VerdictView, VersionView
+from ledger.surface.views import (
+    DatasetView,
+    DescendantView,
+    FileView,
+    LineageView,
+    ParticipantView,
+    VerdictView,
+    VersionView,
+)
 from ledger.types import Bytes32
 
 __all__ = [
     "Registration",
     "check_free",
+    "descendants",
     "download",
+    "erase",
     "files",
     "is_present",
     "lineage",
@@ -106,6 +116,27 @@ def verify(sha256: Bytes32) -> Flow[VerdictView]:
 def retire(dataset: str, identity: Identity | None = None, *, wait_s: int = 0) -> Flow[Outcome]:
     """No further versions; its grants end."""
     return (yield from state("DatasetRetirement", {"dataset": dataset}, identity, wait_s=wait_s))
+
+
+def descendants(dataset: str, number: int) -> Flow[tuple[DescendantView, ...]]:
+    """What is derived from it, of all generations, each once."""
+    return (yield from read_all(DescendantView, _path(dataset, number) + "/descendants"))
+
+
+def erase(
+    dataset: str, number: int, reason: str, identity: Identity | None = None, *, wait_s: int = 0
+) -> Flow[Outcome]:
+    """Erase a version for good: its data, keys, salt and manifest go; a tombstone in the log stays.
+
+    Raises:
+        RefusedError: ``not-provider``: it is another's; ``version-erased``: it was done before.
+    """
+    found = yield from version(dataset, number)
+    given: dict[str, JsonValue] = {"reason": reason, "registration": str(found.registration)}
+    if identity is None:
+        return (yield from state_at(_path(dataset, number) + "/erasure", given, wait_s=wait_s))
+    named: dict[str, JsonValue] = {"dataset": str(found.dataset), "version": number}
+    return (yield from state("Erasure", {**named, **given}, identity, wait_s=wait_s))
 
 
 def register(

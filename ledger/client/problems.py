@@ -21,6 +21,7 @@ _CONFLICTS = frozenset(
     {
         "not-final", "conflict", "version-conflict", "file-changed", "no-custodial-key", "outside-range",
         "grant-text-needed", "lineage-too-long", "lift-first", "not-anchored", "not-alone", "no-active-key",
+        "transfer-salt-used",
     }
 )  # fmt: skip
 _MEMBERS = frozenset({"type", "title", "status", "detail", "code", "instance"})

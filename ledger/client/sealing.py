@@ -69,7 +69,7 @@ def push(
 
     The key of this version's sealing before, if there was one, is destroyed. With ``if_changed`` nothing is stated
     where the latest version has the same content and metadata, and nothing is sealed where it is delivered under a
-    sealing whose key is in ``keys``.
+    sealing whose key is in ``keys``, unless that was given to somebody whose grant is over.
 
     Raises:
         ConflictError: a file changed since it was hashed (``file-changed``): nothing is delivered under that sealing.
@@ -79,7 +79,7 @@ def push(
     more: _Wishes = {"parents": parents, "if_changed": if_changed, "expected_version": expected_version}
     registration = yield from state_version(scanned, provider, slug, metadata, identity, **more)
     before = yield from _find_current(registration)
-    if if_changed and before is not None and not before.is_key_here and keys.has(before.id):
+    if if_changed and before is not None and not before.is_due and not before.is_key_here and keys.has(before.id):
         return Pushed(registration, before, was_sealed=False)
     key = SealingKey.draw()
     keys.keep(key)

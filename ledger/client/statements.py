@@ -18,7 +18,7 @@ from ledger.surface.codec import parse_object
 from ledger.surface.outcomes import InForce, Outcome, State
 from ledger.types import Address, Bytes32, parse_hex
 
-__all__ = ["evidence", "fetch", "list_all", "outcome", "receipt", "state", "submit", "wait"]
+__all__ = ["evidence", "fetch", "list_all", "outcome", "receipt", "state", "state_at", "submit", "wait"]
 
 _ROUTES: Final[Mapping[str, str]] = {
     "ProfileUpdate": "/v1/profiles",
@@ -75,14 +75,21 @@ def state(
     if identity is None:
         if type_name not in _ROUTES:
             raise ValueError(f"{type_name} is signed by its owner's key: give an identity")
-        # A custodial statement gets its salt from the gateway: only this key makes a repeated request the same one.
-        key = idempotency_key or secrets.token_hex(16)
-        headers, repeating = _headers(wait_s, key), _BY_KEY.format(key=key)
-        return _outcome((yield Request("POST", _ROUTES[type_name], json=given, headers=headers, repeating=repeating)))
+        return (yield from state_at(_ROUTES[type_name], given, wait_s=wait_s, idempotency_key=idempotency_key))
     asked: dict[str, JsonValue] = {"type": type_name, "intent": given}
     answer = yield Request("POST", "/v1/statements:prepare", json=asked, repeating="Nothing was stated: repeat it")
     statement = yield from check_prepared(type_name, given, _object(answer), identity)
     return (yield from submit(statement, identity, wait_s=wait_s, idempotency_key=idempotency_key))
+
+
+def state_at(
+    path: str, given: Mapping[str, JsonValue], *, wait_s: int = 0, idempotency_key: str | None = None
+) -> Flow[Outcome]:
+    """State what a route takes, signed by the gateway with the custodial key. Raises: as ``state``."""
+    # A custodial statement gets its salt from the gateway: only this key makes a repeated request the same one.
+    key = idempotency_key or secrets.token_hex(16)
+    headers, repeating = _headers(wait_s, key), _BY_KEY.format(key=key)
+    return _outcome((yield Request("POST", path, json=dict(given), headers=headers, repeating=repeating)))
 
 
 def submit(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ledger.canonical import JsonValue
 from ledger.client.choosing import Choice, Part, choose, runs_of
@@ -55,7 +55,9 @@ __all__ = [
     "signing_keys",
 ]
 
+T = TypeVar("T")
 _TRIES: Final = 8
+_BEGINNINGS: Final = 8
 _DEADLINE_S: Final = 3600
 _WAIT_S: Final = 30
 _WAITS: Final = 4
@@ -129,6 +131,7 @@ def pull(
 ) -> Flow[Pulled]:
     """Have a version delivered into ``folder``, or what is chosen of it; an interrupted pull is gone on with.
 
+    Where the version is sealed anew meanwhile, another transfer begins, and nothing of the old sealing is kept.
     ``version`` is what the chain says of it, as the consumer's own gateway tells. Every sealed chunk is checked as it
     arrives; the receipt is given once all that are wanted are there, and no plaintext is written before the key was
     found to be the right one. The receipt is of the sealing, whatever was chosen: the key opens all of it.
@@ -147,19 +150,56 @@ def pull(
     folder.mkdir(parents=True, exist_ok=True)
     state = PullState.of(folder, version.registration, choice)
     view = yield from _begin(state, version, consumer, grant)
-    sealed = yield from _describe(view)
+    for is_last in [*[False] * _BEGINNINGS, True]:
+        counted = _Counted(progress)
+        try:
+            return (yield from _deliver(state, view, folder, consumer, replace=replace, progress=counted, clock=clock))
+        except _EndedError:
+            again = None if is_last else (yield from _begin_anew(state, view, version, consumer, grant))
+            if again is None:
+                raise
+            view = again
+        counted.take_back()
+    raise RuntimeError("the last transfer is delivered or raises")
+
+
+def _deliver(
+    state: PullState,
+    view: TransferView,
+    folder: Path,
+    consumer: Consumer,
+    *,
+    replace: bool,
+    progress: ByteProgress,
+    clock: Callable[[], float],
+) -> Flow[Pulled]:
+    """Fetch, receipt, open. Raises: as `pull`; _EndedError: the provider knows this transfer or sealing no more."""
+    sealed = yield from _asking(_describe(view))
     check_paths(sealed.manifest)
     parts = _choose(state, sealed.manifest)
     if not _find_missing(folder, parts, replace=replace):
         state.drop()
         return Pulled(sealed.manifest, None, parts)
     runs = runs_of(parts, sealed.descriptor)
-    yield from _fetch(view, SealedIntake(state.folder / "sealed", sealed.descriptor, sealed.leaves, progress, runs))
-    yield from _keep_sealing(state, view, consumer.provider_keys)
-    released, wrapped = yield from _receipt(state, view, sealed, consumer, clock)
+    intake = SealedIntake(state.folder / "sealed", sealed.descriptor, sealed.leaves, progress, runs)
+    yield from _asking(_fetch(view, intake))
+    yield from _asking(_keep_sealing(state, view, consumer.provider_keys))
+    released, wrapped = yield from _asking(_receipt(state, view, sealed, consumer, clock))
     open_files(state, folder, _open_key(state, released, wrapped), parts, sealed.chunks, sealed.descriptor)
     state.drop()
     return Pulled(sealed.manifest, released, parts)
+
+
+class _EndedError(NotFoundError):
+    """What was asked for of a transfer is not there: the version was sealed anew, or worse."""
+
+
+def _asking(flow: Flow[T]) -> Flow[T]:
+    """Ask the provider. Raises: as the flow; _EndedError."""
+    try:
+        return (yield from flow)
+    except NotFoundError as error:
+        raise _EndedError(str(error)) from error
 
 
 def _choose(state: PullState, manifest: Manifest) -> tuple[Part, ...]:
@@ -177,6 +217,34 @@ def _find_missing(folder: Path, parts: tuple[Part, ...], *, replace: bool) -> li
     if not replace:
         check_free(folder, missing)
     return missing
+
+
+def _begin_anew(
+    state: PullState, before: TransferView, version: VersionView, consumer: Consumer, grant: Bytes32 | None
+) -> Flow[TransferView | None]:
+    """Another transfer, where the version was sealed anew; None: the one before goes on, or its receipt is logged."""
+    if state.receipt is not None and (yield from show(before.id)).receipt is not None:
+        return None  # what is receipted is owed: its state is what evidence of that is made from
+    view = yield from _begin(state, version, consumer, grant)
+    return None if view.id == before.id else view
+
+
+class _Counted:
+    """Tells how many bytes travelled, and takes back what did in vain."""
+
+    def __init__(self, progress: ByteProgress | None) -> None:
+        self._progress = progress
+        self._count = 0
+
+    def __call__(self, size_bytes: int) -> None:
+        self._count += size_bytes
+        if self._progress is not None:
+            self._progress(size_bytes)
+
+    def take_back(self) -> None:
+        if self._progress is not None and self._count:
+            self._progress(-self._count)
+        self._count = 0
 
 
 def _begin(state: PullState, version: VersionView, consumer: Consumer, grant: Bytes32 | None) -> Flow[TransferView]:

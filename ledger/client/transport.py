@@ -24,7 +24,8 @@ _LONGEST_PAUSE_S: Final = 10.0
 _AGAIN_AFTER_S: Final = 1.0
 _READING: Final = frozenset({"GET", "HEAD"})
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-_IN_USE: Final = "idempotency-key-in-use"
+_SOON: Final = frozenset({"idempotency-key-in-use", "sealing-under-way", "transfer-under-way", "file-being-removed"})
+"""What another request is just doing: the same may be asked again soon."""
 _LOOK_FIRST: Final = "Look whether it was done before you repeat it"
 
 
@@ -115,7 +116,7 @@ class _Tries:
         if isinstance(error, _NoAnswerError) and error.is_unsure:
             self._unsure = error
         pause_s = error.retry_after_s if isinstance(error, UnavailableError) else None
-        if isinstance(error, RefusedError) and error.code == _IN_USE:
+        if isinstance(error, RefusedError) and error.code in _SOON:
             pause_s = _AGAIN_AFTER_S
         if pause_s is None and self._unsure is not None and isinstance(error, _NoAnswerError):
             pause_s = self._unsure.retry_after_s  # nobody listens, after a connection that broke: it starts anew

@@ -174,8 +174,10 @@ class StatementRun:
             raise NotApplicable("no data belong to this statement")
         if content is None:
             if self._data is not None:
-                raise UnavailableError("the evidence carries no manifest to compare the data with")
-            raise NotChecked("the evidence carries no manifest")
+                raise UnavailableError(
+                    "the evidence carries no manifest to compare the data with: it was left out, or erased"
+                )
+            raise NotChecked("the evidence carries no manifest: it was left out, or the version was erased before")
         manifest, chunks = verify_content(statement, content)
         words = f"the manifest of {len(manifest.files)} files is the registered one"
         if self._data is None:

@@ -6,7 +6,7 @@ receipted), then workers submit it to its contract, index what the chain says an
 """
 
 from ledger.exchange.asker import NOBODY, Asker, Scope
-from ledger.exchange.errors import ForbiddenError, NoSuchRangeError
+from ledger.exchange.errors import ErasedError, ForbiddenError, NoSuchRangeError
 from ledger.exchange.founding import Founded, Founder, FoundingPlan, found
 from ledger.exchange.founding_chain import ExistingChain
 from ledger.exchange.gateway import Gateway, Paging
@@ -30,6 +30,7 @@ __all__ = [
     "Announce",
     "Asker",
     "ExistingChain",
+    "ErasedError",
     "ForbiddenError",
     "Founded",
     "Founder",

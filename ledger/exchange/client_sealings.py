@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from ledger.content import Manifest, parse_manifest
@@ -16,6 +17,7 @@ from ledger.content.sealed_intake import CiphertextIntake
 from ledger.content.sealing import SealingDescriptor, parse_sealing
 from ledger.errors import ConflictError, NotFoundError, UnavailableError
 from ledger.exchange.asker import Asker
+from ledger.exchange.erasing import check_kept
 from ledger.exchange.errors import ForbiddenError
 from ledger.exchange.parts import Parts
 from ledger.exchange.sealings import Sealings
@@ -41,7 +43,8 @@ class ClientSealings:
         row = self._rows.find_current(self._find_own(asker, name, number).registration)
         if row is None:
             raise NotFoundError(f"version {number} is not sealed")
-        return _present(row)
+        ended = self._parts.store.transfers.list_ended(self._parts.now())
+        return replace(_present(row), is_due=any(registration == row.registration for registration, _ in ended))
 
     async def take(
         self, asker: Asker, name: str, number: int, sealing: Bytes32, stream: AsyncIterable[bytes]
@@ -110,6 +113,7 @@ class ClientSealings:
             await asyncio.to_thread(self._rows.give_up, sealing, self._parts.now())
             with suppress(UnavailableError):  # what can not be removed now, the next start removes
                 await self._sealings.remove_ended()
+                await self._sealings.objects.remove(sealing)  # an erasure may have removed what was there by then
             raise
         return await asyncio.to_thread(self._reload, sealing)
 
@@ -141,6 +145,7 @@ class ClientSealings:
             raise NotFoundError(f"the dataset {name[:140]} has no version {number}")
         if asker.participant != row.provider:
             raise ForbiddenError("only the provider seals a dataset", code="not-yours")
+        check_kept(row)
         return row
 
     def _load_manifest(self, version: VersionRow) -> Manifest:

@@ -170,6 +170,11 @@ class Directory:
             raise NotFoundError(f"the dataset {self.name_of(dataset) or dataset} has no version {version}")
         return row.registration
 
+    def erasure_of(self, registration: Bytes32) -> Bytes32 | None:
+        """Digest of the erasure of a version, None while it is kept."""
+        row = self._store.erasures.find(registration)
+        return None if row is None else row.statement
+
     def statement(self, digest: Bytes32, type_name: str) -> Statement:
         """A statement of that type by its digest."""
         row = self._store.statements.find(digest)

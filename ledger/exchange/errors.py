@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ledger.errors import MalformedError, RefusedError
+from collections.abc import Mapping
 
-__all__ = ["ForbiddenError", "NoSuchRangeError"]
+from ledger.errors import MalformedError, NotFoundError, RefusedError
+
+__all__ = ["ErasedError", "ForbiddenError", "NoSuchRangeError"]
 
 
 class ForbiddenError(RefusedError):
@@ -12,6 +14,16 @@ class ForbiddenError(RefusedError):
 
     ``code`` is ``missing-scope``, ``not-yours`` or one of the access codes (``no-grant``, ``grant-revoked``, ...).
     """
+
+
+class ErasedError(NotFoundError):
+    """The version was erased (410). ``facts`` name its tombstone, the digest of the ``Erasure`` in the log."""
+
+    code = "version-erased"
+
+    def __init__(self, message: str, *, facts: Mapping[str, object]) -> None:
+        super().__init__(message)
+        self.facts: dict[str, object] = dict(facts)
 
 
 class NoSuchRangeError(MalformedError):

@@ -20,6 +20,7 @@ from ledger.exchange.bulk.appending import BulkAppender
 from ledger.exchange.bulk.pool import CheckingPool
 from ledger.exchange.client_sealings import ClientSealings
 from ledger.exchange.drafting import Drafting
+from ledger.exchange.erasing import Erasing
 from ledger.exchange.evidence import Attestations, EventProver
 from ledger.exchange.indexer import Indexer
 from ledger.exchange.intake import Announce, Intake
@@ -31,6 +32,7 @@ from ledger.exchange.parts import Parts
 from ledger.exchange.permission import Permission
 from ledger.exchange.publisher import Publisher
 from ledger.exchange.reporting import find_outcome
+from ledger.exchange.resealing import Resealing
 from ledger.exchange.rooms import (
     Access,
     Agreements,
@@ -47,7 +49,7 @@ from ledger.exchange.submitter import Submitter
 from ledger.exchange.tenure import Tenure, Term
 from ledger.exchange.transfers import Transfers
 from ledger.exchange.transfers.keys import Receiving
-from ledger.exchange.worker import Worker
+from ledger.exchange.worker import AwaitingStep, Worker
 from ledger.surface.outcomes import Outcome, SignedStatement
 from ledger.surface.views import ConsortiumView, HealthView
 from ledger.types import Bytes32
@@ -77,7 +79,6 @@ class Gateway:
         self._publisher = Publisher(parts, self._submitter, self._submitting.wake)
         self._publishing = Worker("publisher", self._publisher.step, poll_s=poll_s)
         self._tidying = Worker("tidier", self._tidy, poll_s=_TIDY_EVERY_S)
-        self._workers = (self._writing, self._submitting, self._indexing, self._publishing, self._tidying)
         self._is_started = False
         leases = parts.store.leases
         self._tenure = Tenure(leases, self._take_up, parts.reread_keys, self._lose) if leases.is_shared else None
@@ -96,11 +97,18 @@ class Gateway:
         attestations = Attestations(parts, self._submitter, self._submitting.wake)
         self.evidence = EvidenceRoom(parts, prover, attestations)
         self.participants = Participants(parts)
-        self.datasets = Datasets(parts, permission)
         self.sealings = Sealings(parts, self.statements.sign_and_submit)
         self.client_sealings = ClientSealings(parts, self.sealings)
-        receiving = Receiving(parts, self.sealings, intake, partial(self.statements.sign_and_submit, of_transfer=True))
+        erasing = Erasing(parts, self.sealings)
+        self.datasets = Datasets(parts, permission, erasing)
+        receiving = Receiving(parts, intake, partial(self.statements.sign_and_submit, of_transfer=True))
         self.transfers = Transfers(parts, permission, self.sealings, self.statements, receiving)
+        self._resealing = Resealing(parts, permission, self.sealings, self.transfers)
+        self._reseal = AwaitingStep(self._resealing.step)
+        self._erase = AwaitingStep(erasing.step)
+        self._relaying = (self._writing, self._submitting, self._indexing, self._publishing, self._tidying)
+        keeping = Worker("eraser", self._erase, poll_s=poll_s), Worker("sealer", self._reseal, poll_s=poll_s)
+        self._workers = (*keeping, *self._relaying)  # who states is stopped before who logs
         self.lifting = Lifting(parts, self._submitter, self._submitting.wake)
         self.access = Access(parts)
         self.agreements = Agreements(parts)
@@ -176,7 +184,7 @@ class Gateway:
         """Let what was accepted reach the chain; whether all did in time. What did not goes on at the next start."""
         end = time.monotonic() + timeout_s
         while self._writes and self._has_undone():
-            if time.monotonic() > end or any(worker.failure for worker in self._workers):
+            if time.monotonic() > end or any(worker.failure for worker in self._relaying):
                 return False
             for worker in (self._submitting, self._publishing, self._indexing):
                 worker.wake()
@@ -199,6 +207,8 @@ class Gateway:
             self._is_started = False
             if self._tenure is not None:
                 self._tenure.stop()
+            self._reseal.interrupt()
+            self._erase.interrupt()
             for worker in self._workers:
                 worker.stop()
             self._writer.fail_waiting()

@@ -54,6 +54,16 @@ class Permission:
             return True
         return any(self._is_permitted(row, version.version) for row in self._grants(asker, version, None))
 
+    def is_live(self, grant: Bytes32, version: VersionRow) -> bool:
+        """Whether a grant permits its consumer to read a version, after the final head."""
+        row = self._parts.store.access.find_grant(grant, self._parts.now())
+        return row is not None and self._is_permitted(row, version.version)
+
+    def permits_anybody(self, version: VersionRow) -> bool:
+        """Whether any grant permits anybody to read a version, after the final head."""
+        grants = self._parts.store.access.active_grants(version.dataset, self._parts.now())
+        return any(self._is_permitted(row, version.version) for row in grants)
+
     def _grants(self, asker: Asker, version: VersionRow, grant: Bytes32 | None) -> Sequence[GrantRow]:
         if asker.participant is None:
             return ()

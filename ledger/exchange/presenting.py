@@ -11,6 +11,7 @@ from ledger.store.rows import (
     AgreementRow,
     ApiKeyRow,
     DatasetRow,
+    DescendantRow,
     FileRow,
     GrantRow,
     KeyRow,
@@ -30,6 +31,7 @@ from ledger.surface.views import (
     ApiKeyView,
     BallotView,
     DatasetView,
+    DescendantView,
     FileView,
     GrantView,
     KeyView,
@@ -46,6 +48,7 @@ __all__ = [
     "present_agreement",
     "present_api_key",
     "present_dataset",
+    "present_descendant",
     "present_file",
     "present_grant",
     "present_key",
@@ -147,6 +150,20 @@ def present_version(row: VersionRow, *, opened: bool) -> VersionView:
         parents=tuple((each.dataset, each.version, each.registration) for each in row.parents),
         in_force="yes" if row.in_force else "pending",
         registered_at=row.registered_at,
+        erased=row.erased,
+    )
+
+
+def present_descendant(row: DescendantRow) -> DescendantView:
+    """A version that is derived from another."""
+    return DescendantView(
+        dataset=row.dataset,
+        name=_name(row.provider_handle, row.slug),
+        version=row.version,
+        registration=row.registration,
+        in_force="yes" if row.in_force else "pending",
+        registered_at=row.stated_at,
+        erased=row.erased,
     )
 
 

@@ -115,6 +115,16 @@ def _check_version(directory: Directory, provider: Bytes32, message: Mapping[str
         raise _refuse("that version holds another registration", "other-registration", registration=registered)
 
 
+def _check_kept(directory: Directory, provider: Bytes32, message: Mapping[str, Any], now_s: int) -> None:
+    """A version that is sealed, or erased, is its provider's and was not erased before."""
+    _check_version(directory, provider, message, now_s)
+    tombstone = directory.erasure_of(message["registration"])
+    if tombstone is not None:
+        raise ConflictError(
+            "the version was erased already", code="version-erased", facts={"tombstone": str(tombstone)}
+        )
+
+
 def _check_receipt(directory: Directory, consumer: Bytes32, message: Mapping[str, Any], now_s: int) -> None:
     grant = directory.grant(message["grant"])
     if grant.consumer != consumer or grant.provider != message["provider"]:
@@ -170,6 +180,8 @@ _CONTENDED: Final[Mapping[str, str]] = {
     "AccessDenial": "request",
     "UsageReport": "agreement",
     "UsageDispute": "report",
+    "Sealing": "registration",
+    "Erasure": "registration",
 }
 """Only logs keep these, so that no contract puts them in order."""
 
@@ -178,8 +190,8 @@ _RULES: Final[Mapping[str, Callable[[Directory, Bytes32, Mapping[str, Any], int]
     "AccessDenial": _check_denial,
     "UsageReport": _check_report,
     "UsageDispute": _check_dispute,
-    "Sealing": _check_version,
-    "Erasure": _check_version,
+    "Sealing": _check_kept,
+    "Erasure": _check_kept,
     "TransferReceipt": _check_receipt,
     "KeyRelease": _check_release,
     "LogOpening": _check_opening,

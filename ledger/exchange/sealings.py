@@ -93,6 +93,17 @@ class Sealings:
         with self.turn(registration):
             return await self._make(registration)
 
+    async def end(self, registration: Bytes32) -> None:
+        """Let no sealing of a version be current: key and objects go. The next transfer seals it again.
+
+        Raises:
+            ConflictError: it is just being sealed (``sealing-under-way``).
+            UnavailableError: the store failed: the key is gone, the objects go with `remove_ended`.
+        """
+        with self.turn(registration):
+            await asyncio.to_thread(self._rows.end, registration, self._parts.now())
+        await self.remove_ended()
+
     async def destroy(self, registration: Bytes32) -> None:
         """Destroy keys and objects of all sealings of a version, for good; a second call does nothing.
 
@@ -176,6 +187,7 @@ class Sealings:
             await asyncio.to_thread(self._rows.give_up, row.id, self._parts.now())
             with suppress(UnavailableError):  # what can not be removed now, the next start removes
                 await self.remove_ended()
+                await self.objects.remove(row.id)  # an erasure may have removed what was there before the end
             raise
         return await asyncio.to_thread(self._reload, row.id)
 
@@ -191,6 +203,8 @@ class Sealings:
         version = store.datasets.find_registration(registration)
         if version is None:
             raise NotFoundError(f"no version with the registration {registration} is known here")
+        if version.erased is not None:
+            raise ConflictError("the version was erased: register the data again", code="version-erased")
         content = None if version.content_root is None else store.contents.find(version.content_root)
         if content is None:
             raise NotFoundError("the manifest of this version is not kept here")
@@ -226,7 +240,7 @@ class Sealings:
         return version.provider
 
     async def remove_ended(self) -> None:
-        """Remove the objects of sealings that have ended. Raises: UnavailableError: the next start removes them."""
+        """Remove the objects of sealings that have ended. Raises: UnavailableError: the store failed; call it again."""
         for row in await asyncio.to_thread(self._rows.list_unremoved):
             await self.objects.remove(row.id)
             await asyncio.to_thread(self._rows.mark_removed, row.id, self._parts.now())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final
 
 from ledger.errors import FatalError, LedgerError, UnavailableError
 
-__all__ = ["Worker"]
+__all__ = ["AwaitingStep", "Worker"]
 
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 10.0
@@ -84,3 +86,39 @@ class Worker:
 def _pause(error: LedgerError, failures: int) -> float:
     asked = error.retry_after_s if isinstance(error, UnavailableError) else None
     return min(asked or _FIRST_PAUSE_S * 2 ** min(failures, 10), _LONGEST_PAUSE_S)
+
+
+class AwaitingStep:
+    """A worker's step that awaits, for instance a store of objects; another thread may cut it short."""
+
+    def __init__(self, step: Callable[[], Coroutine[Any, Any, bool | float]]) -> None:
+        self._step = step
+        self._lock = threading.Lock()
+        self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[bool | float]] | None = None
+        self._is_over = False
+
+    def __call__(self) -> bool | float:
+        """Take one step, in an event loop of its own; one that was interrupted found nothing to do."""
+        with suppress(asyncio.CancelledError):
+            return asyncio.run(self._run())
+        return False
+
+    def interrupt(self) -> None:
+        """Cut the step that runs short, for good: those that follow do nothing."""
+        with self._lock:
+            self._is_over = True
+            if self._running is not None:
+                loop, task = self._running
+                loop.call_soon_threadsafe(task.cancel)
+
+    async def _run(self) -> bool | float:
+        task = asyncio.ensure_future(self._step())
+        with self._lock:
+            if self._is_over:
+                task.cancel()
+            self._running = asyncio.get_running_loop(), task
+        try:
+            return await task
+        finally:
+            with self._lock:
+                self._running = None

@@ -12,6 +12,7 @@ from ledger.store.schema.metadata import TERMS
 from ledger.store.schema.said import (
     ACCESS_DENIALS,
     ACCESS_REQUESTS,
+    SAID_ERASURES,
     SAID_GRANTS,
     SAID_PARENTS,
     SAID_REVISION_PARTIES,
@@ -145,6 +146,11 @@ def _dispute(message: Mapping[str, Any]) -> Iterator[Fact]:
     )
 
 
+def _erasure(message: Mapping[str, Any]) -> Iterator[Fact]:
+    names = ("participant", "dataset", "version", "registration")
+    yield SAID_ERASURES, {**{name: message[name] for name in names}, "reason_hash": message["reasonHash"]}
+
+
 _BUILDERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Fact]]]] = {
     "DatasetRegistration": _registration,
     "AccessGrant": _grant,
@@ -153,4 +159,5 @@ _BUILDERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Fact]]]] = 
     "AccessDenial": _denial,
     "UsageReport": _report,
     "UsageDispute": _dispute,
+    "Erasure": _erasure,
 }

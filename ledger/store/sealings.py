@@ -12,6 +12,8 @@ from sqlalchemy.engine import Row
 from ledger.errors import ConflictError, NotFoundError
 from ledger.store.database import Database
 from ledger.store.rows.sealings import SealingRow, SealingState
+from ledger.store.schema.gateway import STATEMENTS
+from ledger.store.schema.said import SAID_ERASURES
 from ledger.store.schema.sealings import SEALINGS
 from ledger.types import Bytes32
 
@@ -67,6 +69,12 @@ class Sealings:
             unstated = (_S.id == sealing) & _S.state.in_(_UNFINISHED)
             connection.execute(update(SEALINGS).where(unstated).values(**_ending(SealingState.GIVEN_UP, now)))
 
+    def end(self, registration: Bytes32, now: datetime) -> None:
+        """Destroy the key of the current sealing of a version; none takes its place. Repeats change nothing."""
+        with self._database.write() as connection:
+            current = _S.current_of == registration
+            connection.execute(update(SEALINGS).where(current).values(**_ending(SealingState.REPLACED, now)))
+
     def erase(self, registration: Bytes32, now: datetime) -> None:
         """Destroy the keys of all sealings of a version, for good; repeats change nothing."""
         with self._database.write() as connection:
@@ -74,7 +82,12 @@ class Sealings:
             connection.execute(update(SEALINGS).where(all_of_it).values(**_ending(SealingState.ERASED, now)))
 
     def is_erased(self, registration: Bytes32) -> bool:
-        """Whether a sealing of the version was erased."""
+        """Whether the version was erased, or a sealing of it."""
+        said = select(SAID_ERASURES.c.digest).join(STATEMENTS, STATEMENTS.c.digest == SAID_ERASURES.c.digest)
+        logged = said.where(SAID_ERASURES.c.registration == registration, STATEMENTS.c.log_index.is_not(None))
+        with self._database.read() as connection:
+            if connection.execute(logged.limit(1)).first() is not None:
+                return True
         return bool(self._list((_S.registration == registration) & (_S.state == SealingState.ERASED.value), limit=1))
 
     def find(self, sealing: Bytes32) -> SealingRow | None:

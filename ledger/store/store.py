@@ -19,6 +19,7 @@ from ledger.store.contents import Contents
 from ledger.store.cursors import Cursors
 from ledger.store.documents import Documents
 from ledger.store.drafts import Drafts
+from ledger.store.erasures import Erasures
 from ledger.store.fencing import FencedDatabase
 from ledger.store.idempotency import Idempotency
 from ledger.store.leases import Leases
@@ -61,6 +62,7 @@ class Store:
         self.drafts = Drafts(database)
         self.contents = Contents(database)
         self.sealings = Sealings(database)
+        self.erasures = Erasures(database)
         self.transfers = Transfers(database.unfenced)
         self.names = Names(database)
         self.api_keys = ApiKeys(database, cursors, database.unfenced)

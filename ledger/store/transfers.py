@@ -6,12 +6,13 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 
 from ledger.errors import ConflictError, NotFoundError
 from ledger.store.database import Database
+from ledger.store.queries.endings import select_ended
 from ledger.store.rows.transfers import AccessRow, TransferRow
 from ledger.store.schema.gateway import STATEMENTS
 from ledger.store.schema.transfers import ACCESSES, NONCES, TRANSFERS
@@ -80,6 +81,20 @@ class Transfers:
         """Record which release is about to enter the log; it takes the place of one that did not get there."""
         with self._database.write() as connection:
             connection.execute(update(TRANSFERS).where(_T.id == transfer).values(release=release))
+
+    def list_owed(self, sealing: Bytes32) -> tuple[TransferRow, ...]:
+        """Transfers of a sealing (the digest of its ``Sealing``) whose receipt is in the log and whose key is not."""
+        said, released = STATEMENTS.alias("said"), STATEMENTS.alias("released")
+        receipted = exists().where(said.c.digest == _T.receipt, said.c.log_index.is_not(None))
+        answered = exists().where(released.c.digest == _T.release, released.c.log_index.is_not(None))
+        query = select(TRANSFERS).where(_T.sealing == sealing, receipted, ~answered).order_by(_T.opened_at, _T.id)
+        with self._database.read() as connection:
+            return tuple(_to_row(row) for row in connection.execute(query))
+
+    def list_ended(self, now: datetime) -> tuple[tuple[Bytes32, Bytes32], ...]:
+        """Registration and grant: of the version's current sealing data or key were given under it, and it is over."""
+        with self._database.read() as connection:
+            return tuple((row.registration, row.grant) for row in connection.execute(select_ended(now)))
 
     def log_access(self, transfer: Bytes32, access: AccessRow) -> None:
         """Record an access, durably, before it is given."""

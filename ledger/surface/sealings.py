@@ -26,6 +26,8 @@ class SealingView:
     is_current: bool
     is_key_here: bool
     """whether the gateway holds the key, and so can release it and see plaintext"""
+    is_due: bool = False
+    """whether somebody was given of it under a grant that is over: it is time to seal the version anew"""
 
 
 @dataclass(frozen=True, kw_only=True)

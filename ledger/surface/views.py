@@ -19,6 +19,7 @@ __all__ = [
     "BallotView",
     "ConsortiumView",
     "DatasetView",
+    "DescendantView",
     "Download",
     "FileView",
     "GrantView",
@@ -130,6 +131,22 @@ class VersionView:
     in_force: str
     """pending or yes"""
     registered_at: datetime | None
+    erased: Bytes32 | None = None
+    """its tombstone: digest of the Erasure by which its provider destroyed the data"""
+
+
+@dataclass(frozen=True, slots=True)
+class DescendantView:
+    """A version that is derived from another, over whatever many generations."""
+
+    dataset: Bytes32
+    name: str | None
+    version: int
+    registration: Bytes32
+    in_force: str
+    """pending or yes"""
+    registered_at: datetime
+    erased: Bytes32 | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +179,7 @@ class LineageView:
     registration: Bytes32
     parents: tuple[LineageView, ...]
     more: bool = False
+    erased: Bytes32 | None = None
 
 
 @dataclass(frozen=True, slots=True)

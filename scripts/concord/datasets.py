@@ -17,6 +17,7 @@ from ledger.client import Identity, lifting
 from ledger.client import datasets as flows
 from ledger.client.flow import ByteProgress
 from ledger.errors import MalformedError, NotFoundError
+from ledger.surface.views import VersionView
 from ledger.types import Bytes32
 from scripts.concord.arguments import KeyOption, parse_digest
 from scripts.concord.context import Context, context_of
@@ -237,7 +238,7 @@ def versions(context: typer.Context, name: DatasetName) -> None:
     given = context_of(context)
     columns = {
         "version": "VERSION", "file_count": "FILES", "size_bytes": "BYTES", "in_force": "IN FORCE",
-        "registered_at": "REGISTERED", "registration": "REGISTRATION",
+        "registered_at": "REGISTERED", "registration": "REGISTRATION", "erased": "ERASED BY",
     }  # fmt: skip
     given.show_list(given.run(flows.versions(name)), columns)
 
@@ -251,9 +252,59 @@ def lineage(context: typer.Context, name: VersionName) -> None:
     level = [(tree, 0)]
     while level:
         view, depth = level.pop()
-        lines.append(f"{'  ' * depth}{view.name or view.dataset}@{view.version}  {view.registration}")
+        erased = "" if view.erased is None else f"  erased by {view.erased}"
+        lines.append(f"{'  ' * depth}{view.name or view.dataset}@{view.version}  {view.registration}{erased}")
         level.extend((parent, depth + 1) for parent in reversed(view.parents))
     given.show(tree, "\n".join(lines))
+
+
+@app.command()
+def descendants(context: typer.Context, name: VersionName) -> None:
+    """List what is derived from it, of all generations, each version once."""
+    given = context_of(context)
+    columns = {
+        "name": "NAME", "version": "VERSION", "in_force": "IN FORCE", "registered_at": "REGISTERED",
+        "registration": "REGISTRATION", "erased": "ERASED BY",
+    }  # fmt: skip
+    given.show_list(given.run(flows.descendants(*split_version(given, name))), columns)
+
+
+@app.command()
+def erase(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="PROVIDER/SLUG@N", help="The version, by its number.")],
+    reason: Annotated[str, typer.Option(help="Why; its salted hash stands in the statement.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: there is no way back.")] = False,
+    key: KeyOption = None,
+    wait: WaitOption = Until.FINAL,
+) -> None:
+    """Erase one version of yours for good: its data, keys, salt and manifest go, and a signed tombstone stays.
+
+    What was derived from it keeps its lineage. Nothing that others received is taken back, and backups that were taken
+    before still hold the data.
+    """
+    given = context_of(context)
+    if "@" not in name or name.endswith("@latest"):
+        raise MalformedError("name one version, by its number, as in utility/power@3: erasing has no way back")
+    dataset, number = split_version(given, name)
+    found = given.run(flows.version(dataset, number))
+    if found.erased is not None:
+        given.show(found, f"erased already, by {found.erased}")
+        return
+    _confirm_erasure(given, name, found, len(given.run(flows.descendants(dataset, number))), is_sure=yes)
+    conclude(given, given.run(flows.erase(dataset, number, reason, given.identity(key))), wait, f"erased {name}")
+
+
+def _confirm_erasure(given: Context, name: str, found: VersionView, derived: int, *, is_sure: bool) -> None:
+    """Ask whoever sits there. Raises: MalformedError: nobody does, or the answer is no."""
+    if is_sure:
+        return
+    if not given.has_terminal:
+        raise MalformedError("nobody can be asked whether to erase it: give --yes")
+    what = f"{name}: {count_of(found.file_count, 'file')}, {count_of(found.size_bytes, 'byte')}"
+    given.note(f"{what}; {count_of(derived, 'version')} derived from it, whose lineage stays")
+    if not typer.confirm("Erase it for good?", err=True):
+        raise MalformedError("nothing was erased")
 
 
 @app.command()

@@ -76,7 +76,7 @@ def test_deep_nesting_within_a_statement_is_refused(service: Asking) -> None:
     with service.unchanged():
         answer = service.post("utility", "/v1/statements:prepare", {"type": "DatasetRegistration", "intent": intent})
         assert_problem(answer, 422, "malformed", "nested")
-        raw = {"type": "Erasure", "intent": {"dataset": deep}}
+        raw = {"type": "Sealing", "intent": {"dataset": deep}}
         assert_problem(service.post("utility", "/v1/statements:prepare", raw), 422, "malformed")
 
 

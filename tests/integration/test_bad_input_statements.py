@@ -427,20 +427,22 @@ def test_a_raw_type_is_checked_like_the_others(service: Asking) -> None:
         "dataset": version["dataset"],
         "version": "1",
         "registration": version["registration"],
-        "reasonHash": "0x" + "11" * 32,
+        "keyCommitment": "0x" + "11" * 32,
+        "ciphertextRoot": "0x" + "11" * 32,
+        "ciphertextSize": "16",
     }
     with service.unchanged():
-        foreign = service.state("factory", "Erasure", members)
+        foreign = service.state("factory", "Sealing", members)
         assert_problem(foreign, 409, "not-provider")
-        other = service.state("utility", "Erasure", members | {"registration": "0x" + "22" * 32})
+        other = service.state("utility", "Sealing", members | {"registration": "0x" + "22" * 32})
         assert_problem(other, 409, "other-registration")
-        absent = service.state("utility", "Erasure", members | {"version": "9"})
+        absent = service.state("utility", "Sealing", members | {"version": "9"})
         assert_problem(absent, 404, "not-found")
     stranger = replace(world.members["utility"].identity, signer=LocalKey(PrivateKey().secret))
-    message = service.prepare("utility", "Erasure", members)
+    message = service.prepare("utility", "Sealing", members)
     with service.unchanged():
-        assert_problem(submit(service, service.signed(stranger, "Erasure", message)), 409, "key-not-active")
-    digest = Statement.parse("Erasure", message).digest(world.domains)
+        assert_problem(submit(service, service.signed(stranger, "Sealing", message)), 409, "key-not-active")
+    digest = Statement.parse("Sealing", message).digest(world.domains)
     assert service.get("utility", f"/v1/statements/{digest}").status_code == 404
     assert Bytes32(digest) == digest
 

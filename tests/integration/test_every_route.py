@@ -115,6 +115,8 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ("get", "/v1/datasets/{dataset}/versions"): Route(MEMBERS),
     ("get", _VERSION): Route(MEMBERS),
     ("get", _VERSION + "/lineage"): Route(MEMBERS),
+    ("get", _VERSION + "/descendants"): Route(MEMBERS),
+    ("post", _VERSION + "/erasure"): NOTHING,
     ("get", _VERSION + "/manifest"): Route(CONTENTS),
     ("get", _VERSION + "/chunks"): Route(CONTENTS),
     ("get", _VERSION + "/files"): Route(CONTENTS),
@@ -329,16 +331,16 @@ def test_a_token_of_another_form_is_401(stage: Stage, token: str) -> None:
 
 def test_who_bears_another_participants_key_states_nothing_in_its_name(stage: Stage) -> None:
     utility = str(stage.world.members["utility"].id)
-    members = {"participant": utility, "dataset": "0x" + "11" * 32, "version": "1", "reasonHash": "0x" + "22" * 32}
-    members["registration"] = "0x" + "33" * 32
+    members = {"participant": utility, "dataset": "0x" + "11" * 32, "version": "1", "ciphertextSize": "16"}
+    members |= dict.fromkeys(("registration", "keyCommitment", "ciphertextRoot"), "0x" + "33" * 32)
     prepared = stage.http.post(
         "/v1/statements:prepare",
-        json={"type": "Erasure", "intent": members},
+        json={"type": "Sealing", "intent": members},
         headers=_bearing(stage.tokens["other"]),
     )
     assert (prepared.status_code, prepared.json()["code"]) == (403, "not-yours")
     message = members | {"deadline": "4000000000", "salt": "0x" + "44" * 32}
-    body = {"type": "Erasure", "message": message, "signature": "0x" + "00" * 65, "signer": "0x" + "55" * 20}
+    body = {"type": "Sealing", "message": message, "signature": "0x" + "00" * 65, "signer": "0x" + "55" * 20}
     for bearer, code in (("other", "not-yours"), ("apply", "missing-scope")):
         submitted = stage.http.post("/v1/statements", json=body, headers=_bearing(stage.tokens[bearer]))
         assert (submitted.status_code, submitted.json()["code"]) == (403, code)

@@ -523,3 +523,63 @@ def test_a_revocation_in_the_middle_ends_it(stage: Stage, tmp_path: Path) -> Non
         sold.pull(tmp_path, client=Client(stage.world.url, transport=Wire(spoil)))
     assert caught.value.code == "grant-revoked"
     assert {Path(name).name for name in found_in(tmp_path)} == {"state.json", "sealed"}
+
+
+def test_a_version_that_is_sealed_anew_meanwhile_is_pulled_all_the_same(stage: Stage, tmp_path: Path) -> None:
+    sold = _sell(stage.world, stage.provider, stage.consumer, "renewed")
+    sealings, renewed, told = stage.world.gateway.sealings, list[Bytes32](), list[int]()
+
+    def spoil(body: bytes) -> list[bytes | None]:
+        if renewed:
+            return [body]
+        renewed.append(asyncio.run(sealings.replace(sold.version.registration)).id)
+        return [body[: (1 << 20) + 500], None]
+
+    pulled = sold.pull(tmp_path, client=Client(stage.world.url, transport=Wire(spoil)), progress=told.append)
+    assert found_in(tmp_path) == FILES  # nothing of the old sealing is left either
+    assert pulled.transfer is not None
+    assert pulled.transfer.sealing.message["keyCommitment"] == str(renewed[0])
+    assert sum(told) == pulled.transfer.size_bytes
+    assert min(told) < 0  # what had come in vain was taken back
+
+
+def test_an_erased_version_is_gone_for_everybody(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    concord = Console(stage.world, tmp_path, monkeypatch, capsys)
+    sold, client = _sell(stage.world, stage.provider, stage.consumer, "erased"), stage.provider.client
+    folder = stage.world.folder / "staged" / "erased"
+    child = datasets.register(folder, scan_folder(folder), "utility", "derived", METADATA, parents=["utility/erased@1"])
+    client.run(statements.wait(client.run(child).digest))
+    concord.be(stage.provider)
+    monkeypatch.delenv("CONCORD_KEY")  # the gateway signs for it
+    named = ("dataset", "erase", "utility/erased@1", "--reason", "asked for")
+    assert concord.run("dataset", "erase", "utility/erased", "--reason", "x", "--yes").code == 3  # no version
+    assert concord.run(*named).code == 3  # nobody can be asked
+    assert "erased utility/erased@1" in concord.ok_quietly(*named, "--yes")
+    assert "erased already" in concord.ok_quietly(*named, "--yes")
+    view = client.run(datasets.version("utility/erased", 1))
+    manifest = f"{stage.world.url}/v1/datasets/utility~erased/versions/1/manifest"
+    answer = httpx.get(manifest, headers={"Authorization": f"Bearer {stage.provider.token}"})
+    assert (answer.status_code, answer.json()["code"]) == (410, "version-erased")
+    assert answer.json()["tombstone"] == str(view.erased)
+    with pytest.raises(RefusedError) as caught:
+        sold.pull(tmp_path / "in")
+    assert (caught.value.code, caught.value.facts["tombstone"]) == ("version-erased", str(view.erased))
+    (derived,) = client.run(datasets.descendants("utility/erased", 1))
+    assert (derived.name, derived.erased) == ("utility/derived", None)
+    assert "utility/derived" in concord.ok_quietly("dataset", "descendants", "utility/erased@1")
+    assert str(view.erased) in concord.ok_quietly("dataset", "lineage", "utility/derived@1")
+    assert str(view.erased)[:10] in concord.ok_quietly("dataset", "versions", "utility/erased")
+
+
+def test_who_holds_its_own_key_signs_the_erasure(stage: Stage, tmp_path: Path) -> None:
+    owner = stage.consumer
+    (tmp_path / "a.csv").write_bytes(b"of the analyst")
+    registered = datasets.register(tmp_path, scan_folder(tmp_path), "analyst", "own", METADATA, owner.identity)
+    owner.client.run(statements.wait(owner.client.run(registered).digest))
+    outcome = owner.client.run(datasets.erase("analyst/own", 1, "asked for", owner.identity))
+    assert owner.client.run(datasets.version("analyst/own", 1)).erased == outcome.digest
+    with pytest.raises(RefusedError) as caught:
+        owner.client.run(datasets.erase("analyst/own", 1, "again", owner.identity))
+    assert caught.value.code == "version-erased"

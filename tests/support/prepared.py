@@ -395,12 +395,24 @@ CASES: Final = {
         {"total": 40_000},
         {"invoice": {"number": 2}},
     ),
-    "erasure, by its members": Case(
+    "erasure": Case(
         "Erasure",
+        {"dataset": str(DATASET), "version": 1, "registration": str(b32(40)), "reason": "asked for"},
+        {"dataset": DATASET, "version": 1, "registration": b32(40)},
+        {"reason": {"reason": "asked for"}},
+        {"dataset": b32(7), "version": 2, "registration": b32(7), "reasonHash": b32(7)},
+        {"reason": {"reason": "for fun"}},
+    ),
+    "sealing, by its members": Case(
+        "Sealing",
         {
-            "dataset": str(DATASET), "version": "1", "registration": str(b32(40)), "reasonHash": str(b32(41)),
+            "dataset": str(DATASET), "version": "1", "registration": str(b32(40)), "keyCommitment": str(b32(41)),
+            "ciphertextRoot": str(b32(42)), "ciphertextSize": "16",
         },
-        {"dataset": DATASET, "version": 1, "registration": b32(40), "reasonHash": b32(41)},
-        lies={"version": 2, "registration": b32(7), "reasonHash": b32(7)},
+        {
+            "dataset": DATASET, "version": 1, "registration": b32(40), "keyCommitment": b32(41),
+            "ciphertextRoot": b32(42), "ciphertextSize": 16,
+        },
+        lies={"version": 2, "registration": b32(7), "keyCommitment": b32(7), "ciphertextSize": 17},
     ),
 }  # fmt: skip

@@ -20,7 +20,7 @@ from tests.support.answering import FACES, Run, Said, answering, run_sync
 from tests.support.log import receipt_alone
 from tests.support.prepared import AGREEMENT_SERVED, CASES, CONTROL, DOMAINS, NOW, SERVED, Case, b32
 
-TESTED_LATER: Final = {"LogOpening", "LogRotation", "LogClosing", "Sealing", "TransferReceipt", "KeyRelease"}
+TESTED_LATER: Final = {"LogOpening", "LogRotation", "LogClosing", "TransferReceipt", "KeyRelease"}
 
 
 class Counting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from ledger.errors import FatalError, RefusedError, UnavailableError
 from ledger.exchange import Gateway, GatewaySettings, InForce, State
 from ledger.exchange.intents import AccessRevocationIntent, RawIntent
 from ledger.exchange.log_writer import LogWriter
-from ledger.exchange.worker import Worker
+from ledger.exchange.worker import AwaitingStep, Worker
 from ledger.log import TileReader
 from ledger.statements import Statement
 from ledger.store.rows import NewStatement, OutboxState
@@ -413,3 +414,27 @@ def test_a_commit_whose_answer_was_lost_is_found_out_though_nothing_follows(
     assert sequencer.size == published.size == before + 1
     row = still.gateway.parts.store.statements.list(limit=1).items[0]
     assert (row.type, row.log_index) == ("DatasetRegistration", before)
+
+
+def test_an_awaiting_step_is_cut_short_for_good() -> None:
+    begun, ended, answers = threading.Event(), threading.Event(), list[bool | float]()
+
+    async def hang() -> bool:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return True
+
+    step = AwaitingStep(hang)
+    runs = threading.Thread(target=lambda: answers.append(step()))
+    runs.start()
+    assert begun.wait(90)
+    step.interrupt()
+    runs.join(90)
+    assert answers == [False]
+    assert ended.is_set()
+    begun.clear()
+    assert step() is False  # and what follows does not even begin
+    assert not begun.is_set()

@@ -23,7 +23,12 @@ from ledger.exchange.intents.agreements import (
     UsageDisputeIntent,
     UsageReportIntent,
 )
-from ledger.exchange.intents.datasets import DatasetRegistrationIntent, DatasetRetirementIntent, ParentName
+from ledger.exchange.intents.datasets import (
+    DatasetRegistrationIntent,
+    DatasetRetirementIntent,
+    ErasureIntent,
+    ParentName,
+)
 from ledger.exchange.intents.intent import Intent, RawIntent
 from ledger.exchange.intents.participants import (
     ControlKeyClaimIntent,
@@ -50,6 +55,7 @@ __all__ = [
     "ControlKeyRotationIntent",
     "DatasetRegistrationIntent",
     "DatasetRetirementIntent",
+    "ErasureIntent",
     "GovernanceVoteIntent",
     "Intent",
     "KeyAdditionIntent",
@@ -80,6 +86,7 @@ INTENTS: Final[Mapping[str, type[Intent]]] = {
         ControlKeyRotationIntent,
         DatasetRegistrationIntent,
         DatasetRetirementIntent,
+        ErasureIntent,
         GovernanceVoteIntent,
         KeyAdditionIntent,
         KeyRevocationIntent,

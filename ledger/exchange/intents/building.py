@@ -38,6 +38,7 @@ _BUILDERS: Final[Mapping[type[Intent], Builder]] = {
     participants.GovernanceVoteIntent: participants.build_vote,
     datasets.DatasetRegistrationIntent: datasets.build_registration,
     datasets.DatasetRetirementIntent: datasets.build_dataset_retirement,
+    datasets.ErasureIntent: datasets.build_erasure,
     access.AccessRequestIntent: access.build_request,
     access.AccessDenialIntent: access.build_denial,
     access.AccessGrantIntent: access.build_grant,

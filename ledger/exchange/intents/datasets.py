@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ledger.canonical import JsonValue, encode_canonical
 from ledger.content import Manifest, compute_content_hash, parse_chunks, parse_manifest
-from ledger.errors import ConflictError, MalformedError
+from ledger.errors import ConflictError, MalformedError, RefusedError
 from ledger.exchange.intents.draft import Draft, PreparedContent, draw_salt
 from ledger.exchange.intents.intent import Intent
 from ledger.exchange.intents.participants import HANDLE_PATTERN
@@ -21,8 +21,10 @@ from ledger.types import Bytes32
 __all__ = [
     "DatasetRegistrationIntent",
     "DatasetRetirementIntent",
+    "ErasureIntent",
     "ParentName",
     "build_dataset_retirement",
+    "build_erasure",
     "build_registration",
 ]
 
@@ -64,6 +66,18 @@ class DatasetRetirementIntent(Intent):
     TYPE: ClassVar[str] = "DatasetRetirement"
 
     dataset: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErasureIntent(Intent):
+    """Destroy a version's data for good. ``registration``, where it is given, must be that version's."""
+
+    TYPE: ClassVar[str] = "Erasure"
+
+    dataset: str
+    version: int
+    reason: str
+    registration: Bytes32 | None = None
 
 
 def build_registration(draft: Draft, intent: DatasetRegistrationIntent) -> Statement:
@@ -143,3 +157,21 @@ def _resolve_parents(draft: Draft, parents: tuple[ParentName, ...]) -> list[dict
 def build_dataset_retirement(draft: Draft, intent: DatasetRetirementIntent) -> Statement:
     """No further versions."""
     return draft.build(intent, datasetSalt=draft.dataset_salt(intent.dataset))
+
+
+def build_erasure(draft: Draft, intent: ErasureIntent) -> Statement:
+    """The tombstone of a version."""
+    dataset = draft.directory.dataset(intent.dataset)
+    if dataset.provider != draft.participant:
+        raise RefusedError(
+            "the dataset is another provider's", code="not-provider", facts={"provider": str(dataset.provider)}
+        )
+    registration = draft.directory.registration(dataset.id, intent.version)
+    if intent.registration is not None and intent.registration != registration:
+        raise RefusedError(
+            "that version holds another registration",
+            code="other-registration",
+            facts={"registration": str(registration)},
+        )
+    reason = draft.attach({"reason": intent.reason})
+    return draft.build(intent, dataset=dataset.id, version=intent.version, registration=registration, reasonHash=reason)

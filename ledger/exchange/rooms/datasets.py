@@ -9,22 +9,38 @@ from datetime import datetime
 from typing import Final
 
 from ledger.content import FileEntry, parse_chunks, parse_manifest
-from ledger.errors import NotFoundError
+from ledger.errors import ConflictError, NotFoundError
 from ledger.exchange.asker import Asker, Scope
+from ledger.exchange.erasing import Erasing, check_kept
 from ledger.exchange.errors import ForbiddenError, NoSuchRangeError
 from ledger.exchange.paging import Paging, present_page
 from ledger.exchange.parts import Parts
 from ledger.exchange.permission import Permission
-from ledger.exchange.presenting import present_dataset, present_file, present_match, present_version
+from ledger.exchange.presenting import (
+    present_dataset,
+    present_descendant,
+    present_file,
+    present_match,
+    present_version,
+)
 from ledger.exchange.rooms.visibility import party_of
 from ledger.store.rows import ContentRow, FileRow, MatchRow, VersionRow
 from ledger.surface.outcomes import Page, Stamped
-from ledger.surface.views import DatasetView, Download, FileView, LineageView, VerdictView, VersionView
+from ledger.surface.views import (
+    DatasetView,
+    DescendantView,
+    Download,
+    FileView,
+    LineageView,
+    VerdictView,
+    VersionView,
+)
 from ledger.types import Bytes32
 
 __all__ = ["Datasets"]
 
 _MOST_IN_LINEAGE: Final = 1000
+_COME_BACK_S: Final = 1.0
 _ASK_AGAIN_S: Final = 0.25
 """How often a download under way asks whether it is still permitted."""
 
@@ -32,9 +48,10 @@ _ASK_AGAIN_S: Final = 0.25
 class Datasets:
     """`gateway.datasets`."""
 
-    def __init__(self, parts: Parts, permission: Permission) -> None:
+    def __init__(self, parts: Parts, permission: Permission, erasing: Erasing) -> None:
         self._parts = parts
         self._permission = permission
+        self._erasing = erasing
 
     def list(
         self,
@@ -92,12 +109,18 @@ class Datasets:
     def _trace(self, dataset: Bytes32, version: int, registration: Bytes32, seen: set[Bytes32]) -> LineageView:
         name = self._parts.directory.name_of(dataset)
         row = self._parts.store.datasets.find_registration(registration)
-        parents = () if row is None else row.parents
+        parents, erased = ((), None) if row is None else (row.parents, row.erased)
         if parents and (registration in seen or len(seen) >= _MOST_IN_LINEAGE):
-            return LineageView(dataset, name, version, registration, (), more=True)
+            return LineageView(dataset, name, version, registration, (), more=True, erased=erased)
         seen.add(registration)
         traced = tuple(self._trace(each.dataset, each.version, each.registration, seen) for each in parents)
-        return LineageView(dataset, name, version, registration, traced)
+        return LineageView(dataset, name, version, registration, traced, erased=erased)
+
+    def descendants(self, _asker: Asker, name: str, version: int, paging: Paging) -> Page[DescendantView]:
+        """What is derived from a version, of all generations, each once. Raises: NotFoundError, MalformedError."""
+        row = self._find_version(name, version)
+        rows = self._parts.store.datasets.descendants(row.registration, limit=paging.limit, cursor=paging.cursor)
+        return present_page(rows, present_descendant)
 
     def manifest(self, asker: Asker, name: str, version: int) -> Stamped[bytes]:
         """The manifest's canonical JSON. Raises: ForbiddenError: not permitted; NotFoundError."""
@@ -126,11 +149,36 @@ class Datasets:
             ForbiddenError: the dataset is another participant's, or the key may not write.
             NotFoundError: the version or its manifest has no such file.
             VerificationError: other bytes than the manifest names; nothing of them stays.
+            ErasedError: the version was erased, before or meanwhile.
+            ConflictError: the same bytes are just being removed with another version (``file-being-removed``).
             UnavailableError: the store or its disk failed, or is full.
         """
         row, file, hashes = await asyncio.to_thread(self._find_upload, asker, name, version, path)
-        await self._parts.content.put_file(_entry_of(file), stream, hashes)
-        return await asyncio.to_thread(self._finish_upload, row, path)
+        with self._erasing.arriving(file.sha256):
+            await asyncio.to_thread(self._check_arrival, row, file)
+            await self._parts.content.put_file(_entry_of(file), self._while_kept(row, stream), hashes)
+            return await asyncio.to_thread(self._finish_upload, row, path)
+
+    def _check_arrival(self, row: VersionRow, file: FileRow) -> None:
+        self._check_kept(row)
+        if self._erasing.is_going(file.sha256):
+            raise ConflictError(
+                "the same bytes are just being removed with another version: send them again soon",
+                code="file-being-removed",
+                retry_after_s=_COME_BACK_S,
+            )
+
+    async def _while_kept(self, row: VersionRow, stream: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        """Ask again while bytes arrive: an erasure stops what is under way. Raises: ErasedError."""
+        asked_at = time.monotonic()
+        async for piece in stream:
+            if time.monotonic() - asked_at >= _ASK_AGAIN_S:
+                await asyncio.to_thread(self._check_kept, row)
+                asked_at = time.monotonic()
+            yield piece
+
+    def _check_kept(self, row: VersionRow) -> None:
+        check_kept(self._parts.store.datasets.find_registration(row.registration) or row)
 
     def _find_upload(
         self, asker: Asker, name: str, version: int, path: str
@@ -140,6 +188,7 @@ class Datasets:
             raise ForbiddenError("only the provider uploads a dataset's files", code="not-yours")
         if not asker.may(Scope.WRITE):
             raise ForbiddenError("this key may not upload: it needs the scope write", code="missing-scope")
+        check_kept(row)
         file = self._find_file(row, path)
         content = self._content(row)
         if content.chunks is None:
@@ -147,6 +196,7 @@ class Datasets:
         return row, file, parse_chunks(content.chunks, parse_manifest(content.manifest))[path]
 
     def _finish_upload(self, row: VersionRow, path: str) -> Stamped[FileView]:
+        self._check_kept(row)
         self._parts.store.contents.mark_uploaded(row.registration, path, self._parts.now())
         return Stamped(present_file(self._find_file(row, path)), self._as_of_block())
 
@@ -187,6 +237,7 @@ class Datasets:
         asked_at = time.monotonic()
         async for piece in pieces:
             if time.monotonic() - asked_at >= _ASK_AGAIN_S:
+                await asyncio.to_thread(self._check_kept, row)
                 await asyncio.to_thread(self._permission.check, asker, row, grant)
                 asked_at = time.monotonic()
             yield piece
@@ -195,6 +246,7 @@ class Datasets:
         self, asker: Asker, name: str, version: int, path: str, grant: Bytes32 | None
     ) -> tuple[VersionRow, FileRow, int]:
         row = self._find_version(name, version)
+        check_kept(row)
         self._permission.check(asker, row, grant)
         file = self._find_file(row, path)
         if file.uploaded_at is None:
@@ -225,6 +277,7 @@ class Datasets:
 
     def _require_open(self, asker: Asker, name: str, version: int) -> VersionRow:
         row = self._find_version(name, version)
+        check_kept(row)
         if not asker.may(Scope.AUDIT):
             self._permission.check(asker, row)
         return row

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from ledger.canonical import JsonValue
 from ledger.content.release import ReleaseTerms, check_recipient_key, wrap_key
+from ledger.content.sealing import SealingKey
 from ledger.errors import ConflictError, MalformedError, RefusedError
 from ledger.exchange.asker import Asker, Scope
 from ledger.exchange.intake import Announce, Intake
 from ledger.exchange.intents import Intent, RawIntent
 from ledger.exchange.parts import Parts
 from ledger.exchange.sealed_version import SealedVersion
-from ledger.exchange.sealings import Sealings
 from ledger.exchange.signatures import find_custodial
 from ledger.statements import Statement, compute_transfer_id
 from ledger.store.rows import StatementRow, TransferRow
@@ -36,10 +36,9 @@ State = Callable[[Asker, Intent, Announce], Outcome]
 class Receiving:
     """Logs receipts and releases keys. ``state`` signs with a participant's custodial key."""
 
-    def __init__(self, parts: Parts, sealings: Sealings, intake: Intake, state: State) -> None:
+    def __init__(self, parts: Parts, intake: Intake, state: State) -> None:
         self._parts = parts
         self._rows = parts.store.transfers
-        self._sealings = sealings
         self._intake = intake
         self._state = state
         self._lock, self._under_way = threading.Lock(), set[Bytes32]()
@@ -66,19 +65,12 @@ class Receiving:
             with self._lock:
                 self._under_way.discard(transfer)
 
-    def check_releasable(self, row: TransferRow, sealed: SealedVersion) -> None:
-        """Check that the key can be released: a receipt that is logged before that obliges to what can not be done.
-
-        What the provider's own client sealed, that client answers.
+    def check_releasable(self, row: TransferRow) -> None:
+        """Check, before a receipt is taken, that a key can be released in the provider's name: then it is owed.
 
         Raises:
-            NotFoundError: the key is destroyed: the version was sealed anew, or erased.
-            VerificationError: the stored key was changed, or what wrapped it is gone.
             ConflictError: the gateway holds no key of the provider (``no-custodial-key``).
         """
-        if not self._sealings.holds_key(sealed.id):
-            return
-        self._sealings.unwrap(sealed.id)
         parts = self._parts
         if find_custodial(parts.directory, parts.keystore, row.provider) is None:
             raise ConflictError(
@@ -140,18 +132,17 @@ class Receiving:
 
         return self._state(Asker(row.consumer, _WRITES), intent, announce).digest
 
-    def release(self, row: TransferRow, sealed: SealedVersion) -> TransferRow:
+    def release(self, row: TransferRow, key: SealingKey) -> TransferRow:
         """Wrap the sealing's key to the receipt's public key and put the release into the log.
 
         Raises:
-            NotFoundError: the key is destroyed: the version was sealed anew, or erased.
             ConflictError: the gateway holds no key of the provider (``no-custodial-key``).
             Others as `Statements.sign_and_submit`.
         """
         receipt = row.receipt or _NOTHING
         message: Any = self._parts.directory.statement(receipt, "TransferReceipt").message
         terms = ReleaseTerms(row.id, row.grant, row.sealing, row.consumer)
-        wrapped = wrap_key(self._sealings.unwrap(sealed.id).to_bytes(), message["recipientKey"], terms)
+        wrapped = wrap_key(key.to_bytes(), message["recipientKey"], terms)
         return self.state_release(row, wrapped)
 
     def state_release(self, row: TransferRow, wrapped: bytes) -> TransferRow:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.content.sealing import SEALED_CHUNK_SIZE_BYTES
+from ledger.content.sealing import SEALED_CHUNK_SIZE_BYTES, SealingKey
 from ledger.errors import ConflictError, NotFoundError
 from ledger.exchange.asker import Asker, Scope
+from ledger.exchange.erasing import check_kept
 from ledger.exchange.errors import ForbiddenError, NoSuchRangeError
 from ledger.exchange.evidence import Pin
 from ledger.exchange.parts import Parts
@@ -35,6 +38,9 @@ from ledger.surface.transfers import (
 from ledger.types import Bytes32
 
 __all__ = ["SealedDownload", "Transfers"]
+
+_PATIENCE_S: Final = 60.0
+_ASK_AGAIN_S: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ class Transfers:
             UnavailableError: chain, store or database failed.
         """
         version, grant, block = await asyncio.to_thread(self._permit, caller, request)
-        sealed = await self._sealings.make(version.registration)
+        sealed = await self._seal(version.registration)
         return await asyncio.to_thread(self._begin, caller, request.transfer_salt, version, grant, sealed, block)
 
     def show(self, caller: Caller, transfer: Bytes32) -> TransferView:
@@ -150,17 +156,49 @@ class Transfers:
         with self._receiving.turn(transfer):
             row = self._rows.get(transfer)
             if row.release is None or self._receiving.find(row.release) is None:
-                block = self._check(row)
+                self._check(row)
                 sealed = self._sealed(row)
-                self._receiving.check_releasable(row, sealed)
+                key = self._find_key(row, sealed)  # first: what is receipted is owed
                 row = self._receiving.take(row, sealed, receipt)
-                block = self._check(row)
-                if self._sealings.holds_key(sealed.id):  # else the provider's own client releases it
-                    self._log(row, block, "key")
-                    row = self._receiving.release(row, sealed)
+                if key is None:  # the provider's own client releases it
+                    block = self._check(row)
+                else:
+                    row, block = self._release(row, key)
             else:
                 block = self._head()
         return self._present(row, block)
+
+    def release_owed(self, registration: Bytes32) -> None:
+        """Release the keys of a version's current sealing that are receipted and were not released, after a crash.
+
+        Raises:
+            ConflictError: a receipt is just being taken (``transfer-under-way``).
+            Others as `Receiving.release`.
+        """
+        sealed = self._sealings.current(registration)
+        if sealed is None or not self._sealings.holds_key(sealed.id):
+            return
+        for owed in self._rows.list_owed(sealed.statement):
+            with self._receiving.turn(owed.id), suppress(ForbiddenError):  # to whom may not have it, nothing is owed
+                self._release(owed, self._sealings.unwrap(sealed.id))
+
+    def _find_key(self, row: TransferRow, sealed: SealedVersion) -> SealingKey | None:
+        """Its key; None: its provider's client has it.
+
+        Raises:
+            NotFoundError: the version was sealed anew just now.
+            ConflictError: the gateway holds no key of the provider to release it with (``no-custodial-key``).
+        """
+        if self._sealings.holds_key(sealed.id):
+            self._receiving.check_releasable(row)
+            return self._sealings.unwrap(sealed.id)
+        self._sealed(row)
+        return None
+
+    def _release(self, row: TransferRow, key: SealingKey) -> tuple[TransferRow, int]:
+        block = self._check(row)
+        self._log(row, block, "key")
+        return self._receiving.release(row, key), block
 
     def evidence(
         self, caller: Caller, transfer: Bytes32, part: str, pins: Sequence[Pin] = (), *, wait_s: float = 0.0
@@ -183,6 +221,17 @@ class Transfers:
         provider = Asker(row.provider, frozenset({Scope.READ}))  # every one of them names it
         return self._statements.evidence(provider, digest, pins=pins)
 
+    async def _seal(self, registration: Bytes32) -> SealedVersion:
+        """As `Sealings.make`, after a while of waiting where the version is just being sealed."""
+        end = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return await self._sealings.make(registration)
+            except ConflictError as error:
+                if error.code != "sealing-under-way" or time.monotonic() > end:
+                    raise
+            await asyncio.sleep(_ASK_AGAIN_S)
+
     # How it is permitted
 
     def _permit(self, caller: Caller, request: TransferRequest) -> tuple[VersionRow, Bytes32, int]:
@@ -191,6 +240,8 @@ class Transfers:
         self.callers.check_audience(caller, dataset.provider)
         number = dataset.latest_version if request.version is None else request.version
         version = self._parts.store.datasets.find_version(dataset.id, number)
+        if version is not None:
+            check_kept(version)
         if version is None or version.version_salt is None:
             raise NotFoundError(f"version {number} of {request.dataset[:140]} is not kept here: ask its provider")
         if version.provider == participant:
@@ -200,8 +251,12 @@ class Transfers:
         return version, row.digest, block
 
     def _check(self, row: TransferRow) -> int:
-        """Check that the grant still permits it after the newest block; return that. Raises: ForbiddenError."""
+        """Check that the grant still permits it after the newest block; return that. Raises: ForbiddenError.
+
+        Of a version that was erased, nothing is permitted to anybody. Raises: ErasedError.
+        """
         version = self._version(row)
+        check_kept(version)
         block = self._head()
         self._permission.find_permitting(_asker_of(row), version, row.grant, block)
         return block
@@ -214,12 +269,17 @@ class Transfers:
         while place <= last:
             end = min((place // SEALED_CHUNK_SIZE_BYTES + 1) * SEALED_CHUNK_SIZE_BYTES - 1, last)
             block = await asyncio.to_thread(self._check_again, row, block, sealed)
-            async for piece in sealed.read_bytes(place, end):
-                yield piece
+            try:
+                async for piece in sealed.read_bytes(place, end):
+                    yield piece
+            except NotFoundError:
+                await asyncio.to_thread(self._check_again, row, block, sealed)  # it went just now
+                raise
             place = end + 1
 
     def _check_again(self, row: TransferRow, block: int, sealed: SealedVersion) -> int:
         if not self._sealings.is_current(sealed.id):
+            self._check(row)  # whose grant is over hears of that
             raise NotFoundError("the version was sealed anew: begin another transfer")
         return self._check(row) if self._head() != block or self._is_over(row) else block
 

@@ -97,6 +97,13 @@ class Access:
             rows = connection.execute(known.query.order_by(known.stated_at.desc(), known.digest.desc()))
             return tuple(_to_grant(row) for row in rows)
 
+    def active_grants(self, dataset: Bytes32, now: datetime) -> tuple[GrantRow, ...]:
+        """All grants of a data set that are in force and in their time, the newest first."""
+        known = select_grants(now, lambda table: table.c.dataset == dataset)
+        query = known.query.where(known.state == "active").order_by(known.stated_at.desc(), known.digest.desc())
+        with self._database.read() as connection:
+            return tuple(_to_grant(row) for row in connection.execute(query))
+
     def find_revocation(self, provider: Bytes32, grant: Bytes32) -> RevocationRow | None:
         """The revocation in force of a provider's grant."""
         named = (REVOCATIONS.c.participant == provider) & (REVOCATIONS.c.grant == grant)

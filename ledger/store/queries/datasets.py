@@ -13,11 +13,13 @@ from ledger.errors import MalformedError
 from ledger.store.batches import batched
 from ledger.store.cursors import Cursors, Window
 from ledger.store.database import Database
+from ledger.store.queries.descent import select_descendants
+from ledger.store.queries.erasures import tombstone_of
 from ledger.store.queries.joined import check_choice, document_of, documents_as, join_document, mentions
 from ledger.store.queries.moments import block_moment
 from ledger.store.queries.standing import read_as_of
 from ledger.store.queries.versions import Condition, has_digest, versions_known
-from ledger.store.rows import DatasetRow, ParentRow, RowPage, VersionRow
+from ledger.store.rows import DatasetRow, DescendantRow, ParentRow, RowPage, VersionRow
 from ledger.store.schema.chain import GRANTS, PARENTS, RETIREMENTS
 from ledger.store.schema.gateway import CONTENTS, DATASET_SLUGS, OPENINGS, PARTICIPANT_HANDLES
 from ledger.store.schema.said import ACCESS_REQUESTS, SAID_GRANTS, SAID_PARENTS
@@ -123,6 +125,20 @@ class Datasets:
         query, _ = _select_versions(has_digest(registration))
         return self._first(query)
 
+    def descendants(
+        self, registration: Bytes32, *, limit: int = 50, cursor: str | None = None
+    ) -> RowPage[DescendantRow]:
+        """What is derived from a version, of all generations, each once, the newest first.
+
+        Raises:
+            MalformedError: the cursor is not of this list.
+        """
+        query, keys = select_descendants(registration)
+        window = Window(self._cursors, "descendants", {"registration": registration}, limit, cursor, keys)
+        with self._database.read() as connection:
+            rows, following = window.split(connection.execute(window.apply(query)).all())
+            return RowPage(tuple(_to_descendant(row) for row in rows), following, read_as_of(connection))
+
     def _first(self, query: Select[Any]) -> VersionRow | None:
         with self._database.read() as connection:
             versions = _to_versions(connection, connection.execute(query).all())
@@ -201,6 +217,7 @@ def _select_versions(of: Condition) -> tuple[Select[Any], Subquery]:
         CONTENTS.c.file_count,
         CONTENTS.c.size_bytes,
         func.coalesce(known.c.said_salt, DATASET_SLUGS.c.dataset_salt).label("dataset_salt"),
+        tombstone_of(known.c.digest, known.c.participant).label("erased"),
     ).select_from(joined)
     return query, known
 
@@ -220,6 +237,19 @@ def _to_dataset(row: Row[Any]) -> DatasetRow:
         retired_at=row.retired_at,
         registered_at=row.first_registered_at,
         updated_at=row.registered_at,
+    )
+
+
+def _to_descendant(row: Row[Any]) -> DescendantRow:
+    return DescendantRow(
+        dataset=row.dataset,
+        provider_handle=row.handle,
+        slug=row.slug,
+        version=row.version,
+        registration=row.digest,
+        in_force=bool(row.in_force),
+        stated_at=row.stated_at,
+        erased=row.erased,
     )
 
 
@@ -243,6 +273,7 @@ def _to_versions(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[Vers
             in_force=bool(row.in_force),
             registered_at=row.registered_at,
             block=row.block,
+            erased=row.erased,
         )
         for row in rows
     )

@@ -15,8 +15,9 @@ from ledger.store.rows.chain import (
     LogRow,
 )
 from ledger.store.rows.contents import ContentRow, FileRow, MatchRow, OpeningRow
-from ledger.store.rows.datasets import DatasetRow, ParentRow, VersionRow
+from ledger.store.rows.datasets import DatasetRow, DescendantRow, ParentRow, VersionRow
 from ledger.store.rows.documents import DocumentRow, DraftRow
+from ledger.store.rows.erasures import ErasureRow
 from ledger.store.rows.keys import ApiKeyRow, IdempotencyRow
 from ledger.store.rows.outbox import OutboxRow, OutboxState, SignedTransaction
 from ledger.store.rows.pages import RowPage
@@ -37,9 +38,11 @@ __all__ = [
     "ContentRow",
     "CursorRow",
     "DatasetRow",
+    "DescendantRow",
     "DocumentRow",
     "DraftRow",
     "EffectRow",
+    "ErasureRow",
     "FileRow",
     "GovernorsRow",
     "GrantRow",

@@ -8,7 +8,7 @@ from datetime import datetime
 from ledger.canonical import JsonValue
 from ledger.types import Bytes32
 
-__all__ = ["DatasetRow", "ParentRow", "VersionRow"]
+__all__ = ["DatasetRow", "DescendantRow", "ParentRow", "VersionRow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,22 @@ class VersionRow:
     registered_at: datetime
     """time of its block, or, while it is not in force, of its arrival here"""
     block: int | None
+    erased: Bytes32 | None = None
+    """digest of its erasure, which this gateway's log has"""
+
+
+@dataclass(frozen=True, slots=True)
+class DescendantRow:
+    """A version that is derived from another, over whatever many generations."""
+
+    dataset: Bytes32
+    provider_handle: str | None
+    slug: str | None
+    version: int
+    registration: Bytes32
+    in_force: bool
+    stated_at: datetime
+    erased: Bytes32 | None
 
 
 @dataclass(frozen=True, slots=True)

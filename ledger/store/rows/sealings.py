@@ -21,7 +21,7 @@ class SealingState(StrEnum):
     CURRENT = "current"
     """it is stated, and the one under which its version is delivered"""
     REPLACED = "replaced"
-    """another took its place: its key is destroyed, its objects go"""
+    """another took its place, or nobody may have its version any more: its key is destroyed, its objects go"""
     GIVEN_UP = "given up"
     """it was never stated: its key is destroyed, its objects go"""
     ERASED = "erased"

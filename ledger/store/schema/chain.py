@@ -166,6 +166,7 @@ PARENTS: Final = Table(
     digest_key(),
     *parent_columns(),
     Column("block", BigInteger, nullable=False, index=True),
+    Index(None, "registration"),
 )
 
 RETIREMENTS: Final = Table(

@@ -19,6 +19,7 @@ from ledger.store.schema.metadata import (
 __all__ = [
     "ACCESS_DENIALS",
     "ACCESS_REQUESTS",
+    "SAID_ERASURES",
     "SAID_GRANTS",
     "SAID_PARENTS",
     "SAID_REVISIONS",
@@ -32,7 +33,19 @@ def _statement() -> Column[Any]:
     return Column("digest", DigestBytes, ForeignKey("statements.digest", ondelete="CASCADE"), primary_key=True)
 
 
-SAID_PARENTS: Final = Table("said_parents", METADATA, _statement(), *parent_columns())
+SAID_PARENTS: Final = Table("said_parents", METADATA, _statement(), *parent_columns(), Index(None, "registration"))
+
+SAID_ERASURES: Final = Table(
+    "said_erasures",
+    METADATA,
+    _statement(),
+    id_column("participant"),
+    id_column("dataset"),
+    Column("version", Uint64, nullable=False),
+    id_column("registration"),
+    id_column("reason_hash"),
+    Index(None, "registration"),
+)
 
 SAID_GRANTS: Final = Table(
     "said_grants",

@@ -19,7 +19,7 @@ TRANSFERS: Final = Table(
     id_column("provider"),
     id_column("registration"),
     id_column("grant"),
-    id_column("sealing"),  # digest of the Sealing
+    Column("sealing", DigestBytes, nullable=False, index=True),  # digest of the Sealing
     Column("receipt", DigestBytes),  # digest of the TransferReceipt that is, or is about to be, in the log
     Column("release", DigestBytes),  # of the KeyRelease, alike
     Column("opened_at", Moment, nullable=False, index=True),
