@@ -24,6 +24,7 @@ from ledger.surface.transfers import TransferState, TransferView
 from ledger.types import Bytes32
 from tests.support.console import Console
 from tests.support.content import make_bytes
+from tests.support.waiting import eventually
 from tests.support.world import METADATA, PASSPHRASE, WAIT_S, Member, World, serving
 
 SECRET = b"hour,mwh\n0,12.5 and nobody else is to know\n"
@@ -230,6 +231,24 @@ def test_sealing_anew_takes_the_place_of_what_was_sealed(stage: Stage) -> None:
     assert stage.keys.has(after.sealing.id)  # version 1 is delivered under it
     data = stage.world.folder / "home" / "content"
     assert not [path for path in data.rglob("*") if before.sealing.id.hex() in path.as_posix() and path.is_file()]
+
+
+def test_a_push_seals_anew_once_a_grant_is_over(stage: Stage, tmp_path: Path) -> None:
+    folder = stage.write("due")
+    pushed = stage.push(folder, "due")
+    first = stage.grant("due")
+    stage.wait_for_key("due", tmp_path)  # it was given, even without the key
+    stage.grant("due")
+    client = stage.provider.client
+    assert not client.run(sealing.current(pushed.registration)).is_due
+    client.run(access.revoke(first, stage.provider.identity, wait_s=WAIT_S))
+    eventually(lambda: client.run(sealing.current(pushed.registration)).is_due)
+    kept = client.run(sealing.current(pushed.registration))
+    assert kept.id == pushed.sealing.id  # the gateway can not seal it, and others are still permitted
+    again = stage.push(folder, "due", if_changed=True)
+    assert (again.was_sealed, again.registration.version) == (True, 1)
+    assert not client.run(sealing.current(pushed.registration)).is_due
+    assert not stage.push(folder, "due", if_changed=True).was_sealed
 
 
 def test_a_receipt_of_something_else_is_not_answered(stage: Stage, tmp_path: Path) -> None:
