@@ -18,15 +18,15 @@ from ledger.store.rows import SealingState
 from ledger.surface.transfers import TransferState
 from ledger.types import Bytes32
 from tests.support.content import flip_bit
-from tests.support.exchange import Consortium, found_in, open_gateway
-from tests.support.selling import Sold
+from tests.support.exchange import Consortium, open_gateway
+from tests.support.selling import Sold, found_once
 from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
 def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
     home = tmp_path_factory.mktemp("resealing") / "home"
-    with open_gateway(home, found_in(home)) as opened:
+    with open_gateway(home, found_once(home)) as opened:
         yield opened
 
 
@@ -84,18 +84,6 @@ def test_where_nobody_is_permitted_the_next_transfer_seals(consortium: Consortiu
     assert current_of(sold) != before
 
 
-def test_a_grant_under_which_nothing_was_given_changes_nothing(consortium: Consortium) -> None:
-    sold, ended = Sold(consortium), Sold(consortium)
-    buyer, other = sold.to("manufacturer"), ended.to("manufacturer")
-    buyer.open()
-    other.read(other.open())
-    before = current_of(sold)
-    buyer.revoke()
-    other.revoke()
-    eventually(lambda: ended.current is None)
-    assert current_of(sold) == before
-
-
 def test_a_retired_data_set_keeps_no_sealing(consortium: Consortium) -> None:
     sold = Sold(consortium)
     buyer = sold.to("manufacturer")
@@ -126,6 +114,7 @@ def test_a_store_that_fails_is_told_and_tried_again(consortium: Consortium, monk
     eventually(lambda: "sealer" not in consortium.gateway.health().reasons)
 
 
+@pytest.mark.slow
 def test_a_damaged_source_keeps_the_sealing_and_holds_up_no_other(
     consortium: Consortium, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -176,7 +165,7 @@ def test_a_gateway_that_stops_in_the_middle_goes_on_at_its_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
-    founded = found_in(home)
+    founded = found_once(home)
     with monkeypatch.context() as patched, open_gateway(home, founded) as consortium:
         sold = Sold(consortium)
         one, other = sold.to("analyst"), sold.to("manufacturer")
