@@ -258,7 +258,7 @@ def _begin(state: PullState, version: VersionView, consumer: Consumer, grant: By
             body["grant"] = str(grant)
         try:
             answer = yield Request("POST", "/v1/transfers", json=body, repeating=_REPEATING)
-        except RefusedError as error:
+        except ConflictError as error:
             if error.code != "transfer-salt-used" or is_last:
                 raise
             state.renew()  # the version was sealed anew since
