@@ -27,7 +27,8 @@ GrantDigest = Annotated[
 ]
 Purpose = Annotated[str, typer.Option(help="An IRI, or a word of the DPV vocabulary: ResearchAndDevelopment.")]
 RightsOption = Annotated[
-    list[str] | None, typer.Option("--right", help="read, derive, distribute, ...; repeatable; without: read.")
+    list[str] | None,
+    typer.Option("--right", metavar="RIGHT", help="read, derive, distribute, ...; repeatable; without: read."),
 ]
 FirstVersion = Annotated[int, typer.Option(min=1, help="First version covered.")]
 LastVersion = Annotated[int, typer.Option(min=0, help="Last version covered; 0: later ones too.")]

@@ -43,7 +43,9 @@ ReportId = Annotated[
 @app.command()
 def propose(
     context: typer.Context,
-    party: Annotated[list[str], typer.Option(help="Handle or id of a party, yourself too; repeatable.")],
+    party: Annotated[
+        list[str], typer.Option(metavar="HANDLE", help="Handle or id of a party, yourself too; repeatable.")
+    ],
     supplier: Annotated[str, typer.Option(help="The party that reports usage.")],
     user: Annotated[str, typer.Option(help="The party that confirms it.")],
     resource: Annotated[str, typer.Option(help="data, equipment, people, technology, capacity or market-information")],

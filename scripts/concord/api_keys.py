@@ -17,7 +17,9 @@ app = typer.Typer(help="API keys to the service: created, listed, revoked.", no_
 @app.command()
 def create(
     context: typer.Context,
-    scope: Annotated[list[str], typer.Option(help="read, write, audit, operate or apply; repeatable.")],
+    scope: Annotated[
+        list[str], typer.Option(metavar="SCOPE", help="read, write, audit, operate or apply; repeatable.")
+    ],
     participant: Annotated[str | None, typer.Option(help="Handle or id; without: your own.")] = None,
     label: Annotated[str, typer.Option(help="What it is for.")] = "",
     expires: Annotated[

@@ -37,7 +37,9 @@ Source = Annotated[Path, typer.Argument(help="A folder, one file, or a quoted pa
 MetadataOption = Annotated[
     Path | None, typer.Option(help="JSON file: title, description, licence, ...", dir_okay=False)
 ]
-ParentOption = Annotated[list[str] | None, typer.Option(help="provider/slug@version it is derived from; repeatable.")]
+ParentOption = Annotated[
+    list[str] | None, typer.Option(metavar="PROVIDER/SLUG@N", help="A version it is derived from; repeatable.")
+]
 IfChangedOption = Annotated[
     bool, typer.Option("--if-changed", help="Do nothing when content and metadata are as before.")
 ]
@@ -105,7 +107,7 @@ def register(
     description: Annotated[str | None, typer.Option(help="What it holds; without: as before.")] = None,
     licence: Annotated[str | None, typer.Option(help="SPDX identifier or URL; without: as before.")] = None,
     contact: Annotated[str | None, typer.Option(help="Whom to ask; without: as before.")] = None,
-    keyword: Annotated[list[str] | None, typer.Option(help="Repeatable; without: as before.")] = None,
+    keyword: Annotated[list[str] | None, typer.Option(metavar="WORD", help="Repeatable; without: as before.")] = None,
     parent: ParentOption = None,
     if_changed: IfChangedOption = False,
     expect: Annotated[int | None, typer.Option(min=1, help="Refuse unless this is the next version.")] = None,

@@ -29,7 +29,7 @@ def init(
     home: HomeOption = HOME,
     governor: Annotated[
         list[str] | None,
-        typer.Option(help="handle=Name of a founding governor; repeatable; the first runs this gateway."),
+        typer.Option(metavar="HANDLE=NAME", help="A founding governor; repeatable; the first runs this gateway."),
     ] = None,
     threshold: Annotated[int, typer.Option(min=1, help="Votes that a decision needs.")] = 1,
     origin: Annotated[str, typer.Option(help="The log's name, for instance log.example.org/concord.")] = "concord/log",

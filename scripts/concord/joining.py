@@ -99,7 +99,9 @@ def gateway(
     profile: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A profile that `concord participant profile` wrote: yours, a partner's; repeatable.", dir_okay=False
+            metavar="FILE",
+            help="A profile that `concord participant profile` wrote: yours, a partner's; repeatable.",
+            dir_okay=False,
         ),
     ] = None,
     key_passphrase_file: Annotated[

@@ -40,7 +40,9 @@ def permitted(
         typer.Option(parser=parse_time, metavar="TIME", help="The moment asked about; without: every moment."),
     ] = None,
     version: Annotated[int | None, typer.Option(min=1, help="For this version of the dataset.")] = None,
-    right: Annotated[list[str] | None, typer.Option(help="To do this: read, derive, ...; repeatable.")] = None,
+    right: Annotated[
+        list[str] | None, typer.Option(metavar="RIGHT", help="To do this: read, derive, ...; repeatable.")
+    ] = None,
     text: Annotated[
         Path | None, typer.Option(help="The grant's text (JSON), where the gateway never had it.", dir_okay=False)
     ] = None,

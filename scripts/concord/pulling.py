@@ -209,7 +209,9 @@ def breach(
     state: State,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the evidence goes.", dir_okay=False)],
     policy: Policy,
-    rpc: Annotated[str | None, typer.Option(help="A node of your choice, where no key was released.")] = None,
+    rpc: Annotated[
+        str | None, typer.Option(metavar="URL", help="A node of your choice, where no key was released.")
+    ] = None,
     tiles: Annotated[
         str | None, typer.Option(metavar="URL|FOLDER", help="With --rpc: a mirror of the log that took the receipt.")
     ] = None,
@@ -217,6 +219,7 @@ def breach(
         list[Path] | None,
         typer.Option(
             "--part",
+            metavar="FILE",
             help="Evidence that you have of sealing, receipt or release; repeatable. With the first two nobody need "
             "answer but the node and the mirror.",
             dir_okay=False,
