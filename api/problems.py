@@ -27,6 +27,7 @@ from ledger.errors import (
 )
 from ledger.exchange import ErasedError, ForbiddenError, NoSuchRangeError
 from ledger.surface.codec import InvalidMembersError
+from ledger.surface.problems import REFUSED_TITLE
 
 __all__ = [
     "PROBLEM_KEY",
@@ -44,7 +45,7 @@ PROBLEM_KEY: Final = "concord.problem"
 
 _TABLE: Final[tuple[tuple[type[LedgerError], int, str], ...]] = (
     (ForbiddenError, 403, "Not permitted"),
-    (RefusedError, 409, "The ledger's rules refuse it"),
+    (RefusedError, 409, REFUSED_TITLE),
     (ConflictError, 409, "Does not fit the present state"),
     (ErasedError, 410, "Erased"),
     (NotFoundError, 404, "Not found"),

@@ -14,16 +14,10 @@ from ledger.errors import (
     UnavailableError,
     VerificationError,
 )
+from ledger.surface.problems import REFUSED_TITLE
 
 __all__ = ["error_of"]
 
-_CONFLICTS = frozenset(
-    {
-        "not-final", "conflict", "version-conflict", "file-changed", "no-custodial-key", "outside-range",
-        "grant-text-needed", "lineage-too-long", "lift-first", "not-anchored", "not-alone", "no-active-key",
-        "transfer-salt-used",
-    }
-)  # fmt: skip
 _MEMBERS = frozenset({"type", "title", "status", "detail", "code", "instance"})
 
 
@@ -38,7 +32,7 @@ def error_of(status: int, headers: Mapping[str, str], content: bytes) -> LedgerE
     if status in (408, 429) or (status >= 500 and status != 501):
         return UnavailableError(message, retry_after_s=retry_after_s)
     facts = {name: value for name, value in problem.items() if name not in _MEMBERS}
-    if status == 409 and code in _CONFLICTS:
+    if status == 409 and problem.get("title") != REFUSED_TITLE:
         return ConflictError(message, code=code, facts=facts, retry_after_s=retry_after_s)
     if code == "malformed":
         return MalformedError(message)

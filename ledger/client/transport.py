@@ -14,7 +14,7 @@ import httpx
 
 from ledger.client.flow import Answer, Flow, Request, Result, Upload
 from ledger.client.problems import error_of
-from ledger.errors import LedgerError, MalformedError, RefusedError, UnavailableError
+from ledger.errors import ConflictError, LedgerError, MalformedError, UnavailableError
 
 __all__ = ["AsyncClient", "Client", "authorization_of", "check_url"]
 
@@ -116,8 +116,8 @@ class _Tries:
         if isinstance(error, _NoAnswerError) and error.is_unsure:
             self._unsure = error
         pause_s = error.retry_after_s if isinstance(error, UnavailableError) else None
-        if isinstance(error, RefusedError) and error.code in _SOON:
-            pause_s = _AGAIN_AFTER_S
+        if isinstance(error, ConflictError) and error.code in _SOON:
+            pause_s = error.retry_after_s or _AGAIN_AFTER_S
         if pause_s is None and self._unsure is not None and isinstance(error, _NoAnswerError):
             pause_s = self._unsure.retry_after_s  # nobody listens, after a connection that broke: it starts anew
         if pause_s is not None and self._count < _TRIES:

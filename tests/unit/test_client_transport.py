@@ -25,6 +25,7 @@ from ledger.errors import (
     VerificationError,
 )
 from ledger.statements import Statement
+from ledger.surface.problems import REFUSED_TITLE
 from ledger.types import Bytes32
 from tests.support.answering import FACES, Run, Said, answering
 from tests.support.prepared import DOMAINS
@@ -47,7 +48,9 @@ def problem(**members: object) -> bytes:
         (503, b"[1]", UnavailableError, "the service answered 503"),
         (409, problem(code="not-final", detail="wait"), ConflictError, "wait"),
         (409, problem(code="version-conflict", detail="2"), ConflictError, "2"),
-        (409, problem(code="sharing-agreements-wrong-state", detail="no"), RefusedError, "no"),
+        (409, problem(code="sharing-agreements-wrong-state", title=REFUSED_TITLE, detail="no"), RefusedError, "no"),
+        (409, problem(code="transfer-salt-used", detail="draw another"), ConflictError, "draw another"),
+        (409, b"", ConflictError, "the service answered 409"),
         (400, problem(code="malformed", detail="slug"), MalformedError, "slug"),
         (422, problem(code="verification-failed", detail="hash"), VerificationError, "hash"),
         (403, problem(code="no-grant", detail="none"), RefusedError, "none"),
