@@ -51,8 +51,12 @@ class FileIntake:
                 expected=self._entry.size_bytes,
                 found=self._received,
             )
+        is_last = self._received == self._entry.size_bytes
+        if not self._buffer and (len(piece) == CHUNK_SIZE_BYTES or (is_last and 0 < len(piece) < CHUNK_SIZE_BYTES)):
+            yield piece  # a chunk as it is, which needs no copy
+            return
         self._buffer += piece
-        yield from cut_chunks(self._buffer, is_last=self._received == self._entry.size_bytes)
+        yield from cut_chunks(self._buffer, is_last=is_last)
 
     def check(self, chunk: bytes) -> None:
         """Hash the next chunk.

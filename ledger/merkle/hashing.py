@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["EMPTY_ROOT", "HASH_SIZE_BYTES", "compute_root", "leaf_hash", "node_hash"]
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
+__all__ = ["EMPTY_ROOT", "HASH_SIZE_BYTES", "begin_leaf_hash", "compute_root", "leaf_hash", "node_hash"]
 
 HASH_SIZE_BYTES: Final = 32
 EMPTY_ROOT: Final = sha256(b"").digest()
 _LEAF = b"\x00"
 _NODE = b"\x01"
+_LARGE: Final = 1 << 14
 
 
 def leaf_hash(entry: bytes) -> bytes:
     """Return SHA-256(0x00 || entry), the hash that stands for ``entry`` in the tree."""
-    return sha256(_LEAF + entry).digest()
+    if len(entry) < _LARGE:
+        return sha256(_LEAF + entry).digest()
+    begun = begin_leaf_hash()
+    begun.update(entry)  # not copied, to stand behind the prefix
+    return begun.digest()
+
+
+def begin_leaf_hash() -> Hash:
+    """Return a SHA-256 that becomes the leaf hash of an entry once it is updated with all of it, piece by piece."""
+    return sha256(_LEAF)
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:

@@ -13,6 +13,7 @@ import ledger.merkle
 from ledger.errors import MalformedError, VerificationError
 from ledger.merkle import (
     EMPTY_ROOT,
+    begin_leaf_hash,
     complete_subtrees,
     compute_root,
     compute_root_from_inclusion,
@@ -61,6 +62,16 @@ def reference_subproof(m: int, first: int, end: int, *, known: bool) -> list[byt
     if m <= k:
         return [*reference_subproof(m, first, first + k, known=known), reference(first + k, end)]
     return [*reference_subproof(m - k, first + k, end, known=False), reference(first, first + k)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 16_383, 16_384, 70_000])
+def test_a_leaf_hash_is_the_same_however_the_entry_comes(size: int) -> None:
+    entry = bytes(range(256)) * (size // 256 + 1)
+    entry = entry[:size]
+    begun = begin_leaf_hash()
+    for place in range(0, size, 5_000):
+        begun.update(memoryview(entry)[place : place + 5_000])
+    assert leaf_hash(entry) == begun.digest() == sha256(b"\x00" + entry).digest()
 
 
 def test_the_room_has_one_door() -> None:
