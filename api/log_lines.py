@@ -19,6 +19,14 @@ _QUIET: Final = ("httpx", "httpcore", "urllib3", "web3", "eth", "alembic", "uvic
 """Libraries that tell of every request they make."""
 
 
+_BROKEN_OFF: Final = "ASGI callable returned without completing response."
+"""How uvicorn tells of an answer that was broken off; which one, and why, the request's own line says."""
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return record.getMessage() != _BROKEN_OFF
+
+
 def set_up_log(form: LogFormat, level: str, stream: TextIO | None = None) -> None:
     """Send every log line of this process to stderr (or ``stream``) in one form; a second call replaces the first."""
     handler = logging.StreamHandler(stream or sys.stderr)
@@ -28,6 +36,7 @@ def set_up_log(form: LogFormat, level: str, stream: TextIO | None = None) -> Non
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

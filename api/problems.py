@@ -12,8 +12,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from api.bodies import BodyTooLargeError
+from ledger.content.sealing_store import StoredSealingError
 from ledger.content.store import StoredContentError
 from ledger.errors import (
     ConflictError,
@@ -26,6 +28,7 @@ from ledger.errors import (
     VerificationError,
 )
 from ledger.exchange import ErasedError, ForbiddenError, NoSuchRangeError
+from ledger.exchange.sealing_keys import StoredKeyError
 from ledger.surface.codec import InvalidMembersError
 from ledger.surface.problems import REFUSED_TITLE
 
@@ -34,6 +37,7 @@ __all__ = [
     "Problem",
     "UnauthorizedError",
     "describe_problem",
+    "note_problem",
     "problem",
     "register_handlers",
 ]
@@ -52,6 +56,8 @@ _TABLE: Final[tuple[tuple[type[LedgerError], int, str], ...]] = (
     (NoSuchRangeError, 416, "No such range"),
     (MalformedError, 422, "Malformed"),
     (StoredContentError, 500, "The stored copy is damaged"),
+    (StoredSealingError, 500, "The stored sealing is damaged"),
+    (StoredKeyError, 500, "The stored key is damaged"),
     (VerificationError, 422, "Verification failed"),
     (UnavailableError, 503, "Come back later"),
     (FatalError, 500, "Stopped: a person must look"),
@@ -65,6 +71,8 @@ _CODES: Final[Mapping[type[LedgerError], str]] = {
     UnavailableError: "unavailable",
     FatalError: "fatal",
     StoredContentError: "stored-content-damaged",
+    StoredSealingError: "stored-sealing-damaged",
+    StoredKeyError: "stored-key-damaged",
     BodyTooLargeError: "too-large",
 }
 _STATUSES: Final[Mapping[str, int]] = {"idempotency-key-reused": 422}
@@ -152,12 +160,23 @@ def _answer_ledger_error(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, LedgerError):
         raise error
     described = describe_problem(error)
-    if described.status == 500:
-        _log.critical("fatal: %s", error)
+    _tell_operator(described, error)
     headers = {} if described.retry_after_s is None else {"Retry-After": str(described.retry_after_s)}
     if isinstance(error, NoSuchRangeError):
         headers["Content-Range"] = f"bytes */{error.size_bytes}"
     return JSONResponse(described.members, status_code=described.status, media_type=_MEDIA_TYPE, headers=headers)
+
+
+def note_problem(scope: Scope, error: LedgerError) -> None:
+    """Note what ended an answer that had begun, for metrics and log lines, as if it had been answered."""
+    described = describe_problem(error)
+    _tell_operator(described, error)
+    scope[PROBLEM_KEY] = described.members["code"]
+
+
+def _tell_operator(described: Problem, error: LedgerError) -> None:
+    if described.status == 500:
+        _log.critical("fatal: %s", error)
 
 
 def _facts(error: LedgerError) -> dict[str, object]:

@@ -11,12 +11,13 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from api.answers import answer_file, members_of
+from api.answers import PagingOf, answer_file, answer_page, members_of
 from api.auth import GatewayOf, Reader, Writer
 from api.bodies import RawBody, schema_of
 from api.datasets.files import parse_range
 from api.names import DigestPath, PinsOf
 from api.transfers.callers import CallerOf, SentOf
+from api.transfers.streaming import StreamOfPieces
 from api.writes import WaitFor
 from ledger.exchange.transfers import TransferReceiptForm
 from ledger.surface.codec import parse_json
@@ -60,9 +61,9 @@ def get_transfer(gateway: GatewayOf, caller: CallerOf, digest: DigestPath) -> Re
 
 
 @router.get("/{digest}/accesses", summary="What was fetched of it, and which block permitted that")
-def get_accesses(gateway: GatewayOf, caller: CallerOf, digest: DigestPath) -> Response:
-    """For its consumer and its provider."""
-    return JSONResponse(members_of(gateway.transfers.accesses(caller, digest)))
+def get_accesses(gateway: GatewayOf, caller: CallerOf, digest: DigestPath, paging: PagingOf) -> Response:
+    """For its consumer and its provider, the newest first. Ranges that join under one block are one."""
+    return answer_page(gateway.transfers.accesses(caller, digest, paging))
 
 
 @router.get("/{digest}/manifest", summary="The version's manifest")
@@ -107,7 +108,7 @@ async def get_data(
     if byte_range is not None:
         headers["Content-Range"] = f"bytes {got.first}-{got.last}/{got.size_bytes}"
     status = 200 if byte_range is None else 206
-    return StreamingResponse(got.pieces, status_code=status, media_type=_BYTES, headers=headers)
+    return StreamOfPieces(got.pieces, status_code=status, media_type=_BYTES, headers=headers)
 
 
 @router.post("/{digest}/receipt", summary="Receipt the sealed data, and get the key", openapi_extra=_RECEIPT)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from ledger.canonical import JsonValue, parse_canonical
-from ledger.client.flow import ByteProgress, Download, Flow, Request, Upload, quote_name
+from ledger.client.flow import LARGE_BYTES, ByteProgress, Download, Flow, Request, Upload, quote_name
 from ledger.client.identity import Identity
 from ledger.client.operations import whoami
 from ledger.client.reads import filters, read_all, read_items, read_one
@@ -295,7 +295,7 @@ def download(
         ConflictError: a file of another content lies in its place (``file-exists``); nothing was downloaded.
         OSError: the disk does not take it.
     """
-    raw = (yield Request("GET", _path(dataset, number) + "/manifest")).content
+    raw = (yield Request("GET", _path(dataset, number) + "/manifest", most_bytes=LARGE_BYTES)).content
     manifest = parse_manifest(raw)
     _check_manifest((yield from version(dataset, number)), manifest)
     present = {entry.path for entry in manifest.files if is_present(folder, entry)}

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from ledger.canonical import JsonValue
-from ledger.client.flow import Flow, Request, quote_name
+from ledger.client.flow import LARGE_BYTES, Flow, Request, quote_name
 from ledger.client.reads import BlockRange, pin_filters
 from ledger.errors import UnavailableError
 from ledger.surface.attestations import AttestationState, AttestationView
@@ -38,7 +38,7 @@ def event(digest: Bytes32, *, name: str | None = None, pins: Iterable[BlockRange
         ConflictError: ``not-final``, or ``outside-range``: the pins do not hold its block.
     """
     query = _pinned(pins) if name is None else {**_pinned(pins), "event": name}
-    return (yield Request("GET", f"/v1/events/{digest}/evidence", query=query)).content
+    return (yield Request("GET", f"/v1/events/{digest}/evidence", query=query, most_bytes=LARGE_BYTES)).content
 
 
 def bundle(
@@ -56,7 +56,7 @@ def bundle(
     """
     query = {**_pinned(pins), "chunks": _word(chunks), "grants": _word(grants)}
     path = f"/v1/datasets/{quote_name(dataset)}/versions/{version}/evidence"
-    answer = yield Request("GET", path, query=query)
+    answer = yield Request("GET", path, query=query, most_bytes=LARGE_BYTES)
     named = next((value for name, value in answer.headers.items() if name.lower() == "concord-left-out"), "")
     for each in filter(None, named.split(", ")):
         tell(each)
@@ -113,12 +113,14 @@ def log_attestation() -> Flow[AttestationView]:
 
 def grant_attestation_evidence(digest: Bytes32, *, pins: Iterable[BlockRange] = ()) -> Flow[bytes]:
     """Evidence of a grant's newest final attestation."""
-    return (yield Request("GET", f"/v1/grants/{digest}/attestation/evidence", query=_pinned(pins))).content
+    return (
+        yield Request("GET", f"/v1/grants/{digest}/attestation/evidence", query=_pinned(pins), most_bytes=LARGE_BYTES)
+    ).content
 
 
 def log_attestation_evidence(*, pins: Iterable[BlockRange] = ()) -> Flow[bytes]:
     """Evidence of the log's newest final attestation."""
-    return (yield Request("GET", "/v1/log/attestation/evidence", query=_pinned(pins))).content
+    return (yield Request("GET", "/v1/log/attestation/evidence", query=_pinned(pins), most_bytes=LARGE_BYTES)).content
 
 
 def _ask(path: str, after: datetime | None, wait_s: int, body: JsonValue) -> Flow[AttestationView]:

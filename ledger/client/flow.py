@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ledger.canonical import JsonValue
-from ledger.errors import ConflictError
+from ledger.errors import ConflictError, MalformedError
 
-__all__ = ["Answer", "ByteProgress", "Download", "Flow", "Request", "Upload", "quote_name"]
+__all__ = ["LARGE_BYTES", "Answer", "ByteProgress", "Download", "Flow", "Request", "Upload", "quote_name"]
 
 Result = TypeVar("Result")
+
+LARGE_BYTES: Final = 1 << 28
+"""``most_bytes`` of what describes a whole version, and of evidence."""
 
 ByteProgress = Callable[[int], None]
 """Told how many bytes more have travelled."""
@@ -49,9 +52,19 @@ class Upload:
 
 @dataclass(frozen=True)
 class Download:
-    """Where an answer's body goes, as it arrives: ``accept`` takes each piece, in order."""
+    """Where an answer's body goes, as it arrives: ``accept`` takes each piece, in order, from ``first_byte`` on."""
 
     accept: Callable[[bytes], None]
+    first_byte: int = 0
+
+    def check(self, status: int, headers: Mapping[str, str]) -> None:
+        """Check that the body is what was asked for, before any of it is taken. Raises: MalformedError."""
+        told = headers.get("content-range", "").partition("-")[0] if status == 206 else "bytes 0"
+        if status not in (200, 206) or told != f"bytes {self.first_byte}":
+            raise MalformedError(
+                f"the service answered {status} with {told}, and bytes from {self.first_byte} on were asked for: "
+                "nothing of it was taken"
+            )
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,10 @@ class Request:
     download: Download | None = None
     content: bytes | None = None
     authorize: Callable[[], Mapping[str, str]] | None = None
+    most_bytes: int = 1 << 25
+    """a larger answer is refused as it arrives"""
+    told: Callable[[str], None] | None = None
+    """told why the client waits before it asks again"""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,14 @@ from ledger.errors import (
 )
 from ledger.surface.problems import REFUSED_TITLE
 
-__all__ = ["error_of"]
+__all__ = ["AtWorkError", "error_of"]
 
+_AT_WORK = "sealing-under-way"
 _MEMBERS = frozenset({"type", "title", "status", "detail", "code", "instance"})
+
+
+class AtWorkError(UnavailableError):
+    """The service works on what was asked for: it is asked again until that is done."""
 
 
 def error_of(status: int, headers: Mapping[str, str], content: bytes) -> LedgerError:
@@ -30,7 +35,8 @@ def error_of(status: int, headers: Mapping[str, str], content: bytes) -> LedgerE
     if status == 404:
         return NotFoundError(message)
     if status in (408, 429) or (status >= 500 and status != 501):
-        return UnavailableError(message, retry_after_s=retry_after_s)
+        kind = AtWorkError if code == _AT_WORK else UnavailableError
+        return kind(message, retry_after_s=retry_after_s)
     facts = {name: value for name, value in problem.items() if name not in _MEMBERS}
     if status == 409 and problem.get("title") != REFUSED_TITLE:
         return ConflictError(message, code=code, facts=facts, retry_after_s=retry_after_s)

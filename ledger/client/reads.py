@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar, cast
 
 from ledger.canonical import JsonValue
-from ledger.client.flow import Flow, Request
+from ledger.client.flow import LARGE_BYTES, Flow, Request
 from ledger.errors import MalformedError
 from ledger.surface.codec import parse_object
 
@@ -68,7 +68,7 @@ def read_all(kind: type[T], path: str, query: Mapping[str, str] | None = None) -
 
 def read_items(kind: type[T], path: str, name: str) -> Flow[tuple[T, ...]]:
     """The objects that an answer holds as list under ``name``."""
-    answer = yield Request("GET", path)
+    answer = yield Request("GET", path, most_bytes=LARGE_BYTES)
     items = answer.json.get(name) if isinstance(answer.json, dict) else None
     return tuple(_each(kind, items))
 

@@ -2,6 +2,8 @@
 
 FOLDER/.concord-pull/<registration>/state.json     what is chosen; the transfer's salt, private key and receipt
 FOLDER/.concord-pull/<registration>/sealed         the good chunks so far, one after another
+FOLDER/.concord-pull/<registration>/described/     what the provider told of the sealing: its chunks' hashes, ...
+FOLDER/.concord-pull/<transfer>/state.json         of a transfer that was receipted, and in whose place another began
 FOLDER/.concord-pull/<registration>/plain/         files while they are opened; moved when all are, else removed
 """
 
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from ledger.canonical import JsonValue
+from ledger.client.ahead import make_ahead
 from ledger.client.choosing import Choice, Part, runs_of
 from ledger.client.flow import ByteProgress
 from ledger.content import ChunkIndex, Manifest, check_chunk
@@ -27,12 +30,15 @@ from ledger.content.release import RecipientKey
 from ledger.content.sealing import SealingDescriptor, SealingKey
 from ledger.content.sealing_files import ByteRange, FileOpener, open_chunks, open_range, plan_range
 from ledger.errors import ConflictError, MalformedError, VerificationError
-from ledger.merkle import leaf_hash
+from ledger.merkle import begin_leaf_hash, leaf_hash
 from ledger.types import Bytes32, parse_hex
 
 __all__ = ["KeptTransfer", "PullState", "SealedIntake", "check_paths", "load_state", "open_files"]
 
 _FOLDER: Final = ".concord-pull"
+_MANY: Final = 4
+"""Chunks of a file from which on a thread opens and checks the next ones while one is written."""
+_DESCRIBED: Final = "described"
 _NAMED: Final = ("transfer", "provider")
 
 
@@ -97,10 +103,31 @@ class PullState:
         aside.replace(self.folder / "state.json")
 
     def renew(self) -> None:
-        """Begin anew: another transfer, nothing received."""
+        """Begin anew: another transfer, nothing received. Raises: OSError.
+
+        Of a transfer that was receipted the state is set aside: evidence that its key was withheld is made from it.
+        """
+        if self.receipt is not None and self.transfer is not None:
+            aside = self.folder.parent / self.transfer.hex()
+            aside.mkdir(exist_ok=True)
+            for path in [each for each in self.folder.iterdir() if each.is_file() and each.name != "sealed"]:
+                path.replace(aside / path.name)
         self.salt, self.recipient = Bytes32(secrets.token_bytes(32)), RecipientKey.generate()
         self.transfer, self.receipt = None, None
         (self.folder / "sealed").unlink(missing_ok=True)
+        shutil.rmtree(self.folder / _DESCRIBED, ignore_errors=True)
+
+    def keep(self, name: str, raw: bytes) -> None:
+        """Keep a part of what describes the sealing. Raises: OSError."""
+        place = self.folder / _DESCRIBED / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = place.with_suffix(".next")
+        aside.write_bytes(raw)
+        aside.replace(place)
+
+    def load(self, name: str) -> bytes:
+        """A part that was kept. Raises: OSError: it was not."""
+        return (self.folder / _DESCRIBED / name).read_bytes()
 
     def drop(self) -> None:
         """Forget it: all that was received is in its place."""
@@ -155,10 +182,13 @@ class SealedIntake:
     _left: deque[range] = field(default_factory=deque)
     _asked: int = 0
     _size_bytes: int = 0
-    _buffer: bytearray = field(default_factory=bytearray)
+    _pieces: list[memoryview] = field(default_factory=list)
+    """of the next chunk, which are hashed as they come"""
+    _held: int = 0
 
     def __post_init__(self) -> None:
         """Find the good chunks that are there; what follows them is cut off. Raises: OSError."""
+        self._forget()
         self._left.extend([range(self.descriptor.chunk_count)] if self.runs is None else self.runs)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._target = self.path.open("a+b")
@@ -187,7 +217,7 @@ class SealedIntake:
 
         They are those of the chunks that are missing up to the next one that is not wanted.
         """
-        self._buffer.clear()
+        self._forget()
         run = self._left[0]
         self._asked = len(run)
         return self.descriptor.chunk_span(run[0])[0], self.descriptor.chunk_span(run[-1])[1]
@@ -199,22 +229,36 @@ class SealedIntake:
             VerificationError: a chunk that is not the sealing's, or more than was asked for; nothing of it is kept.
             OSError: the disk does not take it.
         """
-        self._buffer += piece
-        while self._asked and len(self._buffer) >= (size := self._size_of_next()):
-            chunk, number = bytes(self._buffer[:size]), self._left[0][0]
-            if leaf_hash(chunk) != self.leaves[number]:
-                raise VerificationError(
-                    f"sealed chunk {number}, from byte {self.descriptor.chunk_span(number)[0]} on, is not the one of "
-                    "the sealing: the provider, or something between, changed it",
-                    expected=self.leaves[number],
-                    found=leaf_hash(chunk),
-                )
-            self._target.write(chunk)
-            del self._buffer[:size]
-            self._asked -= 1
-            self._count(chunk)
-        if not self._asked and self._buffer:
+        view = memoryview(piece)
+        while view and self._asked:
+            missing = self._size_of_next() - self._held
+            part, view = view[:missing], view[missing:]
+            self._hash.update(part)
+            self._pieces.append(part)
+            self._held += len(part)
+            if len(part) == missing:
+                self._take_chunk()
+        if view:
             raise VerificationError("the provider sent more than it was asked for")
+
+    def _take_chunk(self) -> None:
+        number, found, chunk = self._left[0][0], self._hash.digest(), b"".join(self._pieces)
+        self._forget()
+        if found != self.leaves[number]:
+            raise VerificationError(
+                f"sealed chunk {number}, from byte {self.descriptor.chunk_span(number)[0]} on, is not the one of "
+                "the sealing: the provider, or something between, changed it",
+                expected=self.leaves[number],
+                found=found,
+            )
+        self._target.write(chunk)
+        self._asked -= 1
+        self._count(chunk)
+
+    def _forget(self) -> None:
+        """Nothing of the next chunk is there."""
+        self._pieces.clear()
+        self._held, self._hash = 0, begin_leaf_hash()
 
     def finish(self) -> None:
         """Make what was received last. Raises: OSError."""
@@ -269,8 +313,9 @@ def open_files(
                 place.parent.mkdir(parents=True, exist_ok=True)
                 source.seek(first_byte)
                 hashes = None if chunks is None else chunks[part.entry.path]
+                pieces = _open_part(key, part, _read_chunks(source.read, sealed, part), hashes)
                 with place.open("xb") as opened:
-                    for piece in _open_part(key, part, _read_chunks(source.read, sealed, part), hashes):
+                    for piece in pieces if len(part.chunks) < _MANY else make_ahead(pieces):
                         opened.write(piece)
                     opened.flush()
                     os.fsync(opened.fileno())

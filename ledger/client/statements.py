@@ -8,7 +8,7 @@ from typing import Final
 
 from ledger.canonical import JsonValue
 from ledger.client.checking import check_prepared
-from ledger.client.flow import Answer, Flow, Request
+from ledger.client.flow import LARGE_BYTES, Answer, Flow, Request
 from ledger.client.identity import Identity
 from ledger.client.reads import BlockRange, filters, pin_filters, read_pages
 from ledger.errors import MalformedError, VerificationError
@@ -183,7 +183,7 @@ def evidence(
     """
     query = pin_filters(list(pins) or [(first, last)]) | {"chunks": "true" if chunks else "false"}
     query |= {"upgrade": "true"} if upgrade else {}
-    return (yield Request("GET", f"/v1/statements/{digest}/evidence", query=query)).content
+    return (yield Request("GET", f"/v1/statements/{digest}/evidence", query=query, most_bytes=LARGE_BYTES)).content
 
 
 def _headers(wait_s: int, idempotency_key: str | None) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,21 +11,22 @@ from typing import Any, Final, TypeVar
 from ledger.canonical import JsonValue
 from ledger.client.choosing import Choice, Part, choose, runs_of
 from ledger.client.datasets import check_free, is_present
-from ledger.client.flow import Answer, ByteProgress, Download, Flow, Request
-from ledger.client.identity import Identity
+from ledger.client.described import Described, describe, fetch_part, load_part
+from ledger.client.flow import LARGE_BYTES, Answer, ByteProgress, Download, Flow, Request
 from ledger.client.offered_sealing import (
     KEPT_SEALING,
     SigningKeys,
     check_sealing_evidence,
-    check_sealing_key,
     is_kept,
     signing_keys,
 )
-from ledger.client.reads import BlockRange, pin_filters
+from ledger.client.offers import Consumer, check_offer, check_stated
+from ledger.client.reads import BlockRange, pin_filters, read_all
+from ledger.client.receipting import build_receipt
 from ledger.client.sealed_files import PullState, SealedIntake, check_paths, open_files
-from ledger.content import ChunkIndex, Manifest, compute_content_hash, parse_chunks, parse_manifest
+from ledger.content import Manifest
 from ledger.content.release import ReleaseTerms, open_key
-from ledger.content.sealing import SealingDescriptor, SealingKey, parse_sealed_leaves, parse_sealing
+from ledger.content.sealing import SealingKey
 from ledger.errors import (
     ConflictError,
     MalformedError,
@@ -35,12 +35,11 @@ from ledger.errors import (
     UnavailableError,
     VerificationError,
 )
-from ledger.merkle import HASH_SIZE_BYTES
-from ledger.statements import Statement, compute_transfer_id, recover_signer
+from ledger.statements import Statement
 from ledger.surface.codec import parse_object
-from ledger.surface.transfers import StatedView, TransferAccessesView, TransferView
+from ledger.surface.transfers import AccessView, TransferView
 from ledger.surface.views import VersionView
-from ledger.types import Bytes32, parse_hex
+from ledger.types import Bytes32
 
 __all__ = [
     "KEPT_SEALING",
@@ -58,25 +57,10 @@ __all__ = [
 T = TypeVar("T")
 _TRIES: Final = 8
 _BEGINNINGS: Final = 8
-_DEADLINE_S: Final = 3600
 _WAIT_S: Final = 30
 _WAITS: Final = 4
 _TOO_OLD: Final = frozenset({"deadline-passed", "deadline-too-near"})
 _REPEATING: Final = "Pull again: it goes on with the same transfer"
-
-
-@dataclass(frozen=True)
-class Consumer:
-    """Who pulls, from whom; ``identity`` signs the receipt, without one the gateway does with the custodial key.
-
-    ``provider_keys`` are the provider's signing keys, as the consumer's own gateway tells (`signing_keys`): one of them
-    must have signed the sealing, and it must be in a log, before it is receipted. None: that is not looked at.
-    """
-
-    participant: Bytes32
-    provider: Bytes32
-    identity: Identity | None = None
-    provider_keys: SigningKeys | None = None
 
 
 @dataclass(frozen=True)
@@ -88,24 +72,14 @@ class Pulled:
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True)
-class _Sealed:
-    """What is about to be received: checked against each other and against what is registered."""
-
-    manifest: Manifest
-    chunks: ChunkIndex | None
-    descriptor: SealingDescriptor
-    leaves: tuple[bytes, ...]
-
-
 def show(transfer: Bytes32) -> Flow[TransferView]:
     """A transfer, and how far it has come."""
     return parse_object(TransferView, (yield Request("GET", f"/v1/transfers/{transfer}")).json)
 
 
-def accesses(transfer: Bytes32) -> Flow[TransferAccessesView]:
-    """What was fetched of it, and under which block: to its consumer and its provider."""
-    return parse_object(TransferAccessesView, (yield Request("GET", f"/v1/transfers/{transfer}/accesses")).json)
+def accesses(transfer: Bytes32) -> Flow[tuple[AccessView, ...]]:
+    """What was fetched of it, and under which block, the newest first: to its consumer and its provider."""
+    return (yield from read_all(AccessView, f"/v1/transfers/{transfer}/accesses"))
 
 
 def evidence(transfer: Bytes32, part: str, pins: tuple[BlockRange, ...] = (), *, wait_s: int = 0) -> Flow[bytes]:
@@ -115,7 +89,8 @@ def evidence(transfer: Bytes32, part: str, pins: tuple[BlockRange, ...] = (), *,
         ConflictError: ``not-final``.
     """
     path, headers = f"/v1/transfers/{transfer}/evidence/{part}", {"Prefer": f"wait={wait_s}"} if wait_s else {}
-    return (yield Request("GET", path, query=pin_filters(list(pins) or [(0, None)]), headers=headers)).content
+    query = pin_filters(list(pins) or [(0, None)])
+    return (yield Request("GET", path, query=query, headers=headers, most_bytes=LARGE_BYTES)).content
 
 
 def pull(
@@ -127,11 +102,13 @@ def pull(
     grant: Bytes32 | None = None,
     replace: bool = False,
     progress: ByteProgress | None = None,
+    told: Callable[[str], None] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Flow[Pulled]:
     """Have a version delivered into ``folder``, or what is chosen of it; an interrupted pull is gone on with.
 
     Where the version is sealed anew meanwhile, another transfer begins, and nothing of the old sealing is kept.
+    ``told`` hears why nothing travels yet: the provider seals a version when it is asked for it the first time.
     ``version`` is what the chain says of it, as the consumer's own gateway tells. Every sealed chunk is checked as it
     arrives; the receipt is given once all that are wanted are there, and no plaintext is written before the key was
     found to be the right one. The receipt is of the sealing, whatever was chosen: the key opens all of it.
@@ -149,13 +126,16 @@ def pull(
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = PullState.of(folder, version.registration, choice)
-    view = yield from _begin(state, version, consumer, grant)
+    done = yield from _open_released(state, version, folder, consumer, replace=replace, progress=progress)
+    if done is not None:
+        return done
+    view = yield from _begin(state, version, consumer, grant, told)
     for is_last in [*[False] * _BEGINNINGS, True]:
         counted = _Counted(progress)
         try:
             return (yield from _deliver(state, view, folder, consumer, replace=replace, progress=counted, clock=clock))
         except _EndedError:
-            again = None if is_last else (yield from _begin_anew(state, view, version, consumer, grant))
+            again = None if is_last else (yield from _begin_anew(state, view, version, consumer, grant, told))
             if again is None:
                 raise
             view = again
@@ -174,18 +154,62 @@ def _deliver(
     clock: Callable[[], float],
 ) -> Flow[Pulled]:
     """Fetch, receipt, open. Raises: as `pull`; _EndedError: the provider knows this transfer or sealing no more."""
-    sealed = yield from _asking(_describe(view))
+    sealed = yield from _asking(describe(view, fetch_part(state, view)))
     check_paths(sealed.manifest)
     parts = _choose(state, sealed.manifest)
     if not _find_missing(folder, parts, replace=replace):
         state.drop()
         return Pulled(sealed.manifest, None, parts)
-    runs = runs_of(parts, sealed.descriptor)
-    intake = SealedIntake(state.folder / "sealed", sealed.descriptor, sealed.leaves, progress, runs)
-    yield from _asking(_fetch(view, intake))
+    yield from _asking(_fetch(view, _take_in(state, sealed, parts, progress)))
     yield from _asking(_keep_sealing(state, view, consumer.provider_keys))
-    released, wrapped = yield from _asking(_receipt(state, view, sealed, consumer, clock))
-    open_files(state, folder, _open_key(state, released, wrapped), parts, sealed.chunks, sealed.descriptor)
+    released = yield from _asking(_receipt(state, view, sealed, consumer, clock))
+    return _open(state, folder, consumer, released, sealed, parts)
+
+
+def _open_released(
+    state: PullState,
+    version: VersionView,
+    folder: Path,
+    consumer: Consumer,
+    *,
+    replace: bool,
+    progress: ByteProgress | None,
+) -> Flow[Pulled | None]:
+    """Open what was receipted earlier and its key released since, whatever became of the grant; None: nothing was."""
+    if state.receipt is None or state.transfer is None:
+        return None
+    try:
+        view = yield from show(state.transfer)
+        if view.release is None:
+            return None
+        check_offer(view, version, consumer, state.salt)
+        sealed = yield from describe(view, load_part(state))
+    except (NotFoundError, VerificationError, MalformedError, OSError):
+        return None  # another transfer, or what was kept is damaged: as if nothing had been kept
+    parts = _choose(state, sealed.manifest)
+    _find_missing(folder, parts, replace=replace)
+    intake = _take_in(state, sealed, parts, progress)
+    intake.close()
+    return _open(state, folder, consumer, view, sealed, parts) if intake.is_complete else None
+
+
+def _take_in(
+    state: PullState, sealed: Described, parts: tuple[Part, ...], progress: ByteProgress | None
+) -> SealedIntake:
+    runs = runs_of(parts, sealed.descriptor)
+    return SealedIntake(state.folder / "sealed", sealed.descriptor, sealed.leaves, progress, runs)
+
+
+def _open(
+    state: PullState,
+    folder: Path,
+    consumer: Consumer,
+    released: TransferView,
+    sealed: Described,
+    parts: tuple[Part, ...],
+) -> Pulled:
+    key = _open_key(state, released, consumer)
+    open_files(state, folder, key, parts, sealed.chunks, sealed.descriptor)
     state.drop()
     return Pulled(sealed.manifest, released, parts)
 
@@ -220,12 +244,17 @@ def _find_missing(folder: Path, parts: tuple[Part, ...], *, replace: bool) -> li
 
 
 def _begin_anew(
-    state: PullState, before: TransferView, version: VersionView, consumer: Consumer, grant: Bytes32 | None
+    state: PullState,
+    before: TransferView,
+    version: VersionView,
+    consumer: Consumer,
+    grant: Bytes32 | None,
+    told: Callable[[str], None] | None,
 ) -> Flow[TransferView | None]:
     """Another transfer, where the version was sealed anew; None: the one before goes on, or its receipt is logged."""
     if state.receipt is not None and (yield from show(before.id)).receipt is not None:
         return None  # what is receipted is owed: its state is what evidence of that is made from
-    view = yield from _begin(state, version, consumer, grant)
+    view = yield from _begin(state, version, consumer, grant, told)
     return None if view.id == before.id else view
 
 
@@ -247,7 +276,13 @@ class _Counted:
         self._count = 0
 
 
-def _begin(state: PullState, version: VersionView, consumer: Consumer, grant: Bytes32 | None) -> Flow[TransferView]:
+def _begin(
+    state: PullState,
+    version: VersionView,
+    consumer: Consumer,
+    grant: Bytes32 | None,
+    told: Callable[[str], None] | None,
+) -> Flow[TransferView]:
     for is_last in (False, True):
         body: dict[str, JsonValue] = {
             "dataset": str(version.dataset),
@@ -257,69 +292,18 @@ def _begin(state: PullState, version: VersionView, consumer: Consumer, grant: By
         if grant is not None:
             body["grant"] = str(grant)
         try:
-            answer = yield Request("POST", "/v1/transfers", json=body, repeating=_REPEATING)
+            answer = yield Request("POST", "/v1/transfers", json=body, repeating=_REPEATING, told=told)
         except ConflictError as error:
             if error.code != "transfer-salt-used" or is_last:
                 raise
-            state.renew()  # the version was sealed anew since
+            state.renew()  # the version was sealed anew since, and no key to what was receipted was released
         else:
             break
     view = parse_object(TransferView, answer.json)
-    _check_offer(view, version, consumer, state.salt)
+    check_offer(view, version, consumer, state.salt)
     state.transfer, state.provider = view.id, view.provider
     state.save()
     return view
-
-
-def _check_offer(view: TransferView, version: VersionView, consumer: Consumer, salt: Bytes32) -> None:
-    expected = (
-        compute_transfer_id(consumer.participant, salt), consumer.provider, version.dataset, version.version,
-        version.registration, version.content_hash,
-    )  # fmt: skip
-    found = (view.id, view.provider, view.dataset, view.version, view.registration, view.content_hash)
-    names = ("transfer", "provider", "dataset", "version", "registration", "content hash")
-    for name, wanted, given in zip(names, expected, found, strict=True):
-        _expect(f"the provider offers another {name}", wanted, given)
-    sealing = _check_stated(view.sealing, "Sealing", consumer.identity)
-    if consumer.provider_keys is not None:
-        check_sealing_key(view.sealing, consumer.provider_keys)
-    message: Any = sealing.message
-    stated = (sealing.participant, message["dataset"], message["version"], message["registration"])
-    _expect("the sealing is of something else", (view.provider, *expected[2:5]), stated)
-
-
-def _check_stated(stated: StatedView, type_name: str, identity: Identity | None) -> Statement:
-    """The statement, and, where the consortium's domains are known, that digest and signature are its."""
-    statement = Statement.parse(type_name, dict(stated.message))
-    if identity is not None:
-        digest = statement.digest(identity.domains)
-        _expect(f"the digest of the {type_name} is another's", digest, stated.digest)
-        _expect(
-            f"the {type_name} is signed by another key",
-            stated.signer,
-            recover_signer(digest, parse_hex(stated.signature)),
-        )
-    return statement
-
-
-def _describe(view: TransferView) -> Flow[_Sealed]:
-    path = f"/v1/transfers/{view.id}"
-    manifest = parse_manifest((yield Request("GET", f"{path}/manifest")).content)
-    found = compute_content_hash(view.version_salt, manifest.content_root)
-    _expect("the manifest is not the one registered: nothing was fetched", view.content_hash, found)
-    chunks = None
-    if any(entry.chunk_count > 1 for entry in manifest.files):
-        chunks = parse_chunks((yield Request("GET", f"{path}/chunks")).content, manifest)
-    descriptor = parse_sealing((yield Request("GET", f"{path}/sealing")).content)
-    message: Any = Statement.parse("Sealing", dict(view.sealing.message)).message
-    descriptor.check_statement(message["keyCommitment"], message["ciphertextRoot"], message["ciphertextSize"])
-    descriptor.check_manifest(manifest)
-    raw = (yield Request("GET", f"{path}/leaves")).content
-    leaves: list[bytes] = []
-    for first, file in zip(descriptor.first_chunks, descriptor.files, strict=True):
-        place = first * HASH_SIZE_BYTES
-        leaves.extend(parse_sealed_leaves(file, raw[place : place + file.chunk_count * HASH_SIZE_BYTES]))
-    return _Sealed(manifest, chunks, descriptor, tuple(leaves))
 
 
 def _fetch(view: TransferView, intake: SealedIntake) -> Flow[None]:
@@ -339,7 +323,7 @@ def _fetch_all(view: TransferView, intake: SealedIntake) -> Flow[None]:
         first, last = intake.restart()
         headers = {"Range": f"bytes={first}-{'' if last == view.size_bytes - 1 else last}"}
         try:
-            yield Request("GET", path, headers=headers, download=Download(intake.accept))
+            yield Request("GET", path, headers=headers, download=Download(intake.accept, first))
             failure = UnavailableError(f"the provider sent less than bytes {first} to {last}: run this again")
         except UnavailableError as error:
             failure = error
@@ -366,18 +350,18 @@ def _keep_sealing(state: PullState, view: TransferView, keys: SigningKeys | None
 
 
 def _receipt(
-    state: PullState, view: TransferView, sealed: _Sealed, consumer: Consumer, clock: Callable[[], float]
-) -> Flow[tuple[TransferView, bytes]]:
-    """Give the receipt; the transfer then, and the wrapped key. Raises: UnavailableError: none was released yet."""
-    answer = yield from _give(state, view, lambda: _build_receipt(state, view, sealed, consumer, int(clock())))
+    state: PullState, view: TransferView, sealed: Described, consumer: Consumer, clock: Callable[[], float]
+) -> Flow[TransferView]:
+    """Give the receipt; the transfer with its key then. Raises: UnavailableError: none was released yet."""
+    root, identity = sealed.descriptor.ciphertext_root, consumer.identity
+    answer = yield from _give(state, view, lambda: build_receipt(state, view, root, identity, int(clock())))
     released = parse_object(TransferView, answer.json)
     if released.release is None:
         raise UnavailableError(
             f"the provider took the receipt of transfer {view.id} and has released no key yet: run this again; once "
             f"the receipt's time is over, {state.folder / 'state.json'} is what evidence of that is made from"
         )
-    message: Any = _check_stated(released.release, "KeyRelease", consumer.identity).message
-    return released, message["wrappedKey"]
+    return released
 
 
 def _give(state: PullState, view: TransferView, build: Callable[[], JsonValue]) -> Flow[Answer]:
@@ -396,37 +380,11 @@ def _give(state: PullState, view: TransferView, build: Callable[[], JsonValue]) 
             state.receipt = None
 
 
-def _build_receipt(state: PullState, view: TransferView, sealed: _Sealed, consumer: Consumer, now_s: int) -> JsonValue:
-    recipient = "0x" + state.recipient.public.hex()
-    if consumer.identity is None:
-        custodial: dict[str, JsonValue] = {
-            "transfer_salt": str(state.salt),
-            "recipient_key": recipient,
-            "ciphertext_root": str(sealed.descriptor.ciphertext_root),
-        }
-        return {"custodial": custodial}
-    statement = Statement.build(
-        "TransferReceipt",
-        participant=consumer.participant,
-        provider=view.provider,
-        transferSalt=state.salt,
-        grant=view.grant,
-        sealing=view.sealing.digest,
-        ciphertextRoot=sealed.descriptor.ciphertext_root,
-        recipientKey=state.recipient.public,
-        deadline=now_s + _DEADLINE_S,
-        salt=Bytes32(secrets.token_bytes(32)),
-    )
-    signature = consumer.identity.signer.sign(statement.digest(consumer.identity.domains))
-    return {
-        "message": statement.to_json(),
-        "signature": "0x" + signature.hex(),
-        "signer": str(consumer.identity.signer.address),
-    }
-
-
-def _open_key(state: PullState, view: TransferView, wrapped: bytes) -> SealingKey:
-    """The sealing's key. Raises: VerificationError: what was released is none."""
+def _open_key(state: PullState, view: TransferView, consumer: Consumer) -> SealingKey:
+    """The sealing's key. Raises: NotFoundError: none was released; VerificationError: what was released is none."""
+    if view.release is None:
+        raise NotFoundError(f"no key of transfer {view.id} was released")
+    wrapped: Any = check_stated(view.release, "KeyRelease", consumer.identity).message["wrappedKey"]
     sealing: Any = Statement.parse("Sealing", dict(view.sealing.message)).message
     terms = ReleaseTerms(view.id, view.grant, view.sealing.digest, view.consumer)
     try:
@@ -438,8 +396,3 @@ def _open_key(state: PullState, view: TransferView, wrapped: bytes) -> SealingKe
             expected=error.expected,
             found=error.found,
         ) from error
-
-
-def _expect(what: str, expected: object, found: object) -> None:
-    if expected != found:
-        raise VerificationError(what, expected=str(expected), found=str(found))

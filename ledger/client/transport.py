@@ -13,7 +13,7 @@ from typing import Final, Self
 import httpx
 
 from ledger.client.flow import Answer, Flow, Request, Result, Upload
-from ledger.client.problems import error_of
+from ledger.client.problems import AtWorkError, error_of
 from ledger.errors import ConflictError, LedgerError, MalformedError, UnavailableError
 
 __all__ = ["AsyncClient", "Client", "authorization_of", "check_url"]
@@ -22,10 +22,12 @@ _TIMEOUT: Final = httpx.Timeout(30.0, read=120.0)
 _TRIES: Final = 4
 _LONGEST_PAUSE_S: Final = 10.0
 _AGAIN_AFTER_S: Final = 1.0
+_MOST_OF_PROBLEM: Final = 1 << 20
 _READING: Final = frozenset({"GET", "HEAD"})
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _SOON: Final = frozenset({"idempotency-key-in-use", "sealing-under-way", "transfer-under-way", "file-being-removed"})
 """What another request is just doing: the same may be asked again soon."""
+_MOST_WAITS: Final = 10_000
 _LOOK_FIRST: Final = "Look whether it was done before you repeat it"
 
 
@@ -76,6 +78,36 @@ def _parse(response: httpx.Response, content: bytes) -> Answer:
     return Answer(response.status_code, response.headers, content, value)
 
 
+class _Body:
+    """An answer's body as it arrives: no more of it is taken than was asked for."""
+
+    def __init__(self, request: Request, response: httpx.Response) -> None:
+        """Raises: MalformedError: it is not the download that was asked for."""
+        is_problem = response.status_code >= 400
+        self._most = _MOST_OF_PROBLEM if is_problem else request.most_bytes
+        self._response = response
+        self._pieces, self._size = list[bytes](), 0
+        self._download = None if is_problem else request.download
+        if self._download is not None:
+            self._download.check(response.status_code, response.headers)
+
+    def take(self, piece: bytes) -> None:
+        """Take the next bytes. Raises: MalformedError: there are too many."""
+        if self._download is not None:
+            self._download.accept(piece)
+            return
+        self._size += len(piece)
+        if self._size > self._most:
+            raise MalformedError(f"the service answered more than {self._most} bytes: nothing of it was taken")
+        self._pieces.append(piece)
+
+    def to_answer(self) -> Answer:
+        """The answer. Raises: LedgerError: it says no."""
+        if self._download is not None:
+            return Answer(self._response.status_code, self._response.headers, b"", None)
+        return _parse(self._response, b"".join(self._pieces))
+
+
 class _NoAnswerError(UnavailableError):
     """The connection broke, or time ran out; ``is_unsure``: a write may have been taken all the same."""
 
@@ -101,7 +133,7 @@ class _Tries:
     """How often a request was sent, and whether one of them may have been taken."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._count = self._waits = 0
         self._unsure: _NoAnswerError | None = None
 
     def pause_s(self, error: LedgerError) -> float:
@@ -112,7 +144,9 @@ class _Tries:
         Raises:
             LedgerError: there is none: ``error``, or that before it which left open what became of a write.
         """
-        self._count += 1
+        is_working = isinstance(error, AtWorkError)
+        self._waits += is_working
+        self._count += not is_working or self._waits > _MOST_WAITS
         if isinstance(error, _NoAnswerError) and error.is_unsure:
             self._unsure = error
         pause_s = error.retry_after_s if isinstance(error, UnavailableError) else None
@@ -129,6 +163,11 @@ class _Tries:
         ):
             raise self._unsure from error
         raise error
+
+
+def _tell(request: Request, error: LedgerError) -> None:
+    if request.told is not None:
+        request.told(str(error))
 
 
 class Client:
@@ -173,6 +212,7 @@ class Client:
                 return self._send_once(request)
             except LedgerError as error:
                 pause_s = tries.pause_s(error)
+                _tell(request, error)
             time.sleep(pause_s)
 
     def _send_once(self, request: Request) -> Answer:
@@ -181,11 +221,10 @@ class Client:
             arguments["content"] = request.body.chunks()
         try:
             with self._http.stream(request.method, request.path, **arguments) as response:  # type: ignore[arg-type]  # by name
-                if request.download is None or response.status_code >= 400:
-                    return _parse(response, response.read())
+                body = _Body(request, response)
                 for piece in response.iter_bytes():
-                    request.download.accept(piece)
-                return Answer(response.status_code, response.headers, b"", None)
+                    body.take(piece)
+                return body.to_answer()
         except httpx.HTTPError as error:
             raise _map_error(self._url, request, error) from error
 
@@ -239,6 +278,7 @@ class AsyncClient:
                 return await self._send_once(request)
             except LedgerError as error:
                 pause_s = tries.pause_s(error)
+                _tell(request, error)
             await asyncio.sleep(pause_s)
 
     async def _send_once(self, request: Request) -> Answer:
@@ -247,11 +287,10 @@ class AsyncClient:
             arguments["content"] = _in_threads(request.body)
         try:
             async with self._http.stream(request.method, request.path, **arguments) as response:  # type: ignore[arg-type]  # by name
-                if request.download is None or response.status_code >= 400:
-                    return _parse(response, await response.aread())
+                body = _Body(request, response)
                 async for piece in response.aiter_bytes():
-                    request.download.accept(piece)
-                return Answer(response.status_code, response.headers, b"", None)
+                    body.take(piece)
+                return body.to_answer()
         except httpx.HTTPError as error:
             raise _map_error(self._url, request, error) from error
 

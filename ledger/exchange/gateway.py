@@ -43,6 +43,7 @@ from ledger.exchange.rooms import (
     PublicLog,
     Statements,
 )
+from ledger.exchange.sealing_work import SealingWork
 from ledger.exchange.sealings import Sealings
 from ledger.exchange.settings import GatewaySettings
 from ledger.exchange.submitter import Submitter
@@ -102,7 +103,8 @@ class Gateway:
         erasing = Erasing(parts, self.sealings)
         self.datasets = Datasets(parts, permission, erasing)
         receiving = Receiving(parts, intake, partial(self.statements.sign_and_submit, of_transfer=True))
-        self.transfers = Transfers(parts, permission, self.sealings, self.statements, receiving)
+        self._sealing_work = SealingWork(self.sealings.make)
+        self.transfers = Transfers(parts, permission, self.sealings, self.statements, receiving, self._sealing_work)
         self._resealing = Resealing(parts, permission, self.sealings, self.transfers)
         self._reseal = AwaitingStep(self._resealing.step)
         self._erase = AwaitingStep(erasing.step)
@@ -203,6 +205,7 @@ class Gateway:
     def close(self) -> None:
         """Stop the workers, finish what is being written, close everything; a second call does nothing."""
         self.bulk.close()
+        self._sealing_work.close()
         if self._is_started:
             self._is_started = False
             if self._tenure is not None:

@@ -9,24 +9,29 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 from ledger.content.sealing import SealingKey
-from ledger.errors import ConflictError, NotFoundError, VerificationError
+from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
 from ledger.exchange.key_encryption import KeyEncryptionKey
 from ledger.exchange.keystore import KeyStore
 from ledger.store import Store
 from ledger.store.rows import SealingRow
 from ledger.types import Bytes32
 
-__all__ = ["RotatedKek", "SealingKeys"]
+__all__ = ["RotatedKek", "SealingKeys", "StoredKeyError"]
 
 _AT_ONCE: Final = 100
 _RETRY_AFTER_S: Final = 2.0
 _ATTEMPTS: Final = 3
 _logger = logging.getLogger(__name__)
+
+
+class StoredKeyError(VerificationError):
+    """What is kept of a sealing's key, or the key-encryption key that wrapped it, is not what it was: an operator's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,11 @@ class SealingKeys:
 
         Raises:
             ConflictError: the version was erased.
-            VerificationError, MalformedError: the key-encryption key's file is damaged.
+            StoredKeyError: the key-encryption key's file is damaged.
         """
         with self._wrapping:  # no key is wrapped by one that is just being destroyed
-            kek = self._keystore.ensure_kek()
+            with _opening("the key-encryption key"):
+                kek = self._keystore.ensure_kek()
             self._store.sealings.add(replace(row, kek=kek.id, wrapped_key=kek.wrap(key.to_bytes())))
 
     def unwrap(self, sealing: Bytes32) -> SealingKey:
@@ -61,7 +67,7 @@ class SealingKeys:
 
         Raises:
             NotFoundError: no such sealing, or its key was destroyed: it was replaced, or the version erased.
-            VerificationError: the stored key was changed, or the key-encryption key is not the keystore's.
+            StoredKeyError: the stored key was changed, or the key-encryption key is not the keystore's, or damaged.
             UnavailableError: the key-encryption key can not be reached.
         """
         missing = ""
@@ -69,11 +75,12 @@ class SealingKeys:
             row = self._store.sealings.find(sealing)
             if row is None or row.wrapped_key is None or row.kek is None:
                 raise NotFoundError(f"the key of the sealing {sealing} is not here: it was never, or is destroyed")
-            kek = self._keystore.find_kek(row.kek)
-            if kek is not None:
-                return SealingKey.opened(kek.unwrap(row.wrapped_key), row.id)
+            with _opening(f"the key of the sealing {sealing}"):
+                kek = self._keystore.find_kek(row.kek)
+                if kek is not None:
+                    return SealingKey.opened(kek.unwrap(row.wrapped_key), row.id)
             missing = row.kek
-        raise VerificationError(
+        raise StoredKeyError(
             f"the key-encryption key {missing} that wrapped the sealing {sealing} is not in the keystore: put its file "
             "back from a backup"
         )
@@ -83,7 +90,7 @@ class SealingKeys:
 
         Raises:
             ConflictError: another rotation is under way (``rotation-under-way``).
-            VerificationError: a stored key was changed; nothing is lost, the old key-encryption key stays.
+            StoredKeyError: a stored key was changed; nothing is lost, the old key-encryption key stays.
             UnavailableError: disk or database failed; the same call goes on.
         """
         if not self._rotating.acquire(blocking=False):
@@ -125,3 +132,12 @@ class SealingKeys:
                     wrapped = successor.wrap(self.unwrap(sealing).to_bytes())
                     self._store.sealings.rewrap(sealing, old, successor.id, wrapped)
         return len(found)
+
+
+@contextmanager
+def _opening(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (MalformedError, VerificationError) as error:
+        expected, found = getattr(error, "expected", None), getattr(error, "found", None)
+        raise StoredKeyError(f"{what} does not open: {error}", expected=expected, found=found) from error

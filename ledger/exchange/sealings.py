@@ -82,11 +82,16 @@ class Sealings:
             StoredContentError: a stored file was changed.
             UnavailableError: store, disk or database failed; nothing of this sealing stays.
         """
+        found = await self.find_complete(registration)
+        if found is not None:
+            return found
         with self.turn(registration):
-            row = await asyncio.to_thread(self._rows.find_current, registration)
-            if row is not None and await self.objects.is_complete(row.id):
-                return self._present(row)
-            return await self._make(registration)
+            return await self.find_complete(registration) or await self._make(registration)
+
+    async def find_complete(self, registration: Bytes32) -> SealedVersion | None:
+        """The current sealing of a version; None: there is none, or it is not all stored. Raises: UnavailableError."""
+        row = await asyncio.to_thread(self._rows.find_current, registration)
+        return self._present(row) if row is not None and await self.objects.is_complete(row.id) else None
 
     async def replace(self, registration: Bytes32) -> SealedVersion:
         """Seal a version under a new key; key and objects of the sealing before go. Raises: as `make`."""

@@ -63,7 +63,7 @@ class Store:
         self.contents = Contents(database)
         self.sealings = Sealings(database)
         self.erasures = Erasures(database)
-        self.transfers = Transfers(database.unfenced)
+        self.transfers = Transfers(database.unfenced, cursors)
         self.names = Names(database)
         self.api_keys = ApiKeys(database, cursors, database.unfenced)
         self.idempotency = Idempotency(database)

@@ -7,12 +7,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import delete, exists, func, insert, select, update
-from sqlalchemy.engine import Row
+from sqlalchemy.engine import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
 from ledger.errors import ConflictError, NotFoundError
+from ledger.store.cursors import Cursors, Window
 from ledger.store.database import Database
 from ledger.store.queries.endings import select_ended
+from ledger.store.queries.standing import read_as_of
+from ledger.store.rows import RowPage
 from ledger.store.rows.transfers import AccessRow, TransferRow
 from ledger.store.schema.gateway import STATEMENTS
 from ledger.store.schema.transfers import ACCESSES, NONCES, TRANSFERS
@@ -21,13 +24,17 @@ from ledger.types import Address, Bytes32
 __all__ = ["Transfers"]
 
 _T: Final = TRANSFERS.c
+_A: Final = ACCESSES.c
+_MOST_ALIKE: Final = 100
+"""Ranges of one transfer under one block, after which the oldest of them is widened instead."""
 
 
 class Transfers:
     """Transfers by id."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cursors: Cursors) -> None:
         self._database = database
+        self._cursors = cursors
 
     def add_or_get(self, row: TransferRow) -> TransferRow:
         """Record a transfer that begins, or return the one with this id that is there."""
@@ -97,24 +104,22 @@ class Transfers:
             return tuple((row.registration, row.grant) for row in connection.execute(select_ended(now)))
 
     def log_access(self, transfer: Bytes32, access: AccessRow) -> None:
-        """Record an access, durably, before it is given."""
-        values = {name: getattr(access, name) for name in AccessRow.__dataclass_fields__}
-        last = select(func.coalesce(func.max(ACCESSES.c.number), 0)).where(ACCESSES.c.transfer == transfer)
+        """Record an access, durably, before it is given; what joins one under the same block is one with it."""
         while True:
             with self._database.write() as connection, suppress(IntegrityError):  # another process took that number
                 with connection.begin_nested():
-                    number = 1 + (connection.scalar(last) or 0)
-                    connection.execute(insert(ACCESSES).values(transfer=transfer, number=number, **values))
+                    _log_access(connection, transfer, access)
                 return
 
-    def accesses(self, transfer: Bytes32) -> tuple[AccessRow, ...]:
-        """All accesses of a transfer, the oldest first."""
-        query = select(ACCESSES).where(ACCESSES.c.transfer == transfer).order_by(ACCESSES.c.number)
+    def list_accesses(self, transfer: Bytes32, *, limit: int = 50, cursor: str | None = None) -> RowPage[AccessRow]:
+        """Accesses of a transfer, the newest first. Raises: MalformedError: the limit or the cursor."""
+        query = select(ACCESSES).where(_A.transfer == transfer)
+        window = Window(self._cursors, "accesses", {"transfer": transfer}, limit, cursor, (_A.number,))
+        query = window.apply(query)
         with self._database.read() as connection:
-            return tuple(
-                AccessRow(row.at, row.block, row.what, row.first_byte, row.last_byte)
-                for row in connection.execute(query)
-            )
+            rows, following = window.split(connection.execute(query).all())
+            items = tuple(AccessRow(row.at, row.block, row.what, row.first_byte, row.last_byte) for row in rows)
+            return RowPage(items, following, read_as_of(connection))
 
     def claim_nonce(self, key: Address, nonce: str, until: datetime) -> bool:
         """Remember a signed request until it can not be brought any more; False: it was brought before."""
@@ -130,6 +135,28 @@ class Transfers:
         """Forget requests that can not be brought any more; return how many."""
         with self._database.write() as connection:
             return connection.execute(delete(NONCES).where(NONCES.c.until < before)).rowcount
+
+
+def _log_access(connection: Connection, transfer: Bytes32, access: AccessRow) -> None:
+    values = {name: getattr(access, name) for name in AccessRow.__dataclass_fields__}
+    alike = (_A.transfer == transfer) & (_A.block == access.block) & (_A.what == access.what)
+    rows = connection.execute(select(ACCESSES).where(alike).order_by(_A.number.desc()).limit(_MOST_ALIKE)).all()
+    joined = next((row for row in rows if _touches(row, access)), rows[-1] if len(rows) == _MOST_ALIKE else None)
+    if joined is None:
+        last = select(func.coalesce(func.max(_A.number), 0)).where(_A.transfer == transfer)
+        number = 1 + (connection.scalar(last) or 0)
+        connection.execute(insert(ACCESSES).values(transfer=transfer, number=number, **values))
+    elif access.first_byte is not None and access.last_byte is not None:
+        first, last_byte = min(joined.first_byte, access.first_byte), max(joined.last_byte, access.last_byte)
+        same = (_A.transfer == transfer) & (_A.number == joined.number)
+        connection.execute(update(ACCESSES).where(same).values(first_byte=first, last_byte=last_byte))
+
+
+def _touches(row: Row[Any], access: AccessRow) -> bool:
+    """Whether both together are one range of bytes; what has none is the same again."""
+    if access.first_byte is None or access.last_byte is None:
+        return True
+    return bool(row.first_byte <= access.last_byte + 1 and access.first_byte <= row.last_byte + 1)
 
 
 def _to_row(row: Row[Any]) -> TransferRow:

@@ -15,7 +15,6 @@ __all__ = [
     "AccessView",
     "CustodialReceipt",
     "StatedView",
-    "TransferAccessesView",
     "TransferRequest",
     "TransferState",
     "TransferView",
@@ -84,23 +83,13 @@ class TransferView:
 
 @dataclass(frozen=True, slots=True)
 class AccessView:
-    """One access, and the block after which the grant was found to permit it."""
+    """One access, and the block after which the grant was found to permit it; ``at`` is when it was first."""
 
     at: datetime
     block: int
     what: str
     first_byte: int | None
     last_byte: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class TransferAccessesView:
-    """What a transfer's consumer fetched so far."""
-
-    transfer: Bytes32
-    consumer: Bytes32
-    grant: Bytes32
-    accesses: tuple[AccessView, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,7 +135,9 @@ def pull(
     keys = transfers.signing_keys(given.run(participants.keys(str(provider))))
     consumer = Consumer(gateway.participant, provider, identity, keys)
     with bar(given, "receiving", None) as progress:
-        flow = transfers.pull(version, to, consumer, choice=choice, grant=chosen, replace=replace, progress=progress)
+        flow = transfers.pull(
+            version, to, consumer, choice=choice, grant=chosen, replace=replace, progress=progress, told=given.note
+        )
         done = gateway.run(flow)
     _show_pulled(given, version, f"{dataset}@{number}", to, done)
     if evidence is not None and done.transfer is None:

@@ -58,6 +58,10 @@ class Stage:
     def party(self) -> Consumer:
         return Consumer(self.consumer.id, self.provider.id, self.consumer.identity)
 
+    def reseal(self) -> None:
+        """Seal the version under a new key."""
+        asyncio.run(self.world.gateway.sealings.replace(self.version.registration))
+
     def last_release(self, state: Path) -> Bytes32:
         """Digest of the key's release, whatever it is worth."""
         view = self.consumer.client.run(transfers.show(load_state(state).transfer))
@@ -106,6 +110,11 @@ def found_in(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def left_in(folder: Path) -> set[str]:
+    """Names of what an unfinished pull left, without what describes the sealing."""
+    return {Path(name).name for name in found_in(folder) if Path(name).parent.name != "described"}
+
+
 @pytest.mark.parametrize("by_signature", [True, False])
 def test_a_version_is_delivered(stage: Stage, tmp_path: Path, by_signature: bool) -> None:
     told: list[int] = []
@@ -128,8 +137,8 @@ def test_chosen_parts_are_delivered_alone(stage: Stage, tmp_path: Path) -> None:
     second = len(FILES["a.csv"]) + 16 + 16 + (1 << 20) + 16
     assert wire.ranges == [f"bytes=0-{len(FILES['a.csv']) + 15}", f"bytes={second}-{second + (1 << 20) + 15}"]
     assert pulled.transfer is not None
-    given = stage.provider.client.run(transfers.accesses(pulled.transfer.id)).accesses
-    assert [(each.first_byte, each.last_byte) for each in given if each.what == "data"] == [
+    given = stage.provider.client.run(transfers.accesses(pulled.transfer.id))
+    assert [(each.first_byte, each.last_byte) for each in reversed(given) if each.what == "data"] == [
         (0, len(FILES["a.csv"]) + 15), (second, second + (1 << 20) + 15),
     ]  # fmt: skip
     stage.pull(tmp_path, choice=Choice.of(["a.csv"]))  # there already
@@ -233,7 +242,7 @@ def test_a_changed_chunk_is_refused_and_the_good_ones_stay(stage: Stage, tmp_pat
     with pytest.raises(VerificationError, match="sealed chunk 4"):
         stage.pull(tmp_path, client=Client(stage.world.url, transport=Wire(spoil)))
     left = found_in(tmp_path)
-    assert {Path(name).name for name in left} == {"state.json", "sealed"}
+    assert left_in(tmp_path) == {"state.json", "sealed"}
     sealed = next(data for name, data in left.items() if name.endswith("sealed"))
     wire = Wire(lambda body: [body])
     stage.pull(tmp_path, client=Client(stage.world.url, transport=wire))
@@ -244,7 +253,7 @@ def test_a_changed_chunk_is_refused_and_the_good_ones_stay(stage: Stage, tmp_pat
 def test_a_provider_that_gives_no_answer_leaves_no_plaintext(stage: Stage, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError):
         stage.pull(tmp_path, client=Client(stage.world.url, transport=Wire(lambda _: [None])))
-    assert {Path(name).name for name in found_in(tmp_path)} == {"state.json", "sealed"}
+    assert left_in(tmp_path) == {"state.json", "sealed"}
     state = next(tmp_path.rglob("state.json"))
     assert state.stat().st_mode & 0o777 == 0o600
     kept = load_state(state)
@@ -255,7 +264,7 @@ def test_a_provider_that_gives_no_answer_leaves_no_plaintext(stage: Stage, tmp_p
 def test_a_release_that_was_changed_on_the_way_is_refused(stage: Stage, tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="KeyRelease is another's"):
         stage.consumer.client.run(_with_spoilt_key(transfers.pull(stage.version, tmp_path, stage.party)))
-    assert {Path(name).name for name in found_in(tmp_path)} == {"state.json", "sealed"}
+    assert left_in(tmp_path) == {"state.json", "sealed"}
     stage.pull(tmp_path, by_signature=False)  # the right one is in the log
     assert found_in(tmp_path) == FILES
 
@@ -359,7 +368,7 @@ def test_a_provider_that_releases_a_wrong_key_is_shown(
     monkeypatch.setattr(releasing, "wrap_key", lambda _, *to: wrap_key(bytes(32), *to))  # what the provider does
     with pytest.raises(VerificationError, match="released a wrong key"):
         stage.pull(target, by_signature=False)
-    assert {Path(name).name for name in found_in(target)} == {"state.json", "sealed"}
+    assert left_in(target) == {"state.json", "sealed"}
     state = next(target.rglob("state.json"))
     consortium = ("--rpc", f"{stage.world.url}/rpc", "--consortium", tmp_path / "consortium.json")
     stage.consumer.client.run(statements.wait(stage.last_release(state)))
@@ -583,3 +592,75 @@ def test_who_holds_its_own_key_signs_the_erasure(stage: Stage, tmp_path: Path) -
     with pytest.raises(RefusedError) as caught:
         owner.client.run(datasets.erase("analyst/own", 1, "again", owner.identity))
     assert caught.value.code == "version-erased"
+    assert left_in(tmp_path) == {"state.json", "sealed"}
+
+
+def _interrupted(flow: Flow[Pulled], *, is_sent: bool) -> Flow[Pulled]:
+    """A pull that is cut off at its receipt: before that is sent, or before the answer is there."""
+    request = next(flow)
+    while True:
+        if request.path.endswith("/receipt") and not is_sent:
+            raise UnavailableError("cut off")
+        answer = yield request
+        if request.path.endswith("/receipt"):
+            raise UnavailableError("cut off")
+        request = flow.send(answer)
+
+
+def _interrupt(stage: Stage, folder: Path, *, is_sent: bool, **more: Any) -> KeptTransfer:
+    flow = transfers.pull(stage.version, folder, stage.party, **more)
+    with pytest.raises(UnavailableError):
+        stage.consumer.client.run(_interrupted(flow, is_sent=is_sent))
+    return load_state(next(folder.rglob("state.json")))
+
+
+def test_a_version_that_was_sealed_anew_is_pulled_from_the_beginning(stage: Stage, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError):
+        stage.pull(tmp_path, client=Client(stage.world.url, transport=Wire(lambda _: [None])))
+    kept = load_state(next(tmp_path.rglob("state.json")))
+    stage.reseal()
+    pulled = stage.pull(tmp_path)
+    assert pulled.transfer is not None
+    assert pulled.transfer.id != kept.transfer
+    assert found_in(tmp_path) == FILES
+
+
+def test_a_key_that_was_released_opens_what_was_receipted_whatever_came_since(stage: Stage, tmp_path: Path) -> None:
+    kept = _interrupt(stage, tmp_path, is_sent=True)
+    stage.reseal()
+    pulled = stage.pull(tmp_path)
+    assert pulled.transfer is not None
+    assert pulled.transfer.id == kept.transfer
+    assert found_in(tmp_path) == FILES
+
+
+def test_a_receipted_transfer_is_kept_aside_before_another_begins(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(stage.world.gateway.transfers._receiving, "release", lambda row, _: row)
+        kept = _interrupt(stage, tmp_path, is_sent=True)
+    stage.reseal()
+    pulled = stage.pull(tmp_path)
+    assert pulled.transfer is not None
+    assert pulled.transfer.id != kept.transfer
+    aside = tmp_path / ".concord-pull" / kept.transfer.hex() / "state.json"
+    assert load_state(aside) == kept
+    aside.unlink()
+    assert found_in(tmp_path) == FILES
+
+
+def test_a_receipt_whose_time_passed_before_it_arrived_is_signed_anew(stage: Stage, tmp_path: Path) -> None:
+    past = time.time() - 3600 - 60
+    kept = _interrupt(stage, tmp_path, is_sent=False, clock=lambda: past)
+    pulled = stage.pull(tmp_path)
+    assert pulled.transfer is not None
+    assert pulled.transfer.id == kept.transfer
+    assert found_in(tmp_path) == FILES
+
+
+def test_an_empty_answer_is_not_asked_for_for_ever(stage: Stage, tmp_path: Path) -> None:
+    wire = Wire(lambda _: [])
+    with pytest.raises(UnavailableError, match="sent less"):
+        stage.pull(tmp_path, client=Client(stage.world.url, transport=wire))
+    assert len(wire.ranges) == 8

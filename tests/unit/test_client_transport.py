@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from ledger.client import AsyncClient, Client, Flow, Identity, LocalKey, operations, participants, statements
-from ledger.client.flow import Answer, Request, Upload
+from ledger.client.flow import Answer, Download, Request, Upload
 from ledger.client.problems import error_of
 from ledger.errors import (
     ConflictError,
@@ -258,3 +258,54 @@ def test_a_file_that_changes_while_it_travels_is_a_conflict(run: Run, size_bytes
 
     with answering(lambda *_: Said()) as url, pytest.raises(ConflictError, match="changed while it was uploaded"):
         run(url, put())
+
+
+@FACES
+@pytest.mark.parametrize(("status", "error"), [(200, MalformedError), (404, MalformedError), (503, MalformedError)])
+def test_no_more_of_an_answer_is_read_than_was_asked_for(run: Run, status: int, error: type[LedgerError]) -> None:
+    def flow() -> Flow[Answer]:
+        return (yield Request("GET", "/x", most_bytes=100))
+
+    size = 101 if status == 200 else (1 << 20) + 1
+    with answering(lambda *_: Said(status, b"x" * size)) as url, pytest.raises(error, match="more than"):
+        run(url, flow())
+
+
+@FACES
+@pytest.mark.parametrize(
+    ("status", "headers", "first"),
+    [
+        (302, {"Location": "/y"}, 0),
+        (204, {}, 0),
+        (200, {}, 7),
+        (206, {}, 7),
+        (206, {"Content-Range": "bytes 70-79/80"}, 7),
+    ],
+)
+def test_a_download_is_what_was_asked_for(run: Run, status: int, headers: Mapping[str, str], first: int) -> None:
+    taken: list[bytes] = []
+
+    def flow() -> Flow[Answer]:
+        return (yield Request("GET", "/x", download=Download(taken.append, first)))
+
+    body = b"" if status == 204 else b"bytes"
+    with answering(lambda *_: Said(status, body, headers)) as url, pytest.raises(MalformedError, match="asked for"):
+        run(url, flow())
+    assert not taken
+
+
+@FACES
+def test_a_service_at_work_is_asked_until_it_is_done(run: Run) -> None:
+    asked, told = list[str](), list[str]()
+
+    def answer(_method: str, path: str, _headers: Mapping[str, str], _body: bytes) -> Said:
+        asked.append(path)
+        working = problem(code="sealing-under-way", detail=f"sealing {len(asked)}")
+        return Said(503, working, {"Retry-After": "0"}) if len(asked) < 9 else Said()
+
+    def flow() -> Flow[Answer]:
+        return (yield Request("POST", "/x", told=told.append))
+
+    with answering(answer) as url:
+        run(url, flow())
+    assert told == [f"sealing {number}" for number in range(1, 9)]

@@ -288,7 +288,7 @@ def test_one_sealing_at_a_time(consortium: Consortium, power: Bytes32) -> None:
 
     async def twice() -> tuple[SealedVersion | BaseException, SealedVersion | BaseException]:
         sealings = consortium.gateway.sealings
-        return await asyncio.gather(sealings.make(digest), sealings.make(digest), return_exceptions=True)
+        return await asyncio.gather(sealings.replace(digest), sealings.replace(digest), return_exceptions=True)
 
     made, refused = asyncio.run(twice())
     assert isinstance(made, SealedVersion)

@@ -16,10 +16,13 @@ from ledger.content import parse_chunks, parse_manifest
 from ledger.content.release import LEAST_TERM_S, RecipientKey, ReleaseTerms, open_key
 from ledger.content.sealing import SEALED_CHUNK_SIZE_BYTES, SealedFile, SealingKey, parse_sealing
 from ledger.content.sealing_files import FileOpener, open_chunks
+from ledger.content.sealing_store import StoredSealingError
 from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError, RefusedError, VerificationError
 from ledger.exchange import Asker, ForbiddenError, NoSuchRangeError, Scope
 from ledger.exchange.intents import AccessGrantIntent, AccessRevocationIntent
-from ledger.exchange.transfers import Caller, SealedDownload, TransferReceiptForm
+from ledger.exchange.paging import Paging
+from ledger.exchange.sealing_work import SealingUnderWayError
+from ledger.exchange.transfers import Caller, SealedDownload, TransferReceiptForm, watching
 from ledger.keyfiles import read_key_file
 from ledger.merkle import leaf_hash
 from ledger.statements import Statement, address_of, compute_transfer_id, sign_digest
@@ -127,11 +130,11 @@ def test_what_is_delivered_opens_to_what_was_registered(consortium: Consortium) 
         for entry, chunks in zip(manifest.files, sealed, strict=True)
     }
     assert found == FILES
-    told = delivery.transfers.accesses(Caller(consortium.asker("utility")), view.id).accesses
-    assert [each.what for each in told if each.what != "data"] == [
-        "offer", "manifest", "descriptor", "leaves", "key", "chunks",
+    told = delivery.transfers.accesses(Caller(consortium.asker("utility")), view.id, Paging(200)).items
+    assert [each.what for each in reversed(told)] == [
+        "offer", "manifest", "descriptor", "leaves", "data", "key", "chunks",
     ]  # fmt: skip
-    assert [(each.first_byte, each.last_byte) for each in told if each.what == "data"][:2] == [(0, size - 1), (0, 0)]
+    assert [(each.first_byte, each.last_byte) for each in told if each.what == "data"] == [(0, size - 1)]
     assert all(each.block >= view.block for each in told)
 
 
@@ -163,6 +166,37 @@ def test_a_repeat_gives_the_same(consortium: Consortium) -> None:
         delivery.open()
 
 
+def test_a_version_that_is_being_sealed_is_to_be_asked_for_again(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = Delivery(consortium, files={"a": b"a"})
+    with monkeypatch.context() as patched:
+        patched.setattr(consortium.gateway.transfers._work, "wait_s", 0)
+        with pytest.raises(SealingUnderWayError, match="ask again"):
+            delivery.open()
+    view = delivery.open()
+    assert delivery.receive(view).state is TransferState.RELEASED
+
+    async def both() -> list[TransferView]:
+        requests = [
+            TransferRequest(dataset=delivery.name, transfer_salt=Bytes32(bytes([each]) * 32)) for each in (1, 2)
+        ]
+        return await asyncio.gather(*(delivery.transfers.open(delivery.caller, each) for each in requests))
+
+    assert {each.sealing.digest for each in asyncio.run(both())} == {view.sealing.digest}
+
+
+def test_a_grant_that_came_since_does_not_break_a_transfer(consortium: Consortium) -> None:
+    delivery = Delivery(consortium, files={"a": b"a"})
+    view, newer = delivery.open(), delivery.permit()
+    assert (delivery.open().id, delivery.open().grant) == (view.id, view.grant)
+    with pytest.raises(ConflictError, match="salt"):
+        delivery.open(grant=newer)
+    delivery.revoke()
+    with pytest.raises(ConflictError, match="salt"):  # it goes on under the newer one alone, as another transfer
+        delivery.open()
+
+
 def test_without_a_grant_nothing_begins(consortium: Consortium) -> None:
     delivery = Delivery(consortium)
     stranger = Caller(consortium.asker("analyst"))
@@ -185,7 +219,8 @@ def test_without_a_grant_nothing_begins(consortium: Consortium) -> None:
     assert delivery.transfers.show(Caller(consortium.asker("utility")), view.id).id == view.id
 
 
-def test_a_revocation_stops_everything(consortium: Consortium) -> None:
+def test_a_revocation_stops_everything(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_LOOK_AGAIN_S", 0)
     delivery = Delivery(consortium)
     view = delivery.open()
     data = delivery.read(view.id)
@@ -215,7 +250,8 @@ def test_a_revocation_stops_everything(consortium: Consortium) -> None:
     assert (row.receipt, row.release) == (None, None)
 
 
-def test_a_version_sealed_anew_ends_the_transfer(consortium: Consortium) -> None:
+def test_a_version_sealed_anew_ends_the_transfer(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_LOOK_AGAIN_S", 0)
     delivery = Delivery(consortium)
     view = delivery.open()
 
@@ -231,6 +267,19 @@ def test_a_version_sealed_anew_ends_the_transfer(consortium: Consortium) -> None
         delivery.receive(view)
     delivery.salt = Bytes32(secrets.token_bytes(32))
     assert delivery.receive(delivery.open()).state is TransferState.RELEASED
+
+
+def test_objects_that_are_gone_are_told_before_anything_is_answered(consortium: Consortium) -> None:
+    delivery = Delivery(consortium)
+    view = delivery.open()
+    sealed = asyncio.run(consortium.gateway.sealings.find_complete(delivery.registration))
+    assert sealed is not None
+    [place] = consortium.gateway.parts.settings.home.rglob(f"{sealed.id.hex()}/data")
+    place.unlink()
+    with pytest.raises(StoredSealingError, match="gone"):
+        asyncio.run(delivery.transfers.data(delivery.caller, view.id))
+    delivery.salt = Bytes32(secrets.token_bytes(32))
+    assert delivery.read(delivery.open().id)
 
 
 def test_a_receipt_of_something_else_is_refused(consortium: Consortium) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.errors import ConflictError, NotFoundError
+from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.store import Store
 from ledger.store.rows import AccessRow, TransferRow
 from ledger.types import Address, Bytes32
@@ -78,7 +78,35 @@ def test_accesses_stand_in_order(store: Store) -> None:
     for each in accesses:
         transfers.log_access(ROW.id, each)
     transfers.log_access(word(8), AccessRow(NOW, 9, "offer"))
-    assert transfers.accesses(ROW.id) == accesses
+    assert transfers.list_accesses(ROW.id).items == accesses[::-1]
+    page = transfers.list_accesses(ROW.id, limit=2)
+    assert (page.items, transfers.list_accesses(ROW.id, limit=2, cursor=page.next).items) == (
+        accesses[:0:-1],
+        accesses[:1],
+    )
+    with pytest.raises(MalformedError):
+        transfers.list_accesses(word(8), cursor=page.next)
+
+
+def test_what_joins_under_one_block_is_one_access(store: Store) -> None:
+    transfers = store.transfers
+    later = NOW + timedelta(seconds=1)
+    for first, last in ((10, 19), (20, 29), (0, 9), (12, 13), (50, 59)):
+        transfers.log_access(ROW.id, AccessRow(later if first else NOW, 7, "data", first, last))
+    for _ in range(2):
+        transfers.log_access(ROW.id, AccessRow(NOW, 7, "manifest"))
+    transfers.log_access(ROW.id, AccessRow(later, 8, "data", 30, 39))
+    spans = [(each.block, each.what, each.first_byte, each.last_byte) for each in transfers.list_accesses(ROW.id).items]
+    assert spans == [(8, "data", 30, 39), (7, "manifest", None, None), (7, "data", 50, 59), (7, "data", 0, 29)]
+
+
+def test_scattered_accesses_are_bounded(store: Store) -> None:
+    transfers = store.transfers
+    for place in range(103):
+        transfers.log_access(ROW.id, AccessRow(NOW, 7, "data", 10 * place, 10 * place))
+    rows = transfers.list_accesses(ROW.id, limit=200).items
+    assert len(rows) == 100
+    assert (rows[-1].first_byte, rows[-1].last_byte) == (0, 1020)
 
 
 def test_a_nonce_counts_once_for_each_key(store: Store) -> None:

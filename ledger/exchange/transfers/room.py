@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from ledger.content.sealing import SEALED_CHUNK_SIZE_BYTES, SealingKey
+from ledger.content.sealing import SealingKey
+from ledger.content.sealing_store import StoredSealingError
 from ledger.errors import ConflictError, NotFoundError
 from ledger.exchange.asker import Asker, Scope
 from ledger.exchange.erasing import check_kept
 from ledger.exchange.errors import ForbiddenError, NoSuchRangeError
 from ledger.exchange.evidence import Pin
+from ledger.exchange.paging import Paging, present_page
 from ledger.exchange.parts import Parts
 from ledger.exchange.permission import Permission
 from ledger.exchange.rooms import Statements
 from ledger.exchange.sealed_version import SealedVersion
+from ledger.exchange.sealing_work import SealingWork
 from ledger.exchange.sealings import Sealings
 from ledger.exchange.transfers.callers import Caller, Callers
 from ledger.exchange.transfers.keys import Receiving
 from ledger.exchange.transfers.releases import Releases
+from ledger.exchange.transfers.watching import Watch, cut_at_chunks, with_first
 from ledger.statements import compute_transfer_id
 from ledger.store.rows import AccessRow, TransferRow, VersionRow
-from ledger.surface.outcomes import SignedStatement
+from ledger.surface.outcomes import Page, SignedStatement
 from ledger.surface.transfers import (
     AccessView,
     CustodialReceipt,
     StatedView,
-    TransferAccessesView,
     TransferRequest,
     TransferState,
     TransferView,
@@ -38,9 +41,6 @@ from ledger.surface.transfers import (
 from ledger.types import Bytes32
 
 __all__ = ["SealedDownload", "Transfers"]
-
-_PATIENCE_S: Final = 60.0
-_ASK_AGAIN_S: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,14 @@ class Transfers:
         sealings: Sealings,
         statements: Statements,
         receiving: Receiving,
+        work: SealingWork,
     ) -> None:
         self._parts = parts
         self._statements = statements
         self._rows = parts.store.transfers
         self._permission = permission
         self._sealings = sealings
+        self._work = work
         self._receiving = receiving
         self.callers: Final = Callers(parts)
         self.releases: Final = Releases(parts, sealings, receiving, self._present)
@@ -80,25 +82,26 @@ class Transfers:
         Raises:
             ForbiddenError: not permitted (as `Permission.check`), or signed for another gateway.
             NotFoundError: no such dataset or version, or its bytes are not here.
+            SealingUnderWayError: the version is being sealed: ask again, the work goes on.
             ConflictError: as `Sealings.make`; the salt was used for another version or grant (``transfer-salt-used``).
             UnavailableError: chain, store or database failed.
         """
         version, grant, block = await asyncio.to_thread(self._permit, caller, request)
-        sealed = await self._seal(version.registration)
+        sealed = await self._sealings.find_complete(version.registration)
+        sealed = sealed or await self._work.sealed(version.registration)
         return await asyncio.to_thread(self._begin, caller, request.transfer_salt, version, grant, sealed, block)
 
     def show(self, caller: Caller, transfer: Bytes32) -> TransferView:
         """A transfer, to its consumer and its provider, whatever became of the grant since. Raises: NotFoundError."""
         return self._present(self._find(caller, transfer), self._head())
 
-    def accesses(self, caller: Caller, transfer: Bytes32) -> TransferAccessesView:
-        """What was given of it, to its consumer and its provider. Raises: NotFoundError."""
-        row = self._find(caller, transfer)
-        found = tuple(
-            AccessView(each.at, each.block, each.what, each.first_byte, each.last_byte)
-            for each in self._rows.accesses(transfer)
+    def accesses(self, caller: Caller, transfer: Bytes32, paging: Paging) -> Page[AccessView]:
+        """What was given of it, to its consumer and its provider. Raises: NotFoundError; MalformedError: the page."""
+        self._find(caller, transfer)
+        rows = self._rows.list_accesses(transfer, limit=paging.limit, cursor=paging.cursor)
+        return present_page(
+            rows, lambda each: AccessView(each.at, each.block, each.what, each.first_byte, each.last_byte)
         )
-        return TransferAccessesView(row.id, row.consumer, row.grant, found)
 
     def manifest(self, caller: Caller, transfer: Bytes32) -> bytes:
         """The version's manifest. Raises: as `data`."""
@@ -130,6 +133,7 @@ class Transfers:
             ForbiddenError: not permitted any more; also while bytes travel, at the next chunk.
             NoSuchRangeError: the sealing has no such bytes.
             NotFoundError: no such transfer of the caller's, or its sealing was replaced: begin another one.
+            StoredSealingError: what is stored of the sealing is gone, or has another size.
             UnavailableError: chain, store or database failed.
         """
         row, block = await asyncio.to_thread(self._admit, caller, transfer)
@@ -138,9 +142,10 @@ class Transfers:
         end = size - 1 if last is None else min(last, size - 1)
         if not 0 <= first <= end:
             raise NoSuchRangeError(f"the sealing has {size} bytes: there is none from {first} on", size_bytes=size)
-        await asyncio.to_thread(self._log, row, block, "data", first, end)
         pieces = self._while_permitted(row, block, sealed, first, end)
-        return SealedDownload(first, end, size, pieces, block)
+        piece = await anext(pieces)  # what can not be read is told before anything is answered
+        await asyncio.to_thread(self._log, row, block, "data", first, end)
+        return SealedDownload(first, end, size, with_first(piece, pieces), block)
 
     def receive(self, caller: Caller, transfer: Bytes32, receipt: SignedStatement | CustodialReceipt) -> TransferView:
         """Take the consumer's receipt, then release the key, if it is here; a repeat gets the same release.
@@ -221,17 +226,6 @@ class Transfers:
         provider = Asker(row.provider, frozenset({Scope.READ}))  # every one of them names it
         return self._statements.evidence(provider, digest, pins=pins)
 
-    async def _seal(self, registration: Bytes32) -> SealedVersion:
-        """As `Sealings.make`, after a while of waiting where the version is just being sealed."""
-        end = time.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                return await self._sealings.make(registration)
-            except ConflictError as error:
-                if error.code != "sealing-under-way" or time.monotonic() > end:
-                    raise
-            await asyncio.sleep(_ASK_AGAIN_S)
-
     # How it is permitted
 
     def _permit(self, caller: Caller, request: TransferRequest) -> tuple[VersionRow, Bytes32, int]:
@@ -247,8 +241,16 @@ class Transfers:
         if version.provider == participant:
             raise ForbiddenError("your own data need no delivery: download them", code="own-dataset")
         block = self._head()
-        row = self._permission.find_permitting(caller.asker, version, request.grant, block)
-        return version, row.digest, block
+        grant = self._find_grant(caller, request, version, block)
+        return version, grant, block
+
+    def _find_grant(self, caller: Caller, request: TransferRequest, version: VersionRow, block: int) -> Bytes32:
+        """That which is named; else that of the transfer with this salt, while it permits it; else any that does."""
+        begun = self._rows.find(compute_transfer_id(caller.participant, request.transfer_salt))
+        if request.grant is None and begun is not None and begun.registration == version.registration:
+            with suppress(ForbiddenError):
+                return self._permission.find_permitting(caller.asker, version, begun.grant, block).digest
+        return self._permission.find_permitting(caller.asker, version, request.grant, block).digest
 
     def _check(self, row: TransferRow) -> int:
         """Check that the grant still permits it after the newest block; return that. Raises: ForbiddenError.
@@ -263,29 +265,25 @@ class Transfers:
 
     async def _while_permitted(
         self, row: TransferRow, block: int, sealed: SealedVersion, first: int, last: int
-    ) -> AsyncIterator[bytes]:
-        """One sealed chunk after the other; before each, whether a new block changed what is permitted."""
-        place = first
-        while place <= last:
-            end = min((place // SEALED_CHUNK_SIZE_BYTES + 1) * SEALED_CHUNK_SIZE_BYTES - 1, last)
-            block = await asyncio.to_thread(self._check_again, row, block, sealed)
-            try:
-                async for piece in sealed.read_bytes(place, end):
-                    yield piece
-            except NotFoundError:
-                await asyncio.to_thread(self._check_again, row, block, sealed)  # it went just now
-                raise
-            place = end + 1
+    ) -> AsyncGenerator[bytes, None]:
+        """One sealed chunk after the other; before them, whether a new block changed what is permitted."""
+        valid_until = (await asyncio.to_thread(self._parts.directory.grant, row.grant)).terms.valid_until
+        check = partial(self._check_again, row, sealed, valid_until)
+        watch = Watch(check, block, valid_until, self._parts.clock)
+        try:
+            async for piece in cut_at_chunks(sealed.read_bytes(first, last), first):
+                await watch.look()
+                yield piece
+        except NotFoundError as error:
+            await asyncio.to_thread(check, block)
+            raise StoredSealingError(f"the objects of the sealing {sealed.id} are gone: seal it again") from error
 
-    def _check_again(self, row: TransferRow, block: int, sealed: SealedVersion) -> int:
+    def _check_again(self, row: TransferRow, sealed: SealedVersion, valid_until: int, block: int) -> int:
         if not self._sealings.is_current(sealed.id):
             self._check(row)  # whose grant is over hears of that
             raise NotFoundError("the version was sealed anew: begin another transfer")
-        return self._check(row) if self._head() != block or self._is_over(row) else block
-
-    def _is_over(self, row: TransferRow) -> bool:
-        """Whether the grant's time is over by the clock, block or no block."""
-        return self._parts.directory.grant(row.grant).terms.valid_until <= int(self._parts.clock())
+        is_over = valid_until <= int(self._parts.clock())
+        return self._check(row) if is_over or self._head() != block else block
 
     def _head(self) -> int:
         return self._parts.edge.head().number
