@@ -26,7 +26,7 @@ from ledger.types import Bytes32
 
 __all__ = ["SealedObjects", "StoredSealingError"]
 
-_WINDOW_SIZE_BYTES: Final = 4 * SEALED_CHUNK_SIZE_BYTES
+_WINDOW_SIZE_BYTES: Final = 2 * SEALED_CHUNK_SIZE_BYTES
 _NAMES: Final = ("sealing.json", "leaves", "data")
 
 
