@@ -18,7 +18,7 @@ _DEADLINE_S: Final = 3600
 
 
 def build_receipt(
-    state: PullState, view: TransferView, root: Bytes32, identity: Identity | None, now_s: int
+    state: PullState, view: TransferView, root: Bytes32, participant: Bytes32, identity: Identity | None, now_s: int
 ) -> JsonValue:
     """What is sent as the receipt of the sealing with this ciphertext root; without ``identity`` the gateway signs."""
     recipient = "0x" + state.recipient.public.hex()
@@ -31,7 +31,7 @@ def build_receipt(
         return {"custodial": custodial}
     statement = Statement.build(
         "TransferReceipt",
-        participant=view.consumer,
+        participant=participant,
         provider=view.provider,
         transferSalt=state.salt,
         grant=view.grant,

@@ -353,8 +353,12 @@ def _receipt(
     state: PullState, view: TransferView, sealed: Described, consumer: Consumer, clock: Callable[[], float]
 ) -> Flow[TransferView]:
     """Give the receipt; the transfer with its key then. Raises: UnavailableError: none was released yet."""
-    root, identity = sealed.descriptor.ciphertext_root, consumer.identity
-    answer = yield from _give(state, view, lambda: build_receipt(state, view, root, identity, int(clock())))
+
+    def build() -> JsonValue:
+        root = sealed.descriptor.ciphertext_root
+        return build_receipt(state, view, root, consumer.participant, consumer.identity, int(clock()))
+
+    answer = yield from _give(state, view, build)
     released = parse_object(TransferView, answer.json)
     if released.release is None:
         raise UnavailableError(
