@@ -102,7 +102,8 @@ def test_what_was_sealed_here_is_delivered_and_the_gateway_has_no_key(stage: Sta
     stage.grant("power")
     view = stage.wait_for_key("power", tmp_path)
     assert view.state is TransferState.RECEIPTED
-    assert {Path(name).name for name in found_in(tmp_path)} == {"state.json", "sealed"}
+    left = {Path(name).name for name in found_in(tmp_path) if Path(name).parent.name != "described"}
+    assert left == {"state.json", "sealed"}
     with pytest.raises(NotFoundError):
         stage.world.gateway.sealings.unwrap(pushed.sealing.id)
     home = stage.world.folder / "home"
@@ -209,7 +210,7 @@ def test_a_source_that_changes_while_it_is_sealed_is_not_sealed_on(stage: Stage)
     assert (pushed.registration.version, pushed.was_sealed) == (1, True)
     other = stage.push(stage.write("another", {"x": b"x"}), "another").sealing
     assert other.statement is not None
-    with pytest.raises(RefusedError, match="of another sealing"):
+    with pytest.raises(ConflictError, match="of another sealing"):
         stage.provider.client.run(Flowing.state(pushed, other.statement))
     elsewhere = replace(pushed, sealing=replace(pushed.sealing, id=other.id))
     with pytest.raises(NotFoundError, match="push it again"):
@@ -224,7 +225,7 @@ def test_sealing_anew_takes_the_place_of_what_was_sealed(stage: Stage) -> None:
     after = stage.push(folder, "twice", if_changed=True)
     assert (after.registration.version, after.was_sealed) == (1, True)
     assert not stage.world.gateway.sealings.is_current(before.sealing.id)
-    with pytest.raises(RefusedError, match="has ended"):
+    with pytest.raises(ConflictError, match="has ended"):
         stage.provider.client.run(Flowing.bring(before))
     again = stage.push(folder, "twice")  # said to be new
     assert again.registration.version == 2
@@ -273,7 +274,7 @@ def test_a_receipt_of_something_else_is_not_answered(stage: Stage, tmp_path: Pat
     with pytest.raises(RefusedError, match="names another transfer"):
         stage.provider.client.run(Flowing.give(other.id, {"statement": str(done.release.digest)}))
     begun = Bytes32.parse(stage.consumer.client.run(Flowing.open("utility/lied"))["id"])
-    with pytest.raises(RefusedError, match="nothing was receipted yet"):
+    with pytest.raises(ConflictError, match="nothing was receipted yet"):
         stage.provider.client.run(Flowing.give(begun, {"wrapped_key": "0x" + bytes(80).hex()}))
     stage.provider.client.run(releasing.release(other, stage.keys, stage.provider.identity))
 

@@ -19,10 +19,11 @@ _HEAD_END: Final = b"\r\n\r\n"
 
 @dataclass(frozen=True)
 class Asked:
-    """A request's method, its path and its query."""
+    """A request's method, its path and its query, and the first byte that it asks for (Range; without: 0)."""
 
     method: str
     target: str
+    first_byte: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class FaultProxy:
         if not head:
             return
         method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
-        asked = Asked(method, target)
+        asked = Asked(method, target, _first_byte_of(head))
         self.asked.append(asked)
         fault = (self.rule(asked) if self.rule is not None else None) or Fault()
         length = _length_of(head) - len(body)
@@ -141,11 +142,19 @@ def _read_head(client: socket.socket) -> tuple[bytes, bytes]:
 
 
 def _length_of(head: bytes) -> int:
+    return int(_header_of(head, b"content-length") or 0)
+
+
+def _first_byte_of(head: bytes) -> int:
+    return int(_header_of(head, b"range").strip().removeprefix(b"bytes=").partition(b"-")[0] or 0)
+
+
+def _header_of(head: bytes, wanted: bytes) -> bytes:
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            return int(value)
-    return 0
+        if name.lower() == wanted:
+            return value
+    return b""
 
 
 def _drain(client: socket.socket, length: int) -> None:
