@@ -174,6 +174,7 @@ def test_the_network_is_cut_again_and_again_and_as_the_key_comes(
     assert [each.what for each in given(spoilt, pulled.transfer.id)].count("key") == 1
 
 
+@pytest.mark.slow
 def test_the_provider_is_killed_in_the_middle_and_the_pull_goes_on_when_it_is_back(
     spoilt: TwoGateways, sold: VersionView, tmp_path: Path
 ) -> None:
@@ -294,6 +295,7 @@ def test_a_request_that_was_signed_for_another_gateway_or_comes_twice_is_refused
     assert found_in(tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_the_command_joins_and_says_what_is_in_the_way(gateways: TwoGateways, console: Console, tmp_path: Path) -> None:
     home = tmp_path / "c"
     own, foreign = tmp_path / "own.key", tmp_path / "foreign.key"
