@@ -81,11 +81,12 @@ lint: $(DEV_STAMP) $(NODE_STAMP) ## ruff, import-linter and solhint
 types: $(DEV_STAMP) ## mypy, strictly
 	@$(BIN)/mypy
 
-bench: $(DEV_STAMP) $(NODE_STAMP) $(BENCH_STAMP) ## gas, statements, hashing, the way to the chain, the bulk endpoint and the verifier (ENTRIES=1000000)
+bench: $(DEV_STAMP) $(NODE_STAMP) $(BENCH_STAMP) ## gas, statements, hashing, deliveries, the way to the chain, the bulk endpoint and the verifier (ENTRIES=1000000)
 	@$(BIN)/python -m bench.gas
 	@$(BIN)/python -m bench.statements
 	@$(BIN)/python -m bench.verifier
 	@$(BIN)/python -m bench.hashing
+	@$(BIN)/python -m bench.transfers
 	@$(BIN)/python -m bench.submission
 	@$(BIN)/python -m bench.bulk --entries $(or $(ENTRIES),1000000)
 
