@@ -20,7 +20,7 @@ from ledger.exchange.asker import Asker
 from ledger.exchange.erasing import check_kept
 from ledger.exchange.errors import ForbiddenError
 from ledger.exchange.parts import Parts
-from ledger.exchange.sealings import Sealings
+from ledger.exchange.sealings import Sealings, begin_sealing
 from ledger.store.rows import SealingRow, SealingState, VersionRow
 from ledger.surface.sealings import SealingView
 from ledger.types import Bytes32
@@ -103,7 +103,7 @@ class ClientSealings:
 
     async def _write(self, version: VersionRow, sealing: Bytes32, stream: AsyncIterable[bytes]) -> SealingRow:
         intake = CiphertextIntake(await asyncio.to_thread(self._load_manifest, version))
-        await asyncio.to_thread(self._rows.add, self._begin(version, sealing))
+        await asyncio.to_thread(self._rows.add, begin_sealing(sealing, version, self._parts.now()))
         try:
             await self._sealings.objects.place_data(sealing, intake.take(stream), intake.size_bytes)
             descriptor = intake.finish(sealing)
@@ -123,20 +123,6 @@ class ClientSealings:
         for row in self._rows.list_unfinished(version.registration):
             if row.id != descriptor.key_commitment and row.statement is None:
                 self._rows.give_up(row.id, self._parts.now())
-
-    def _begin(self, version: VersionRow, sealing: Bytes32) -> SealingRow:
-        return SealingRow(
-            id=sealing,
-            registration=version.registration,
-            dataset=version.dataset,
-            version=version.version,
-            state=SealingState.MAKING,
-            statement=None,
-            wrapped_key=None,
-            kek=None,
-            descriptor=None,
-            created_at=self._parts.now(),
-        )
 
     def _find_own(self, asker: Asker, name: str, number: int) -> VersionRow:
         dataset = self._parts.directory.dataset(name)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, cast
 
 from ledger.content import ChunkIndex, Manifest, parse_chunks, parse_manifest
@@ -29,7 +30,7 @@ from ledger.store.rows import SealingRow, SealingState, VersionRow
 from ledger.surface.outcomes import Outcome
 from ledger.types import Bytes32
 
-__all__ = ["Sealings"]
+__all__ = ["Sealings", "begin_sealing"]
 
 _RETRY_AFTER_S: Final = 1.0
 
@@ -171,19 +172,8 @@ class Sealings:
 
     async def _write(self, registration: Bytes32) -> SealingRow:
         source = await asyncio.to_thread(self._find_source, registration)
-        key, version = SealingKey.draw(), source.version
-        row = SealingRow(
-            id=key.commitment,
-            registration=registration,
-            dataset=version.dataset,
-            version=version.version,
-            state=SealingState.MAKING,
-            statement=None,
-            wrapped_key=None,
-            kek=None,
-            descriptor=None,
-            created_at=self._parts.now(),
-        )
+        key = SealingKey.draw()
+        row = begin_sealing(key.commitment, source.version, self._parts.now())
         await asyncio.to_thread(self.keys.keep, row, key)
         try:
             descriptor = await self._write_objects(key, source)
@@ -297,6 +287,22 @@ class _Source:
     version: VersionRow
     manifest: Manifest
     chunks: ChunkIndex | None
+
+
+def begin_sealing(sealing: Bytes32, version: VersionRow, now: datetime) -> SealingRow:
+    """The row of a sealing whose chunks are about to be written."""
+    return SealingRow(
+        id=sealing,
+        registration=version.registration,
+        dataset=version.dataset,
+        version=version.version,
+        state=SealingState.MAKING,
+        statement=None,
+        wrapped_key=None,
+        kek=None,
+        descriptor=None,
+        created_at=now,
+    )
 
 
 def _intent_of(row: SealingRow, descriptor: SealingDescriptor) -> RawIntent:
