@@ -16,6 +16,7 @@ from api.agreements.routes import router as agreements
 from api.api_keys.routes import router as api_keys
 from api.datasets.files import router as files
 from api.datasets.routes import router as datasets
+from api.deliveries.routes import router as deliveries
 from api.evidence.routes import router as evidence
 from api.log.routes import router as log
 from api.operations.keys import router as gateway_keys
@@ -39,8 +40,8 @@ _THREADS: Final = 200
 """Requests that wait (``Prefer: wait``, downloads) hold a thread each."""
 
 _ROUTERS: Final[tuple[APIRouter, ...]] = (
-    participants, datasets, files, sealings, access, transfers, agreements, statements, batch, documents, evidence, log,
-    verification, api_keys, operations, gateway_keys,
+    participants, datasets, files, sealings, access, transfers, deliveries, agreements, statements, batch, documents,
+    evidence, log, verification, api_keys, operations, gateway_keys,
 )  # fmt: skip
 
 

@@ -68,6 +68,13 @@ class ServiceConfig(BaseSettings):
     relay_signers: Annotated[int, Field(gt=0)] = _DEFAULT.relay_signers
     """Accounts that relay statements on a node; the first publishes the log, too."""
 
+    peers: str = _DEFAULT.peers
+    """Endpoints of other gateways that data may be fetched from, besides those that profiles name; with commas."""
+    deliveries_at_once: Annotated[int, Field(gt=0)] = _DEFAULT.deliveries_at_once
+    """Versions that are fetched from other gateways at once."""
+    deliveries_most_bytes: Annotated[int, Field(gt=0)] = _DEFAULT.deliveries_most_bytes
+    """Of the disk for what is fetched from other gateways; what does not fit is refused before it is fetched."""
+
     log_format: LogFormat = "text"
     """``json``: a JSON object a line, for machines."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"

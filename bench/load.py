@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.client import AsyncClient, Identity, parse_domains, statements
+from ledger.keccak import keccak256
 from ledger.statements import Statement
 from ledger.types import Address, Bytes32
 
@@ -72,6 +73,10 @@ class SignedAhead:
     def sign(self, digest: Bytes32) -> bytes:
         """The signature made ahead. Raises: KeyError: there is none of that digest."""
         return bytes.fromhex(self._signatures[str(digest)])
+
+    def sign_payload(self, payload: bytes) -> bytes:
+        """The signature made ahead of what it is hashed to. Raises: KeyError."""
+        return self.sign(Bytes32(keccak256(payload)))
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -12,7 +12,7 @@ __all__ = ["make_ahead"]
 _DEPTH: Final = 4
 
 
-def make_ahead(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def make_ahead(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
     """Yield the same pieces; the next few are made by a thread meanwhile. Raises: whatever ``pieces`` raises."""
     with ThreadPoolExecutor(1, thread_name_prefix="concord-ahead") as maker:
         waiting = deque(maker.submit(next, pieces, None) for _ in range(_DEPTH))

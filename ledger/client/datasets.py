@@ -306,7 +306,7 @@ def download(
             _advance(progress, entry.size_bytes)
             continue
         path = f"{_path(dataset, number)}/files/{quote(entry.path)}"
-        with _receiving(folder, entry, progress) as accept:
+        with receiving(folder, entry, progress) as accept:
             yield Request("GET", path, query=filters(grant=grant), download=Download(accept))
     return manifest
 
@@ -360,7 +360,7 @@ class _Receiver:
 
 
 @contextlib.contextmanager
-def _receiving(folder: Path, entry: FileEntry, progress: ByteProgress | None) -> Iterator[_Receiver]:
+def receiving(folder: Path, entry: FileEntry, progress: ByteProgress | None) -> Iterator[_Receiver]:
     """Write beside the file's place, and put it there only when its hash is right."""
     place = folder / entry.path
     place.parent.mkdir(parents=True, exist_ok=True)

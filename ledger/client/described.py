@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from ledger.client.flow import LARGE_BYTES, Flow, Request
+from ledger.client.flow import Flow, Request
 from ledger.client.sealed_files import PullState
 from ledger.content import ChunkIndex, Manifest, compute_content_hash, parse_chunks, parse_manifest
-from ledger.content.sealing import SealingDescriptor, parse_sealed_leaves, parse_sealing
+from ledger.content.sealing import (
+    MAX_DESCRIPTOR_SIZE_BYTES,
+    SealingDescriptor,
+    parse_sealed_leaves,
+    parse_sealing,
+)
 from ledger.errors import VerificationError
 from ledger.merkle import HASH_SIZE_BYTES
 from ledger.statements import Statement
@@ -21,8 +26,11 @@ from ledger.surface.transfers import TransferView
 
 __all__ = ["Described", "describe", "expect_same", "fetch_part", "load_part"]
 
-FetchPart = Callable[[str], Flow[bytes]]
-"""Where ``manifest``, ``chunks``, ``sealing`` and ``leaves`` come from."""
+FetchPart = Callable[[str, int], Flow[bytes]]
+"""Where ``manifest``, ``chunks``, ``sealing`` and ``leaves`` come from, each with at most so many bytes."""
+
+_MOST_OF_LIST: Final = 64 << 20
+"""No gateway takes a registration whose manifest and chunk hashes are larger."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +50,17 @@ def describe(view: TransferView, fetch: FetchPart) -> Flow[Described]:
         VerificationError, MalformedError: it is not what is registered, or not what the ``Sealing`` states.
         Others as ``fetch``.
     """
-    manifest = parse_manifest((yield from fetch("manifest")))
+    manifest = parse_manifest((yield from fetch("manifest", _MOST_OF_LIST)))
     found = compute_content_hash(view.version_salt, manifest.content_root)
     expect_same("the manifest is not the one registered: nothing was fetched", view.content_hash, found)
     chunks = None
     if any(entry.chunk_count > 1 for entry in manifest.files):
-        chunks = parse_chunks((yield from fetch("chunks")), manifest)
-    descriptor = parse_sealing((yield from fetch("sealing")))
+        chunks = parse_chunks((yield from fetch("chunks", _MOST_OF_LIST)), manifest)
+    descriptor = parse_sealing((yield from fetch("sealing", MAX_DESCRIPTOR_SIZE_BYTES)))
     message: Any = Statement.parse("Sealing", dict(view.sealing.message)).message
     descriptor.check_statement(message["keyCommitment"], message["ciphertextRoot"], message["ciphertextSize"])
     descriptor.check_manifest(manifest)
-    raw = yield from fetch("leaves")
+    raw = yield from fetch("leaves", descriptor.chunk_count * HASH_SIZE_BYTES)
     leaves: list[bytes] = []
     for first, file in zip(descriptor.first_chunks, descriptor.files, strict=True):
         place = first * HASH_SIZE_BYTES
@@ -63,8 +71,8 @@ def describe(view: TransferView, fetch: FetchPart) -> Flow[Described]:
 def fetch_part(state: PullState, view: TransferView) -> FetchPart:
     """From the provider; what comes is kept with ``state``."""
 
-    def fetch(name: str) -> Flow[bytes]:
-        raw = (yield Request("GET", f"/v1/transfers/{view.id}/{name}", most_bytes=LARGE_BYTES)).content
+    def fetch(name: str, most_bytes: int) -> Flow[bytes]:
+        raw = (yield Request("GET", f"/v1/transfers/{view.id}/{name}", most_bytes=most_bytes)).content
         state.keep(name, raw)
         return raw
 
@@ -74,7 +82,7 @@ def fetch_part(state: PullState, view: TransferView) -> FetchPart:
 def load_part(state: PullState) -> FetchPart:
     """From what was kept with ``state``. Raises, from what it returns: OSError: it is not there."""
 
-    def load(name: str) -> Flow[bytes]:
+    def load(name: str, _most_bytes: int) -> Flow[bytes]:
         yield from ()  # a flow, as the other is
         return state.load(name)
 

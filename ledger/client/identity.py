@@ -7,18 +7,26 @@ from typing import Any, Protocol, cast
 
 from ledger.canonical import JsonValue
 from ledger.errors import MalformedError
+from ledger.keccak import keccak256
 from ledger.statements import Domains, address_of, sign_digest
 from ledger.types import Address, Bytes32
 
-__all__ = ["Identity", "LocalKey", "Signer", "parse_domains"]
+__all__ = ["Identity", "LocalKey", "PayloadSigner", "Signatory", "Signer", "parse_domains"]
 
 
-class Signer(Protocol):
-    """Signs digests with one key."""
+class PayloadSigner(Protocol):
+    """Signs what it hashes itself, as remote signers do."""
 
     @property
     def address(self) -> Address:
         """The key's address."""
+
+    def sign_payload(self, payload: bytes) -> bytes:
+        """Sign Keccak-256 of ``payload``: 65 bytes r || s || v, low s."""
+
+
+class Signer(PayloadSigner, Protocol):
+    """Signs digests with one key."""
 
     def sign(self, digest: Bytes32) -> bytes:
         """65 bytes r || s || v, low s."""
@@ -39,6 +47,22 @@ class LocalKey:
     def sign(self, digest: Bytes32) -> bytes:
         """65 bytes r || s || v, low s."""
         return sign_digest(self._private_key, digest)
+
+    def sign_payload(self, payload: bytes) -> bytes:
+        """Sign Keccak-256 of ``payload``."""
+        return self.sign(Bytes32(keccak256(payload)))
+
+
+class Signatory(Protocol):
+    """A key that signs statements of one consortium, wherever it is held."""
+
+    @property
+    def signer(self) -> PayloadSigner:
+        """The key."""
+
+    @property
+    def domains(self) -> Domains:
+        """The consortium's domains."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.client.described import expect_same
-from ledger.client.identity import Identity
+from ledger.client.identity import Signatory
 from ledger.client.offered_sealing import SigningKeys, check_sealing_key
 from ledger.statements import Statement, compute_transfer_id, recover_signer
 from ledger.surface.transfers import StatedView, TransferView
@@ -26,7 +26,7 @@ class Consumer:
 
     participant: Bytes32
     provider: Bytes32
-    identity: Identity | None = None
+    identity: Signatory | None = None
     provider_keys: SigningKeys | None = None
 
 
@@ -48,7 +48,7 @@ def check_offer(view: TransferView, version: VersionView, consumer: Consumer, sa
     expect_same("the sealing is of something else", (view.provider, *expected[2:5]), stated)
 
 
-def check_stated(stated: StatedView, type_name: str, identity: Identity | None) -> Statement:
+def check_stated(stated: StatedView, type_name: str, identity: Signatory | None) -> Statement:
     """The statement, and, where the consortium's domains are known, that digest and signature are its."""
     statement = Statement.parse(type_name, dict(stated.message))
     if identity is not None:

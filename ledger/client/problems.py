@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Final
 
 from ledger.errors import (
     ConflictError,
@@ -18,19 +19,21 @@ from ledger.surface.problems import REFUSED_TITLE
 
 __all__ = ["AtWorkError", "error_of"]
 
-_AT_WORK = "sealing-under-way"
+_AT_WORK: Final = "sealing-under-way"
 _MEMBERS = frozenset({"type", "title", "status", "detail", "code", "instance"})
 
 
 class AtWorkError(UnavailableError):
     """The service works on what was asked for: it is asked again until that is done."""
 
+    code: Final = _AT_WORK
+
 
 def error_of(status: int, headers: Mapping[str, str], content: bytes) -> LedgerError:
-    """The error that an answer with status 400 or above stands for; facts and code are kept."""
+    """The error that an answer with status 300 or above stands for; facts and code are kept."""
     problem = _read(content)
     code = str(problem.get("code", f"http-{status}"))
-    message = str(problem.get("detail") or problem.get("title") or f"the service answered {status}")
+    message = str(problem.get("detail") or problem.get("title") or _describe(status))
     retry_after_s = _seconds(headers.get("retry-after"))
     if status == 404:
         return NotFoundError(message)
@@ -40,11 +43,16 @@ def error_of(status: int, headers: Mapping[str, str], content: bytes) -> LedgerE
     facts = {name: value for name, value in problem.items() if name not in _MEMBERS}
     if status == 409 and problem.get("title") != REFUSED_TITLE:
         return ConflictError(message, code=code, facts=facts, retry_after_s=retry_after_s)
-    if code == "malformed":
+    if code == "malformed" or status < 400:
         return MalformedError(message)
     if code == "verification-failed":
         return VerificationError(message, expected=problem.get("expected"), found=problem.get("found"))
     return RefusedError(message, code=code, facts=facts)
+
+
+def _describe(status: int) -> str:
+    redirect = "a redirect, which is not followed: what was asked for is not here, so name the URL that it leads to"
+    return f"the service answered {status}" + (f", {redirect}" if status < 400 else "")
 
 
 def _read(content: bytes) -> dict[str, object]:

@@ -1,24 +1,28 @@
-"""The receipt that a consumer gives for the sealed data of a transfer."""
+"""The receipt that a consumer gives for the sealed data of a transfer, and the key that it gets for it."""
 
 from __future__ import annotations
 
 import secrets
-from typing import Final
+from typing import Any, Final
 
 from ledger.canonical import JsonValue
-from ledger.client.identity import Identity
+from ledger.client.identity import Signatory
+from ledger.client.offers import Consumer, check_stated
 from ledger.client.sealed_files import PullState
+from ledger.content.release import ReleaseTerms, open_key
+from ledger.content.sealing import SealingKey
+from ledger.errors import NotFoundError, VerificationError
 from ledger.statements import Statement
 from ledger.surface.transfers import TransferView
 from ledger.types import Bytes32
 
-__all__ = ["build_receipt"]
+__all__ = ["build_receipt", "open_released_key"]
 
 _DEADLINE_S: Final = 3600
 
 
 def build_receipt(
-    state: PullState, view: TransferView, root: Bytes32, participant: Bytes32, identity: Identity | None, now_s: int
+    state: PullState, view: TransferView, root: Bytes32, participant: Bytes32, identity: Signatory | None, now_s: int
 ) -> JsonValue:
     """What is sent as the receipt of the sealing with this ciphertext root; without ``identity`` the gateway signs."""
     recipient = "0x" + state.recipient.public.hex()
@@ -41,9 +45,27 @@ def build_receipt(
         deadline=now_s + _DEADLINE_S,
         salt=Bytes32(secrets.token_bytes(32)),
     )
-    signature = identity.signer.sign(statement.digest(identity.domains))
+    signature = identity.signer.sign_payload(statement.payload(identity.domains))
     return {
         "message": statement.to_json(),
         "signature": "0x" + signature.hex(),
         "signer": str(identity.signer.address),
     }
+
+
+def open_released_key(state: PullState, view: TransferView, consumer: Consumer) -> SealingKey:
+    """The sealing's key. Raises: NotFoundError: none was released; VerificationError: what was released is none."""
+    if view.release is None:
+        raise NotFoundError(f"no key of transfer {view.id} was released")
+    wrapped: Any = check_stated(view.release, "KeyRelease", consumer.identity).message["wrappedKey"]
+    sealing: Any = Statement.parse("Sealing", dict(view.sealing.message)).message
+    terms = ReleaseTerms(view.id, view.grant, view.sealing.digest, view.consumer)
+    try:
+        return SealingKey.opened(open_key(wrapped, state.recipient, terms), sealing["keyCommitment"])
+    except VerificationError as error:
+        raise VerificationError(
+            f"the provider released a wrong key: {error}. {state.folder / 'state.json'} is what evidence of that is "
+            "made from: concord transfer breach",
+            expected=error.expected,
+            found=error.found,
+        ) from error

@@ -13,31 +13,25 @@ import json
 import os
 import secrets
 import shutil
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
 from ledger.canonical import JsonValue
-from ledger.client.ahead import make_ahead
-from ledger.client.choosing import Choice, Part, runs_of
+from ledger.client.choosing import Choice
 from ledger.client.flow import ByteProgress
-from ledger.content import ChunkIndex, Manifest, check_chunk
-from ledger.content.chunks import derive_chunk_hashes
+from ledger.content import Manifest
 from ledger.content.release import RecipientKey
-from ledger.content.sealing import SealingDescriptor, SealingKey
-from ledger.content.sealing_files import ByteRange, FileOpener, open_chunks, open_range, plan_range
+from ledger.content.sealing import SealingDescriptor
 from ledger.errors import ConflictError, MalformedError, VerificationError
 from ledger.merkle import begin_leaf_hash, leaf_hash
 from ledger.types import Bytes32, parse_hex
 
-__all__ = ["KeptTransfer", "PullState", "SealedIntake", "check_paths", "load_state", "open_files"]
+__all__ = ["KeptTransfer", "PullState", "SealedIntake", "check_paths", "load_state"]
 
 _FOLDER: Final = ".concord-pull"
-_MANY: Final = 4
-"""Chunks of a file from which on a thread opens and checks the next ones while one is written."""
 _DESCRIBED: Final = "described"
 _NAMED: Final = ("transfer", "provider")
 
@@ -64,24 +58,43 @@ class PullState:
             MalformedError: its state.json is damaged.
             OSError: it can not be read.
         """
-        folder, wanted = target / _FOLDER / registration.hex(), choice or Choice()
+        kept, wanted = cls.load_from(target / _FOLDER / registration.hex(), choice), choice or Choice()
+        if kept.choice != wanted:
+            raise ConflictError(
+                f"a pull into {target} is not done that chose {kept.choice}: repeat that one first, or take another "
+                f"folder. To give it up, with all that it received, remove {kept.folder}",
+                code="other-choice",
+            )
+        return kept
+
+    @classmethod
+    def load_from(cls, folder: Path, choice: Choice | None = None) -> Self:
+        """The state that a pull keeps in ``folder``, whatever it chose, or a fresh one.
+
+        Raises:
+            MalformedError: its state.json is damaged.
+            OSError: it can not be read.
+        """
         try:
-            kept = cls(folder, *_parse((folder / "state.json").read_bytes()))
+            return cls(folder, *_parse((folder / "state.json").read_bytes()))
         except FileNotFoundError:
-            return cls(folder, Bytes32(secrets.token_bytes(32)), RecipientKey.generate(), choice=wanted)
+            return cls(folder, Bytes32(secrets.token_bytes(32)), RecipientKey.generate(), choice=choice or Choice())
         except MalformedError as error:
             raise MalformedError(
                 f"{folder / 'state.json'} of an earlier pull is damaged: {error}. It held the private key of a "
                 "transfer, without which what was receipted can not be opened: put a copy of it back. Without one "
                 f"remove {folder} and pull again: that begins another transfer"
             ) from error
-        if kept.choice != wanted:
-            raise ConflictError(
-                f"a pull into {target} is not done that chose {kept.choice}: repeat that one first, or take another "
-                f"folder. To give it up, with all that it received, remove {folder}",
-                code="other-choice",
-            )
-        return kept
+
+    @property
+    def sealed_file(self) -> Path:
+        """The good chunks so far."""
+        return self.folder / "sealed"
+
+    @property
+    def plain_folder(self) -> Path:
+        """Where files are while they are opened."""
+        return self.folder / "plain"
 
     def save(self) -> None:
         """Keep it, durably, for its owner alone. Raises: OSError."""
@@ -110,11 +123,11 @@ class PullState:
         if self.receipt is not None and self.transfer is not None:
             aside = self.folder.parent / self.transfer.hex()
             aside.mkdir(exist_ok=True)
-            for path in [each for each in self.folder.iterdir() if each.is_file() and each.name != "sealed"]:
+            for path in [each for each in self.folder.iterdir() if each.is_file() and each != self.sealed_file]:
                 path.replace(aside / path.name)
         self.salt, self.recipient = Bytes32(secrets.token_bytes(32)), RecipientKey.generate()
         self.transfer, self.receipt = None, None
-        (self.folder / "sealed").unlink(missing_ok=True)
+        self.sealed_file.unlink(missing_ok=True)
         shutil.rmtree(self.folder / _DESCRIBED, ignore_errors=True)
 
     def keep(self, name: str, raw: bytes) -> None:
@@ -288,81 +301,3 @@ def check_paths(manifest: Manifest) -> None:
         raise MalformedError(
             f"the version has files in {_FOLDER}, where a pull keeps its own: `concord dataset get` it"
         )
-
-
-def open_files(
-    state: PullState,
-    target: Path,
-    key: SealingKey,
-    parts: Sequence[Part],
-    chunks: ChunkIndex | None,
-    sealed: SealingDescriptor,
-) -> None:
-    """Open all parts, check each against the manifest, then move them into ``target``; none stays where one fails.
-
-    Raises:
-        VerificationError: a chunk does not open, or is not the manifest's.
-        OSError: the disk does not take it.
-    """
-    plain = state.folder / "plain"
-    shutil.rmtree(plain, ignore_errors=True)
-    try:
-        with (state.folder / "sealed").open("rb") as source:
-            for part, first_byte in zip(parts, _find_places(parts, sealed), strict=True):
-                place = plain / part.path
-                place.parent.mkdir(parents=True, exist_ok=True)
-                source.seek(first_byte)
-                hashes = None if chunks is None else chunks[part.entry.path]
-                pieces = _open_part(key, part, _read_chunks(source.read, sealed, part), hashes)
-                with place.open("xb") as opened:
-                    for piece in pieces if len(part.chunks) < _MANY else make_ahead(pieces):
-                        opened.write(piece)
-                    opened.flush()
-                    os.fsync(opened.fileno())
-        for part in parts:
-            place = target / part.path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            (plain / part.path).replace(place)
-    finally:
-        shutil.rmtree(plain, ignore_errors=True)
-
-
-def _find_places(parts: Sequence[Part], sealed: SealingDescriptor) -> list[int]:
-    """Where each part's first chunk lies among those that were fetched, which lie one after another."""
-    runs, begins, total = runs_of(parts, sealed), list[int](), 0
-    for run in runs:
-        begins.append(total)
-        total += sealed.chunk_span(run[-1])[1] + 1 - sealed.chunk_span(run[0])[0]
-    places = []
-    for part in parts:
-        chunk = sealed.first_chunks[part.position] + part.chunks[0]
-        index = bisect_right(runs, chunk, key=lambda run: run.start) - 1
-        places.append(begins[index] + sealed.chunk_span(chunk)[0] - sealed.chunk_span(runs[index][0])[0])
-    return places
-
-
-def _read_chunks(read: Callable[[int], bytes], sealed: SealingDescriptor, part: Part) -> Iterator[bytes]:
-    file = sealed.files[part.position]
-    for index in part.chunks:
-        first, last = file.chunk_span(index)
-        yield read(last - first + 1)
-
-
-def _open_part(key: SealingKey, part: Part, sealed: Iterator[bytes], hashes: Sequence[bytes] | None) -> Iterator[bytes]:
-    opener = FileOpener(key, part.entry)
-    if part.span is None:
-        return open_chunks(opener, sealed, hashes)
-    return _open_range(opener, part.span, sealed, hashes or derive_chunk_hashes(part.entry) or ())
-
-
-def _open_range(
-    opener: FileOpener, span: ByteRange, sealed: Iterator[bytes], hashes: Sequence[bytes]
-) -> Iterator[bytes]:
-    """Its chunks are opened and checked whole, and what is wanted is cut from them."""
-    entry = opener.entry
-    first, last = entry.chunk_span(span.first_chunk)[0], entry.chunk_span(span.last_chunk)[1]
-    whole = plan_range(entry, first, last)
-    for index, chunk in enumerate(open_range(opener, whole, sealed), span.first_chunk):
-        check_chunk(entry, hashes, index, chunk)
-        yield chunk[max(span.first_byte - first, 0) : span.last_byte - first + 1]
-        first += len(chunk)

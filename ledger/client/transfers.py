@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from ledger.canonical import JsonValue
 from ledger.client.choosing import Choice, Part, choose, runs_of
-from ledger.client.datasets import check_free, is_present
 from ledger.client.described import Described, describe, fetch_part, load_part
 from ledger.client.flow import LARGE_BYTES, Answer, ByteProgress, Download, Flow, Request
 from ledger.client.offered_sealing import (
@@ -20,13 +19,12 @@ from ledger.client.offered_sealing import (
     is_kept,
     signing_keys,
 )
-from ledger.client.offers import Consumer, check_offer, check_stated
+from ledger.client.offers import Consumer, check_offer
 from ledger.client.reads import BlockRange, pin_filters, read_all
-from ledger.client.receipting import build_receipt
-from ledger.client.sealed_files import PullState, SealedIntake, check_paths, open_files
+from ledger.client.receipting import build_receipt, open_released_key
+from ledger.client.sealed_files import PullState, SealedIntake
+from ledger.client.targets import Folder, Target
 from ledger.content import Manifest
-from ledger.content.release import ReleaseTerms, open_key
-from ledger.content.sealing import SealingKey
 from ledger.errors import (
     ConflictError,
     MalformedError,
@@ -35,7 +33,6 @@ from ledger.errors import (
     UnavailableError,
     VerificationError,
 )
-from ledger.statements import Statement
 from ledger.surface.codec import parse_object
 from ledger.surface.transfers import AccessView, TransferView
 from ledger.surface.views import VersionView
@@ -47,7 +44,9 @@ __all__ = [
     "Consumer",
     "Part",
     "Pulled",
+    "Target",
     "accesses",
+    "deliver",
     "evidence",
     "pull",
     "show",
@@ -57,6 +56,7 @@ __all__ = [
 T = TypeVar("T")
 _TRIES: Final = 8
 _BEGINNINGS: Final = 8
+_MOST_OF_VIEW: Final = 1 << 20
 _WAIT_S: Final = 30
 _WAITS: Final = 4
 _TOO_OLD: Final = frozenset({"deadline-passed", "deadline-too-near"})
@@ -74,7 +74,9 @@ class Pulled:
 
 def show(transfer: Bytes32) -> Flow[TransferView]:
     """A transfer, and how far it has come."""
-    return parse_object(TransferView, (yield Request("GET", f"/v1/transfers/{transfer}")).json)
+    return parse_object(
+        TransferView, (yield Request("GET", f"/v1/transfers/{transfer}", most_bytes=_MOST_OF_VIEW)).json
+    )
 
 
 def accesses(transfer: Bytes32) -> Flow[tuple[AccessView, ...]]:
@@ -126,14 +128,31 @@ def pull(
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = PullState.of(folder, version.registration, choice)
-    done = yield from _open_released(state, version, folder, consumer, replace=replace, progress=progress)
+    target = Folder(folder, replace=replace)
+    flow = deliver(state, version, consumer, target, grant=grant, progress=progress, told=told, clock=clock)
+    return (yield from flow)
+
+
+def deliver(
+    state: PullState,
+    version: VersionView,
+    consumer: Consumer,
+    target: Target,
+    *,
+    grant: Bytes32 | None = None,
+    progress: ByteProgress | None = None,
+    told: Callable[[str], None] | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Flow[Pulled]:
+    """Have a version delivered to ``target``, going on where ``state`` is. Raises: as `pull`, and as ``target``."""
+    done = yield from _open_released(state, version, consumer, target, progress)
     if done is not None:
         return done
     view = yield from _begin(state, version, consumer, grant, told)
     for is_last in [*[False] * _BEGINNINGS, True]:
         counted = _Counted(progress)
         try:
-            return (yield from _deliver(state, view, folder, consumer, replace=replace, progress=counted, clock=clock))
+            return (yield from _deliver(state, view, consumer, target, progress=counted, clock=clock))
         except _EndedError:
             again = None if is_last else (yield from _begin_anew(state, view, version, consumer, grant, told))
             if again is None:
@@ -146,33 +165,29 @@ def pull(
 def _deliver(
     state: PullState,
     view: TransferView,
-    folder: Path,
     consumer: Consumer,
+    target: Target,
     *,
-    replace: bool,
     progress: ByteProgress,
     clock: Callable[[], float],
 ) -> Flow[Pulled]:
     """Fetch, receipt, open. Raises: as `pull`; _EndedError: the provider knows this transfer or sealing no more."""
     sealed = yield from _asking(describe(view, fetch_part(state, view)))
-    check_paths(sealed.manifest)
-    parts = _choose(state, sealed.manifest)
-    if not _find_missing(folder, parts, replace=replace):
+    parts = target.admit(state, sealed)
+    if not parts:
         state.drop()
-        return Pulled(sealed.manifest, None, parts)
+        return Pulled(sealed.manifest, None, choose(sealed.manifest, state.choice))
     yield from _asking(_fetch(view, _take_in(state, sealed, parts, progress)))
     yield from _asking(_keep_sealing(state, view, consumer.provider_keys))
     released = yield from _asking(_receipt(state, view, sealed, consumer, clock))
-    return _open(state, folder, consumer, released, sealed, parts)
+    return _open(state, consumer, target, released, sealed, parts)
 
 
 def _open_released(
     state: PullState,
     version: VersionView,
-    folder: Path,
     consumer: Consumer,
-    *,
-    replace: bool,
+    target: Target,
     progress: ByteProgress | None,
 ) -> Flow[Pulled | None]:
     """Open what was receipted earlier and its key released since, whatever became of the grant; None: nothing was."""
@@ -186,31 +201,28 @@ def _open_released(
         sealed = yield from describe(view, load_part(state))
     except (NotFoundError, VerificationError, MalformedError, OSError):
         return None  # another transfer, or what was kept is damaged: as if nothing had been kept
-    parts = _choose(state, sealed.manifest)
-    _find_missing(folder, parts, replace=replace)
+    parts = target.admit(state, sealed) or choose(sealed.manifest, state.choice)
     intake = _take_in(state, sealed, parts, progress)
     intake.close()
-    return _open(state, folder, consumer, view, sealed, parts) if intake.is_complete else None
+    return _open(state, consumer, target, view, sealed, parts) if intake.is_complete else None
 
 
 def _take_in(
     state: PullState, sealed: Described, parts: tuple[Part, ...], progress: ByteProgress | None
 ) -> SealedIntake:
     runs = runs_of(parts, sealed.descriptor)
-    return SealedIntake(state.folder / "sealed", sealed.descriptor, sealed.leaves, progress, runs)
+    return SealedIntake(state.sealed_file, sealed.descriptor, sealed.leaves, progress, runs)
 
 
 def _open(
     state: PullState,
-    folder: Path,
     consumer: Consumer,
+    target: Target,
     released: TransferView,
     sealed: Described,
     parts: tuple[Part, ...],
 ) -> Pulled:
-    key = _open_key(state, released, consumer)
-    open_files(state, folder, key, parts, sealed.chunks, sealed.descriptor)
-    state.drop()
+    target.take(state, sealed, parts, released, open_released_key(state, released, consumer))
     return Pulled(sealed.manifest, released, parts)
 
 
@@ -224,23 +236,6 @@ def _asking(flow: Flow[T]) -> Flow[T]:
         return (yield from flow)
     except NotFoundError as error:
         raise _EndedError(str(error)) from error
-
-
-def _choose(state: PullState, manifest: Manifest) -> tuple[Part, ...]:
-    try:
-        return choose(manifest, state.choice)
-    except (NotFoundError, MalformedError):
-        if state.receipt is None:
-            state.drop()  # a mistake in what was chosen leaves nothing
-        raise
-
-
-def _find_missing(folder: Path, parts: tuple[Part, ...], *, replace: bool) -> list[str]:
-    """What is not there as registered; of a range nobody can tell yet. Raises: ConflictError: ``file-exists``."""
-    missing = [part.path for part in parts if part.span is not None or not is_present(folder, part.entry)]
-    if not replace:
-        check_free(folder, missing)
-    return missing
 
 
 def _begin_anew(
@@ -292,7 +287,9 @@ def _begin(
         if grant is not None:
             body["grant"] = str(grant)
         try:
-            answer = yield Request("POST", "/v1/transfers", json=body, repeating=_REPEATING, told=told)
+            answer = yield Request(
+                "POST", "/v1/transfers", json=body, repeating=_REPEATING, told=told, most_bytes=_MOST_OF_VIEW
+            )
         except ConflictError as error:
             if error.code != "transfer-salt-used" or is_last:
                 raise
@@ -377,26 +374,8 @@ def _give(state: PullState, view: TransferView, build: Callable[[], JsonValue]) 
             state.save()
         path = f"/v1/transfers/{view.id}/receipt"
         try:
-            return (yield Request("POST", path, json=state.receipt, repeating=_REPEATING))
+            return (yield Request("POST", path, json=state.receipt, repeating=_REPEATING, most_bytes=_MOST_OF_VIEW))
         except RefusedError as error:
             if is_new or error.code not in _TOO_OLD:
                 raise
             state.receipt = None
-
-
-def _open_key(state: PullState, view: TransferView, consumer: Consumer) -> SealingKey:
-    """The sealing's key. Raises: NotFoundError: none was released; VerificationError: what was released is none."""
-    if view.release is None:
-        raise NotFoundError(f"no key of transfer {view.id} was released")
-    wrapped: Any = check_stated(view.release, "KeyRelease", consumer.identity).message["wrappedKey"]
-    sealing: Any = Statement.parse("Sealing", dict(view.sealing.message)).message
-    terms = ReleaseTerms(view.id, view.grant, view.sealing.digest, view.consumer)
-    try:
-        return SealingKey.opened(open_key(wrapped, state.recipient, terms), sealing["keyCommitment"])
-    except VerificationError as error:
-        raise VerificationError(
-            f"the provider released a wrong key: {error}. {state.folder / 'state.json'} is what evidence of that is "
-            "made from: concord transfer breach",
-            expected=error.expected,
-            found=error.found,
-        ) from error

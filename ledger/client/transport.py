@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -41,6 +41,11 @@ def authorization_of(api_key: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
 
+def _headers(api_key: str | None) -> dict[str, str]:
+    """Nothing is to come packed: what unpacks to a thousandfold is not unpacked."""
+    return {"Accept-Encoding": "identity", **authorization_of(api_key)}
+
+
 def check_url(url: str) -> bool:
     """Whether the URL asks for TLS: only then are certificates loaded. Raises: MalformedError: it is none."""
     try:
@@ -67,8 +72,13 @@ def _arguments(request: Request) -> dict[str, object]:
     return arguments
 
 
+def _is_refusal(response: httpx.Response) -> bool:
+    """Whether it is no answer to what was asked; a redirect, too, is none: it is not followed, wherever it leads."""
+    return response.status_code >= 300
+
+
 def _parse(response: httpx.Response, content: bytes) -> Answer:
-    if response.status_code >= 400:
+    if _is_refusal(response):
         raise error_of(response.status_code, response.headers, content)
     is_json = response.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
     try:
@@ -82,8 +92,10 @@ class _Body:
     """An answer's body as it arrives: no more of it is taken than was asked for."""
 
     def __init__(self, request: Request, response: httpx.Response) -> None:
-        """Raises: MalformedError: it is not the download that was asked for."""
-        is_problem = response.status_code >= 400
+        """Raises: MalformedError: it is packed, or not the download that was asked for."""
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise MalformedError("the service answered in an encoding that was not asked for: nothing of it was taken")
+        is_problem = _is_refusal(response)
         self._most = _MOST_OF_PROBLEM if is_problem else request.most_bytes
         self._response = response
         self._pieces, self._size = list[bytes](), 0
@@ -132,7 +144,8 @@ def _map_error(url: str, request: Request, error: httpx.HTTPError) -> _NoAnswerE
 class _Tries:
     """How often a request was sent, and whether one of them may have been taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_waits: int = _MOST_WAITS) -> None:
+        self._most_waits = most_waits
         self._count = self._waits = 0
         self._unsure: _NoAnswerError | None = None
 
@@ -146,7 +159,7 @@ class _Tries:
         """
         is_working = isinstance(error, AtWorkError)
         self._waits += is_working
-        self._count += not is_working or self._waits > _MOST_WAITS
+        self._count += not is_working or self._waits > self._most_waits
         if isinstance(error, _NoAnswerError) and error.is_unsure:
             self._unsure = error
         pause_s = error.retry_after_s if isinstance(error, UnavailableError) else None
@@ -180,7 +193,7 @@ class Client:
         self._url = url
         self._http = httpx.Client(
             base_url=url,
-            headers=authorization_of(api_key),
+            headers=_headers(api_key),
             timeout=_TIMEOUT,
             transport=transport,
             verify=check_url(url),
@@ -241,19 +254,38 @@ class Client:
         self.close()
 
 
+def _checking(check_address: Callable[[str], None]) -> Callable[[httpx.Response], Awaitable[None]]:
+    async def check(response: httpx.Response) -> None:
+        check_address(response.extensions["network_stream"].get_extra_info("server_addr")[0])
+
+    return check
+
+
 class AsyncClient:
     """The async client: ``await AsyncClient(url, api_key).run(datasets.show("utility/power"))``."""
 
     def __init__(
-        self, url: str, api_key: str | None = None, *, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        check_address: Callable[[str], None] | None = None,
+        most_waits: int = _MOST_WAITS,
     ) -> None:
+        """``check_address`` is told which address answered, before anything of the answer is read.
+
+        ``most_waits`` times it asks again while the service is at work; then that is a failure as others are.
+        """
         self._url = url
+        self._most_waits = most_waits
         self._http = httpx.AsyncClient(
             base_url=url,
-            headers=authorization_of(api_key),
+            headers=_headers(api_key),
             timeout=_TIMEOUT,
             transport=transport,
             verify=check_url(url),
+            event_hooks={"response": [] if check_address is None else [_checking(check_address)]},
         )
 
     async def run(self, flow: Flow[Result]) -> Result:
@@ -272,7 +304,7 @@ class AsyncClient:
             return result
 
     async def _send(self, request: Request) -> Answer:
-        tries = _Tries()
+        tries = _Tries(self._most_waits)
         while True:
             try:
                 return await self._send_once(request)

@@ -247,7 +247,8 @@ def _find_log(home: Home) -> Path:
 def _places(home: Home, log: Path) -> Iterator[tuple[Path, Path]]:
     """Every file of the home and where it lies in the backup; of ``log`` and ``log.<token>``, the present one.
 
-    A folder of the home may be a link, as `content` is that lies on another disk: in the backup it is a folder.
+    A folder of the home may be a link, as `content` is that lies on another disk: in the backup it is a folder. What
+    was delivered is left out: it is its consumers' copy of what others keep, and may be larger than all the rest.
 
     Raises:
         UnavailableError: a link leads nowhere.
@@ -255,6 +256,8 @@ def _places(home: Home, log: Path) -> Iterator[tuple[Path, Path]]:
     """
     name = home.log_folder.name
     for entry in home.folder.iterdir():
+        if entry == home.deliveries_folder:
+            continue
         if entry.is_dir():
             if entry.name.removeprefix(".").partition(".")[0] != name and entry.resolve() != log:
                 for path in _walk(entry):

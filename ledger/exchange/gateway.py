@@ -19,6 +19,7 @@ from ledger.exchange.bulk import BulkIntake
 from ledger.exchange.bulk.appending import BulkAppender
 from ledger.exchange.bulk.pool import CheckingPool
 from ledger.exchange.client_sealings import ClientSealings
+from ledger.exchange.deliveries import Deliveries
 from ledger.exchange.drafting import Drafting
 from ledger.exchange.erasing import Erasing
 from ledger.exchange.evidence import Attestations, EventProver
@@ -80,6 +81,11 @@ class Gateway:
         self._publisher = Publisher(parts, self._submitter, self._submitting.wake)
         self._publishing = Worker("publisher", self._publisher.step, poll_s=poll_s)
         self._tidying = Worker("tidier", self._tidy, poll_s=_TIDY_EVERY_S)
+        self.deliveries = Deliveries(parts, self._wake_fetchers)
+        self._fetchers = tuple(
+            Worker(f"delivery-{number}", self.deliveries.fetching.step, poll_s=poll_s)
+            for number in range(1, parts.settings.deliveries_at_once + 1)
+        )
         self._is_started = False
         leases = parts.store.leases
         self._tenure = Tenure(leases, self._take_up, parts.reread_keys, self._lose) if leases.is_shared else None
@@ -87,14 +93,13 @@ class Gateway:
         """called when another process took the writer's lease: this gateway only reads on; close it, open another"""
         self._turn, self._in_use = threading.Lock(), set[tuple[str, str]]()
         permission = Permission(parts)
-        drafting = Drafting(parts, self._settle)
         self._intake = intake = Intake(parts, self._writer, self._settle, self._on_accepted)
         prover = EventProver(parts.edge)
         appender = BulkAppender(parts, intake.turns, self._on_accepted)
         self._writer.attach(appender)
         pool = CheckingPool(parts.domains, parts.settings.bulk_workers)
         self.bulk = BulkIntake(parts.settings, pool, appender, self._writer.wake)
-        self.statements = Statements(parts, drafting, intake, prover)
+        self.statements = Statements(parts, Drafting(parts, self._settle), intake, prover)
         attestations = Attestations(parts, self._submitter, self._submitting.wake)
         self.evidence = EvidenceRoom(parts, prover, attestations)
         self.participants = Participants(parts)
@@ -110,7 +115,7 @@ class Gateway:
         self._erase = AwaitingStep(erasing.step)
         self._relaying = (self._writing, self._submitting, self._indexing, self._publishing, self._tidying)
         keeping = Worker("eraser", self._erase, poll_s=poll_s), Worker("sealer", self._reseal, poll_s=poll_s)
-        self._workers = (*keeping, *self._relaying)  # who states is stopped before who logs
+        self._workers = (*keeping, *self._fetchers, *self._relaying)  # who states is stopped before who logs
         self.lifting = Lifting(parts, self._submitter, self._submitting.wake)
         self.access = Access(parts)
         self.agreements = Agreements(parts)
@@ -162,6 +167,7 @@ class Gateway:
         self.keys.resume()
         self._writer.recover()
         self.sealings.resume()
+        self.deliveries.fetching.resume()
         for worker in self._workers:
             worker.start()
 
@@ -212,6 +218,7 @@ class Gateway:
                 self._tenure.stop()
             self._reseal.interrupt()
             self._erase.interrupt()
+            self.deliveries.fetching.stop()
             for worker in self._workers:
                 worker.stop()
             self._writer.fail_waiting()
@@ -321,6 +328,10 @@ class Gateway:
     def _on_accepted(self) -> None:
         self._submitting.wake()
         self._publishing.wake()
+
+    def _wake_fetchers(self) -> None:
+        for worker in self._fetchers:
+            worker.wake()
 
     def _settle(self) -> bool:
         if not self._writes:

@@ -66,6 +66,11 @@ class Home:
         return self.folder / "ledger.db"
 
     @property
+    def deliveries_folder(self) -> Path:
+        """What was fetched from other gateways for consumers of this one."""
+        return self.folder / "deliveries"
+
+    @property
     def keys_folder(self) -> Path:
         """Encrypted keys that the gateway signs with."""
         return self.folder / "keys"
@@ -119,4 +124,10 @@ class GatewaySettings:
     """blocks on top of one until it counts as final; 0 for engines with immediate finality"""
     relay_signers: int = 1
     """accounts that relay statements on a node, 64 transactions on their way each; the first publishes the log too"""
+    peers: str = ""
+    """endpoints of other gateways that data may be fetched from, besides those that profiles name; with commas"""
+    deliveries_at_once: int = 2
+    """versions that are fetched from other gateways at once"""
+    deliveries_most_bytes: int = 64 << 30
+    """of the disk for what is being fetched and was delivered; what does not fit is refused before it is fetched"""
     download_chunk_size_bytes: int = 1 << 20

@@ -9,7 +9,6 @@ from ledger.errors import MalformedError, RefusedError, VerificationError
 from ledger.exchange.directory import Directory
 from ledger.exchange.keystore import KeyStore
 from ledger.statements import Domains, Statement, verify_signature
-from ledger.statements.eip712 import compute_struct_hash
 from ledger.surface.outcomes import SignedStatement
 from ledger.types import Address, Bytes32
 
@@ -30,8 +29,7 @@ _MAX_CONTRACT_SIGNATURE_BYTES: Final = 4096
 
 def sign_statement(signer: Signer, statement: Statement, domains: Domains) -> bytes:
     """Sign a statement: the signer hashes 0x1901 || domain || struct itself. Raises: UnavailableError."""
-    struct_hash = compute_struct_hash(statement.type, statement.message)
-    return signer.sign(b"\x19\x01" + domains.of(statement.type).separator + struct_hash)
+    return signer.sign(statement.payload(domains))
 
 
 def find_custodial(directory: Directory, keystore: KeyStore, participant: Bytes32) -> tuple[Address, Signer] | None:

@@ -91,8 +91,11 @@ class Statement:
 
     def digest(self, domains: Domains) -> Bytes32:
         """The EIP-712 digest that is signed, logged and emitted: keccak256(0x1901 || domain || struct)."""
-        separator = domains.of(self.type).separator
-        return Bytes32(keccak256(b"\x19\x01" + separator + compute_struct_hash(self.type, self.message)))
+        return Bytes32(keccak256(self.payload(domains)))
+
+    def payload(self, domains: Domains) -> bytes:
+        """What is hashed to `digest`, for signers that hash themselves: 0x1901 || domain || struct, 66 bytes."""
+        return b"\x19\x01" + domains.of(self.type).separator + compute_struct_hash(self.type, self.message)
 
     def typed_data(self, domains: Domains) -> dict[str, JsonValue]:
         """The EIP-712 JSON that wallets take (``eth_signTypedData_v4``)."""

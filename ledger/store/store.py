@@ -17,6 +17,7 @@ from ledger.store.bulk import BulkStatements
 from ledger.store.checkpoints import Checkpoints
 from ledger.store.contents import Contents
 from ledger.store.cursors import Cursors
+from ledger.store.deliveries import Deliveries
 from ledger.store.documents import Documents
 from ledger.store.drafts import Drafts
 from ledger.store.erasures import Erasures
@@ -64,6 +65,7 @@ class Store:
         self.sealings = Sealings(database)
         self.erasures = Erasures(database)
         self.transfers = Transfers(database.unfenced, cursors)
+        self.deliveries = Deliveries(database)
         self.names = Names(database)
         self.api_keys = ApiKeys(database, cursors, database.unfenced)
         self.idempotency = Idempotency(database)

@@ -26,6 +26,7 @@ from scripts.concord import (
     agreements,
     api_keys,
     datasets,
+    delivering,
     evidence,
     founding,
     importing,
@@ -75,6 +76,7 @@ _NEXT: Final = {
     "agreement-proposed": "`concord agreement show` tells who has accepted",
     "sharing-agreements-total-out-of-range": "`concord agreement show` tells quota, confirmed and settled",
     "quota-exceeded": "`concord agreement propose --revises` proposes a new quota",
+    "not-delivered": "`concord delivery show` tells how far it is",
     "already-founded": "`concord serve --home` starts it",
 }
 """What to do next, in this program's words, where the service's sentence does not say it."""
@@ -130,6 +132,7 @@ for _name, _group in (
     ("network", network.app),
     ("evidence", evidence.app),
     ("transfer", pulling.app),
+    ("delivery", delivering.app),
 ):
     app.add_typer(_group, name=_name)
 statements.app.command("import")(importing.import_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,7 @@ from scripts.concord.files import check_place, write_file
 from scripts.concord.printing import count_of
 from scripts.concord.statements import load_policy, pins_of, split_version
 
-__all__ = ["app", "pull"]
+__all__ = ["PARTS", "app", "fetch_final", "pull"]
 
 Result = TypeVar("Result")
 
@@ -55,7 +56,8 @@ GrantOption = Annotated[
     typer.Option(parser=parse_digest, metavar="GRANT", help="The grant's digest; without: any that permits."),
 ]
 EvidenceOption = Annotated[Path | None, typer.Option(help="Write evidence of what was received here.", dir_okay=False)]
-_PARTS: Final = ("sealing", "receipt", "release")
+PARTS: Final = ("sealing", "receipt", "release")
+"""What a transfer's evidence is made of."""
 _TRIES: Final = 120
 
 
@@ -90,7 +92,8 @@ class Gateway:
         is_own = endpoint is None or parse_authority(endpoint) == parse_authority(context.url)
         if not is_own and identity is None:
             raise RefusedError(
-                f"the provider's gateway is {endpoint}, and takes requests signed with your own key: give --key FILE",
+                f"the provider's gateway is {endpoint}, and takes requests signed with your own key: give --key FILE. "
+                "Where your gateway holds your key, it fetches for you: concord delivery start",
                 code="no-key",
             )
         return cls(context, context.url if endpoint is None else endpoint, Bytes32.parse(me), identity, is_own)
@@ -180,14 +183,18 @@ def _name_parts(files: int, ranges: int, total: int) -> str:
 
 
 def _fetch_bundle(gateway: Gateway, transfer: TransferView, pins: list[tuple[int, int | None]]) -> bytes:
-    return build_bundle(_fetch_part(gateway, transfer.id, part, pins) for part in _PARTS)
+    return build_bundle(_fetch_part(gateway, transfer.id, part, pins) for part in PARTS)
 
 
 def _fetch_part(gateway: Gateway, transfer: Bytes32, part: str, pins: list[tuple[int, int | None]]) -> bytes:
-    """Evidence of a part, once it is final. Raises: ConflictError: it is not after a while; others as the flow."""
+    return fetch_final(lambda: gateway.run(transfers.evidence(transfer, part, tuple(pins))))
+
+
+def fetch_final(fetch: Callable[[], bytes]) -> bytes:
+    """Evidence, once it is final. Raises: ConflictError: it is not after a while; others as ``fetch``."""
     for is_last in [*[False] * _TRIES, True]:
         try:
-            return gateway.run(transfers.evidence(transfer, part, tuple(pins)))
+            return fetch()
         except ConflictError as error:
             if error.code != "not-final" or is_last:
                 raise

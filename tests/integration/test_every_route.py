@@ -42,6 +42,8 @@ STATING: Final = answers(403, write=422, own=422, other=422)
 """A body that says nothing: 422 is answered to who may state."""
 TRANSFERS: Final = answers(403, read=404, own=404, other=404)
 """To a participant that it is not delivered to, a transfer is not there; others get no data at all."""
+DELIVERIES: Final = answers(404, apply=403, write=403)
+"""Which deliveries there are, their consumers alone know."""
 APPLYING: Final = dict(STATING) | {"apply": 422}
 
 
@@ -161,6 +163,18 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ("get", "/v1/transfers/{digest}/chunks"): Route(TRANSFERS),
     ("get", "/v1/transfers/{digest}/sealing"): Route(TRANSFERS),
     ("get", "/v1/transfers/{digest}/leaves"): Route(TRANSFERS),
+    ("post", "/v1/deliveries"): Route(STATING, json={}),
+    ("get", "/v1/deliveries"): Route(answers(403, read=200, own=200, other=200)),
+    ("get", "/v1/deliveries/{digest}"): Route(DELIVERIES),
+    ("get", "/v1/deliveries/{digest}/statements"): Route(DELIVERIES),
+    ("get", "/v1/deliveries/{digest}/files"): Route(DELIVERIES),
+    ("get", "/v1/deliveries/{digest}/files/{path}"): Route(DELIVERIES),
+    ("get", "/v1/deliveries/{digest}/evidence/{part}"): Route(
+        answers(403, write=404, own=404, other=404),
+        lambda stage: f"/v1/deliveries/{stage.values['digest']}/evidence/receipt",
+    ),
+    ("get", "/v1/deliveries/{digest}/state"): Route(answers(403, write=404, own=404, other=404)),
+    ("delete", "/v1/deliveries/{digest}"): Route(answers(403, write=404, own=404, other=404)),
     ("get", "/v1/transfers/{digest}/data"): Route(TRANSFERS),
     ("get", "/v1/transfers/{digest}/evidence/{part}"): Route(
         TRANSFERS, lambda stage: f"/v1/transfers/{stage.values['digest']}/evidence/receipt"

@@ -35,5 +35,5 @@ def test_no_more_than_a_few_are_held() -> None:
     made: list[int] = []
     found = make_ahead(_pieces(99, made))
     next(found)
-    found.close()  # type: ignore[attr-defined]  # a generator
+    found.close()
     assert len(made) <= 5

@@ -12,6 +12,7 @@ import pytest
 from ledger.canonical import JsonValue, encode_canonical
 from ledger.client import Identity, LocalKey, statements
 from ledger.errors import MalformedError, VerificationError
+from ledger.keccak import keccak256
 from ledger.statements import STATEMENT_TYPES, Entry, Statement
 from ledger.surface.codec import dump_value
 from ledger.surface.outcomes import InForce, Outcome, State
@@ -37,6 +38,9 @@ class Counting:
     def sign(self, digest: Bytes32) -> bytes:
         self.signed.append(digest)
         return self._key.sign(digest)
+
+    def sign_payload(self, payload: bytes) -> bytes:
+        return self.sign(Bytes32(keccak256(payload)))
 
 
 def outcome_of(body: Mapping[str, Any]) -> bytes:

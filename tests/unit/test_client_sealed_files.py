@@ -9,7 +9,8 @@ from typing import Final
 import pytest
 
 from ledger.client.choosing import Choice, choose, runs_of
-from ledger.client.sealed_files import PullState, SealedIntake, check_paths, load_state, open_files
+from ledger.client.opening import open_files
+from ledger.client.sealed_files import PullState, SealedIntake, check_paths, load_state
 from ledger.content import ChunkIndex, ChunkMismatchError, Manifest, hash_bytes
 from ledger.content.sealing import SealingDescriptor, SealingKey
 from ledger.content.sealing_files import FileSealer

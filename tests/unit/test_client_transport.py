@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,9 +13,9 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from ledger.client import AsyncClient, Client, Flow, Identity, LocalKey, operations, participants, statements
+from ledger.client import AsyncClient, Client, Flow, Identity, LocalKey, operations, participants, statements, transport
 from ledger.client.flow import Answer, Download, Request, Upload
-from ledger.client.problems import error_of
+from ledger.client.problems import AtWorkError, error_of
 from ledger.errors import (
     ConflictError,
     LedgerError,
@@ -309,3 +310,61 @@ def test_a_service_at_work_is_asked_until_it_is_done(run: Run) -> None:
     with answering(answer) as url:
         run(url, flow())
     assert told == [f"sealing {number}" for number in range(1, 9)]
+
+
+def bounded(**members: Any) -> Flow[Answer]:
+    return (yield Request("GET", "/v1/anything", most_bytes=10, **members))
+
+
+@FACES
+def test_an_answer_is_no_larger_than_was_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "_MOST_OF_PROBLEM", 50)
+    said = iter([Said(body=b'"01234567"'), Said(body=b'"012345678"'), Said(404, problem(detail="x" * 50))])
+    with answering(lambda *_: next(said)) as url:
+        assert run(url, bounded()).json == "01234567"
+        with pytest.raises(MalformedError, match="more than 10 bytes"):
+            run(url, bounded())
+        with pytest.raises(MalformedError, match="more than 50 bytes"):
+            run(url, bounded())
+
+
+@FACES
+def test_where_the_size_is_bounded_nothing_comes_packed(run: Run) -> None:
+    packed = Said(body=gzip.compress(bytes(1 << 20)), headers={"Content-Encoding": "gzip"})
+    with answering(lambda *_: packed) as url:
+        for members in ({}, {"download": Download(lambda _: pytest.fail("it was unpacked"))}):
+            with pytest.raises(MalformedError, match="not asked for"):
+                run(url, bounded(**members))
+
+
+@FACES
+def test_a_redirect_is_not_followed(run: Run) -> None:
+    asked: list[str] = []
+
+    def answer(_method: str, path: str, _headers: Mapping[str, str], _body: bytes) -> Said:
+        asked.append(path)
+        return Said(302, b"", {"Location": "/elsewhere"})
+
+    with answering(answer) as url:
+        for members in ({}, {"download": Download(lambda _: pytest.fail("nothing was sent"))}):
+            with pytest.raises(MalformedError, match="302, a redirect, which is not followed"):
+                run(url, bounded(**members))
+    assert asked == ["/v1/anything"] * 2
+
+
+@pytest.mark.parametrize(("most_waits", "asked"), [(0, 4), (2, 6)])
+def test_who_has_other_work_waits_for_a_service_at_work_as_often_as_it_said(most_waits: int, asked: int) -> None:
+    working = Said(503, problem(code="sealing-under-way", detail="sealing"), {"Retry-After": "0"})
+    paths: list[str] = []
+
+    def answer(_method: str, path: str, _headers: Mapping[str, str], _body: bytes) -> Said:
+        paths.append(path)
+        return working
+
+    async def ask(url: str) -> Answer:
+        async with AsyncClient(url, most_waits=most_waits) as client:
+            return await client.run(bounded())
+
+    with answering(answer) as url, pytest.raises(AtWorkError, match="sealing") as caught:
+        asyncio.run(ask(url))
+    assert (len(paths), caught.value.code) == (asked, "sealing-under-way")

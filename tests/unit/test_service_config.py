@@ -27,6 +27,7 @@ TOLD: Final[dict[str, Any]] = {
     "passphrase": "told",
     "database_url": "sqlite:///elsewhere.db",
     "content_url": "s3://elsewhere",
+    "peers": "https://one.example,https://two.example",
 }
 
 

@@ -16,6 +16,7 @@ from ledger.store.rows.chain import (
 )
 from ledger.store.rows.contents import ContentRow, FileRow, MatchRow, OpeningRow
 from ledger.store.rows.datasets import DatasetRow, DescendantRow, ParentRow, VersionRow
+from ledger.store.rows.deliveries import DeliveryRow
 from ledger.store.rows.documents import DocumentRow, DraftRow
 from ledger.store.rows.erasures import ErasureRow
 from ledger.store.rows.keys import ApiKeyRow, IdempotencyRow
@@ -38,6 +39,7 @@ __all__ = [
     "ContentRow",
     "CursorRow",
     "DatasetRow",
+    "DeliveryRow",
     "DescendantRow",
     "DocumentRow",
     "DraftRow",

@@ -1,6 +1,6 @@
 """The tables, in rooms: the gateway's, what was said, what is on chain, who writes, what is delivered, what erased."""
 
-from ledger.store.schema import chain, erasures, gateway, leases, said, sealings, transfers
+from ledger.store.schema import chain, deliveries, erasures, gateway, leases, said, sealings, transfers
 from ledger.store.schema.metadata import METADATA
 
-__all__ = ["METADATA", "chain", "erasures", "gateway", "leases", "said", "sealings", "transfers"]
+__all__ = ["METADATA", "chain", "deliveries", "erasures", "gateway", "leases", "said", "sealings", "transfers"]
