@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ledger.canonical import encode_canonical
-from ledger.errors import ConflictError
+from ledger.errors import ConflictError, NotFoundError, RefusedError
 from ledger.exchange.asker import Asker, Scope
 from ledger.exchange.errors import ForbiddenError
 from ledger.exchange.intents import ControlKeyClaimIntent, Intent
@@ -44,21 +44,9 @@ class Drafting:
             MalformedError, NotFoundError, ConflictError: as the builders.
         """
         participant = _stating(asker, intent.statement_type)
-        self._settle()  # so that versions and counters are those that the statement will meet
-        now = self._parts.now()
-        drawer = asker.api_key or str(asker.participant)
-        draft = Draft(
-            participant,
-            self._parts.directory,
-            int(now.timestamp()),
-            lambda: self._parts.keystore.draw_pending(drawer),
-        )
-        statement = build_statement(draft, intent)
-        if not isinstance(intent, ControlKeyClaimIntent):
-            check_may_state(asker, statement)
-        check_standing(self._parts.directory, statement)
+        draft, statement = self._draft(asker, participant, intent)
         digest = statement.digest(self._parts.domains)
-        expires = min(now + _KEPT_FOR, read_time(statement.deadline))
+        expires = min(self._parts.now() + _KEPT_FOR, read_time(statement.deadline))
         self._keep(draft, statement, digest)
         return Prepared(
             statement=statement,
@@ -68,6 +56,31 @@ class Drafting:
             expires=expires,
             version_salt=None if draft.content is None else draft.content.version_salt,
         )
+
+    def _draft(self, asker: Asker, participant: Bytes32, intent: Intent) -> tuple[Draft, Statement]:
+        """A contract meets versions and counters of all that went before: wait for that; a log meets none."""
+        if STATEMENT_TYPES[intent.statement_type].function is None:
+            try:
+                return self._build(asker, participant, intent)
+            except (ConflictError, NotFoundError, RefusedError):
+                self._settle()  # what it speaks of may be on its way
+                return self._build(asker, participant, intent)
+        self._settle()
+        return self._build(asker, participant, intent)
+
+    def _build(self, asker: Asker, participant: Bytes32, intent: Intent) -> tuple[Draft, Statement]:
+        drawer = asker.api_key or str(asker.participant)
+        draft = Draft(
+            participant,
+            self._parts.directory,
+            int(self._parts.now().timestamp()),
+            lambda: self._parts.keystore.draw_pending(drawer),
+        )
+        statement = build_statement(draft, intent)
+        if not isinstance(intent, ControlKeyClaimIntent):
+            check_may_state(asker, statement)
+        check_standing(self._parts.directory, statement)
+        return draft, statement
 
     def _keep(self, draft: Draft, statement: Statement, digest: Bytes32) -> None:
         store, now, content = self._parts.store, self._parts.now(), draft.content

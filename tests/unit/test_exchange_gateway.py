@@ -22,6 +22,7 @@ from ledger.evidence import (
     verify_all,
 )
 from ledger.exchange import Announce, Asker, ForbiddenError, Outcome, Paging, Scope, State
+from ledger.exchange.drafting import Drafting
 from ledger.exchange.intents import (
     AccessDenialIntent,
     AccessGrantIntent,
@@ -435,3 +436,26 @@ def test_a_gateway_goes_on_where_it_stopped(tmp_path: Path) -> None:
         again = second.gateway.statements.outcome(digest)
         assert (again.state, again.in_force) == (State.FINAL, InForce.YES)
         assert second.state("utility", registration("power", {"a.csv": b"2"})).ids["version"] == "2"
+
+
+def test_what_only_a_log_keeps_is_prepared_without_waiting_for_the_chain(consortium: Consortium, power: str) -> None:
+    waits: list[bool] = []
+
+    def settle() -> bool:
+        waits.append(True)
+        return True
+
+    drafting, analyst = Drafting(consortium.gateway.parts, settle), consortium.asker("analyst")
+
+    def request(dataset: str) -> AccessRequestIntent:
+        return AccessRequestIntent(
+            dataset=dataset, purpose="ResearchAndDevelopment", rights=("read",), valid_until=soon(days=1)
+        )
+
+    drafting.prepare(analyst, request(power))
+    assert not waits
+    with pytest.raises(NotFoundError):
+        drafting.prepare(analyst, request("utility/on-its-way"))
+    assert len(waits) == 1, "what it speaks of may be on its way"
+    drafting.prepare(consortium.asker("utility"), registration("another", FILES))
+    assert len(waits) == 2, "a version's number is the contract's"
