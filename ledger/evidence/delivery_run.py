@@ -1,4 +1,4 @@
-"""The twelve steps (DESIGN, section 7) for a key that was not delivered, and the claim that its provider owes it.
+"""The twelve steps (docs/spec/evidence.md) for a key that was not delivered, and the claim that its provider owes it.
 
 Receipt, sealing and release take the steps each for itself, what came after the receipt those about log and block; a
 step passes where it does for all of them. What they show together is the claim.

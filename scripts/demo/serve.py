@@ -87,8 +87,7 @@ def main() -> int:
             print(_format_hint(state, service.url), flush=True)
             return service.process.wait()
     except KeyboardInterrupt:
-        print("stopped")
-        return 0
+        return 0  # the service has said that it stopped
     except LedgerError as error:
         print(f"{error}: nothing is served (another port: make serve PORT=8081)", file=sys.stderr)
         return 1
