@@ -22,6 +22,7 @@ Index = Annotated[int, Path(ge=0, le=_MAX_INDEX)]
 Size = Annotated[int | None, Query(ge=1, le=_MAX_INDEX, description="tree size; without: the latest checkpoint's")]
 
 
+@router.head("/checkpoint", include_in_schema=False)
 @router.get("/checkpoint", summary="The latest checkpoint, a signed note", response_class=Response)
 def get_checkpoint(gateway: GatewayOf) -> Response:
     """C2SP tlog-checkpoint."""
@@ -29,12 +30,14 @@ def get_checkpoint(gateway: GatewayOf) -> Response:
     return Response(raw, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
 
+@router.head("/tile/{path:path}", include_in_schema=False)
 @router.get("/tile/{path:path}", summary="A tile or entry bundle", response_class=Response)
 def get_tile(gateway: GatewayOf, path: Annotated[str, Path(max_length=100)]) -> Response:
     """C2SP tlog-tiles: `tile/<L>/<N>[.p/<W>]`, `tile/entries/<N>[.p/<W>]`; they never change."""
     return Response(gateway.log.tile(f"tile/{path}"), media_type="application/octet-stream", headers=_IMMUTABLE)
 
 
+@router.head("/entries/{index}", include_in_schema=False)
 @router.get("/entries/{index}", summary="One entry, 97 bytes", response_class=Response)
 def get_entry(gateway: GatewayOf, index: Index) -> Response:
     """See docs/spec/entry.md."""

@@ -50,6 +50,8 @@ def _check_media_type(request: Request) -> None:
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != _MEDIA_TYPE:
         raise HTTPException(415, f"send Content-Type: {_MEDIA_TYPE}, one signed statement a line")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise HTTPException(415, "send the lines as they are, without a Content-Encoding")
 
 
 class _BatchResponse(Response):

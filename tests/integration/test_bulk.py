@@ -309,6 +309,8 @@ def test_who_may_not_send_is_told_before_the_first_line(asked: Asking) -> None:
     assert_problem(asked.http.post(url, content=line, headers=unbound), 403, "not-yours")
     answer = asked.http.post(url, content=line, headers=headers_of(asked, "utility") | JSON)
     assert_problem(answer, 415, "http-415", "x-ndjson")
+    packed = headers_of(asked, "utility") | ndjson | {"Content-Encoding": "gzip"}
+    assert_problem(asked.http.post(url, content=line, headers=packed), 415, "http-415", "Content-Encoding")
 
 
 def connect(asked: Asking, handle: str) -> BulkConnection:
@@ -366,7 +368,7 @@ def test_no_more_streams_than_are_taken(asked: Asking) -> None:
                 streams.append(connect(asked, handle))
                 assert streams[-1].response.status == 200
             answer = asked.http.post("/v1/statements:batch", content=b"", headers=headers_of(asked, handle))
-            assert_problem(answer, 503, "unavailable", str(len(streams)))
+            assert_problem(answer, 503, "unavailable", f"{each} bulk streams of yours")
             assert int(answer.headers["retry-after"]) >= 1
     finally:
         for stream in streams:

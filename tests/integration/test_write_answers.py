@@ -377,6 +377,15 @@ def test_the_log_proves_itself(service: Asking) -> None:
     verify_consistency(checkpoint.size, later.size, hashes, checkpoint.root, later.root)
 
 
+def test_caches_ask_for_the_head_of_what_the_log_keeps(service: Asking) -> None:
+    for path in ("checkpoint", "tile/entries/000.p/1", "entries/0"):
+        whole, head = (service.http.request(method, f"/v1/log/{path}") for method in ("GET", "HEAD"))
+        assert head.status_code == 200
+        assert not head.content
+        named = ("content-length", "content-type", "cache-control")
+        assert [head.headers[each] for each in named] == [whole.headers[each] for each in named]
+
+
 def test_verify_knows_what_is_registered(service: Asking) -> None:
     uploaded = service.http.post("/v1/verify", content=DATA, headers=service.headers("utility")).json()
     assert uploaded["verdict"] == "verified"

@@ -275,6 +275,33 @@ def test_one_participant_does_not_hold_all_streams() -> None:
     intake.open(one)
 
 
+def test_whoever_has_fewer_streams_takes_over_one_of_whoever_has_most() -> None:
+    intake = open_intake(bulk_streams=4, bulk_streams_each=2)
+    participants = [Asker(word()) for _ in range(5)]
+    held = [intake.open(asker) for asker in (participants[0], participants[0], participants[1], participants[1])]
+    intake.open(participants[2])
+    intake.open(participants[3])
+    stopped = [stream for stream in held if stream.is_stopping]
+    assert {stream.asker for stream in stopped} == set(participants[:2])
+    with pytest.raises(UnavailableError, match="bulk streams are open, the most"):
+        intake.open(participants[4])  # all others have one by now
+    with pytest.raises(UnavailableError, match="this one was given to them: send the whole file again") as ended:
+        run(stopped[0], drip(b"x\n", [b"y\n"], 0.01), [])
+    assert ended.value.retry_after_s
+
+
+def test_streams_that_were_told_to_end_and_do_not_are_limited_too() -> None:
+    intake = open_intake(bulk_streams=2, bulk_streams_each=2)
+    one, other = Asker(word()), Asker(word())
+    intake.open(one)
+    for _ in range(2):
+        intake.open(one)
+        intake.open(other).close()
+    intake.open(one)
+    with pytest.raises(UnavailableError, match="4 bulk streams are open"):
+        intake.open(other)
+
+
 def test_a_stream_whose_answers_nobody_reads_ends() -> None:
     intake = open_intake(bulk_idle_s=0.1)
     sent: list[Message] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -17,10 +18,13 @@ from ledger.exchange.bulk.lines import LineCutter
 from ledger.exchange.bulk.pool import CheckingPool
 from ledger.exchange.errors import ForbiddenError
 from ledger.exchange.settings import GatewaySettings
+from ledger.types import Bytes32
 
 __all__ = ["BulkIntake", "BulkStream"]
 
 _RETRY_AFTER_S: Final = 5.0
+_CLOSING: Final = "the gateway is closing"
+_SHARED: Final = "others have fewer bulk streams than you, and all are taken: this one was given to them"
 _FLUSH_S: Final = 0.05
 """How long whole lines wait for more before they are checked."""
 
@@ -45,6 +49,8 @@ class BulkIntake:
     def open(self, asker: Asker) -> BulkStream:
         """A stream of the asker's statements; `BulkStream.close` it.
 
+        All streams taken, whoever has fewer takes over one of whoever has most: nobody keeps another out.
+
         Raises:
             ForbiddenError: the asker's key is bound to no participant.
             UnavailableError: as many streams are open as are taken, or of one participant; or the gateway closes.
@@ -53,8 +59,8 @@ class BulkIntake:
             raise ForbiddenError("this key is bound to no participant: it states nothing", code="not-yours")
         with self._turn:
             if self._is_closing:
-                raise UnavailableError("the gateway is closing: come back soon", retry_after_s=_RETRY_AFTER_S)
-            self._check_room(asker)
+                raise UnavailableError(f"{_CLOSING}: come back soon", retry_after_s=_RETRY_AFTER_S)
+            self._make_room(asker)
             stream = BulkStream(self._settings, asker, self._pool, self._appender, self._wake, self._forget)
             self._streams.add(stream)
             return stream
@@ -64,13 +70,19 @@ class BulkIntake:
         """How many streams are open."""
         return len(self._streams)
 
-    def _check_room(self, asker: Asker) -> None:
-        of_asker = sum(stream.asker.participant == asker.participant for stream in self._streams)
-        if len(self._streams) >= self._settings.bulk_streams:
-            told = f"{len(self._streams)} bulk streams are open, the most that are taken at once"
-        elif of_asker >= self._settings.bulk_streams_each:
+    def _make_room(self, asker: Asker) -> None:
+        going = [stream for stream in self._streams if not stream.is_stopping]
+        held = Counter(stream.asker.participant for stream in going)
+        of_asker, (most_of, most) = held[asker.participant], max(held.items(), key=_count, default=(None, 0))
+        is_full = len(going) >= self._settings.bulk_streams
+        if of_asker >= self._settings.bulk_streams_each:
             told = f"{of_asker} bulk streams of yours are open, the most that one participant has at once"
+        elif len(self._streams) >= 2 * self._settings.bulk_streams or (is_full and most <= of_asker + 1):
+            told = f"{len(self._streams)} bulk streams are open, the most that are taken at once"
         else:
+            if is_full:
+                theirs = (stream for stream in going if stream.asker.participant == most_of)
+                min(theirs, key=lambda stream: stream.taken).stop(_SHARED)
             return
         raise UnavailableError(f"{told}: come back soon", retry_after_s=_RETRY_AFTER_S)
 
@@ -84,12 +96,16 @@ class BulkIntake:
             self._is_closing = True
             streams = list(self._streams)
         for stream in streams:
-            stream.stop()
+            stream.stop(_CLOSING)
 
     def close(self) -> None:
         """End the streams and the checking processes."""
         self.drain()
         self._pool.close()
+
+
+def _count(held: tuple[Bytes32 | None, int]) -> int:
+    return held[1]
 
 
 class BulkStream:
@@ -113,6 +129,7 @@ class BulkStream:
         self._on_close = on_close
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
+        self._stopped_for: str | None = None
         self._room = asyncio.Semaphore(settings.bulk_window)
         self._checking: asyncio.Queue[_Checking | None] = asyncio.Queue()
         self._appending: asyncio.Queue[Block | None] = asyncio.Queue()
@@ -124,8 +141,19 @@ class BulkStream:
         """How long the stream may bring no whole line, or its answers may stay unread."""
         return self._settings.bulk_idle_s
 
-    def stop(self) -> None:
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopped_for is not None
+
+    @property
+    def taken(self) -> int:
+        """Lines that the log has of it so far."""
+        return self._totals.accepted + self._totals.repeated
+
+    def stop(self, why: str) -> None:
         """Read no more; `run` ends with UnavailableError once all that was read is answered. Thread-safe."""
+        self._stopped_for = self._stopped_for or why
         if self._loop is None:
             self._stopping.set()
         elif not self._loop.is_closed():
@@ -152,9 +180,9 @@ class BulkStream:
                 tasks.create_task(self._answer(send))
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
-        if self._stopping.is_set():
+        if self._stopped_for is not None:
             raise UnavailableError(
-                "the gateway is closing: send the whole file again, what is in the log is not taken twice",
+                f"{self._stopped_for}: send the whole file again, what is in the log is not taken twice",
                 retry_after_s=_RETRY_AFTER_S,
             )
         if self._is_idle:
