@@ -26,6 +26,7 @@ __all__ = [
     "FileEntry",
     "Manifest",
     "compute_content_hash",
+    "parse_entry",
     "parse_manifest",
 ]
 
@@ -157,7 +158,7 @@ def parse_manifest(raw: bytes) -> Manifest:
     files = document["files"]
     if not isinstance(files, list):
         raise MalformedError("the manifest's files are not a list")
-    return Manifest(tuple(_parse_entry(item) for item in files))
+    return Manifest(tuple(parse_entry(item) for item in files))
 
 
 def compute_content_hash(version_salt: Bytes32, content_root: Bytes32) -> Bytes32:
@@ -165,7 +166,8 @@ def compute_content_hash(version_salt: Bytes32, content_root: Bytes32) -> Bytes3
     return Bytes32(hashlib.sha256(version_salt + content_root).digest())
 
 
-def _parse_entry(item: JsonValue) -> FileEntry:
+def parse_entry(item: JsonValue) -> FileEntry:
+    """Read one entry as it stands in a manifest. Raises: MalformedError: its members are other ones, or can not be."""
     if not isinstance(item, dict) or set(item) != _ENTRY_MEMBERS:
         raise MalformedError("a manifest's entry is an object with the members path, root, sha256 and size")
     path, root, sha256, size = (_expect_text(item, name) for name in sorted(_ENTRY_MEMBERS))

@@ -39,6 +39,7 @@ __all__ = [
     "SealingKey",
     "WrongSealingKeyError",
     "check_sealed_leaves",
+    "parse_sealed_file",
     "parse_sealed_leaves",
     "parse_sealing",
 ]
@@ -273,7 +274,7 @@ def parse_sealing(raw: bytes) -> SealingDescriptor:
     files, commitment = document["files"], document["keyCommitment"]
     if not isinstance(files, list) or not isinstance(commitment, str):
         raise MalformedError("a sealing's files are a list, its keyCommitment is a string")
-    return SealingDescriptor(Bytes32.parse(commitment), tuple(_parse_file(item) for item in files))
+    return SealingDescriptor(Bytes32.parse(commitment), tuple(parse_sealed_file(item) for item in files))
 
 
 def check_sealed_leaves(file: SealedFile, leaves: Sequence[bytes]) -> None:
@@ -313,7 +314,8 @@ def _derive(secret: bytes, salt: bytes, info: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=KEY_SIZE_BYTES, salt=salt or None, info=info).derive(secret)
 
 
-def _parse_file(item: JsonValue) -> SealedFile:
+def parse_sealed_file(item: JsonValue) -> SealedFile:
+    """Read one file as it stands in a descriptor. Raises: MalformedError: its members are other ones, or can not be."""
     if not isinstance(item, dict) or set(item) != {"root", "size"}:
         raise MalformedError("a sealing's file is an object with the members root and size")
     root, size = item["root"], item["size"]

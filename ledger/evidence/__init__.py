@@ -26,7 +26,9 @@ if TYPE_CHECKING:
         Delivery,
         DeliveryKind,
         Silence,
+        WrongData,
         build_withheld,
+        build_wrong_data,
         build_wrong_key,
         parse_delivery,
     )
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
         summarize,
     )
     from ledger.evidence.sentence import format_sentence, to_document
+    from ledger.evidence.shown_chunk import ShownChunk, parse_shown_chunk, show_chunk
     from ledger.evidence.verify import Verifier
 
 __all__ = [
@@ -97,12 +100,14 @@ __all__ = [
     "Receipt",
     "Report",
     "SealedHeader",
+    "ShownChunk",
     "ShownEvent",
     "Silence",
     "Step",
     "Verdict",
     "Verifier",
     "Window",
+    "WrongData",
     "build_bundle",
     "build_content",
     "build_event_evidence",
@@ -111,6 +116,7 @@ __all__ = [
     "build_missed",
     "build_replaced",
     "build_withheld",
+    "build_wrong_data",
     "build_wrong_key",
     "compute_block_hash",
     "compute_block_root",
@@ -133,10 +139,12 @@ __all__ = [
     "parse_evidence",
     "parse_history_extended",
     "parse_policy",
+    "parse_shown_chunk",
     "prove_block",
     "prove_event",
     "read_bundle",
     "resolve_lineage",
+    "show_chunk",
     "summarize",
     "to_document",
     "upgrade_evidence",
@@ -149,7 +157,8 @@ _NAMES: Final = {
     "build": "build_content build_evidence export_tlog_proof prove_block prove_event upgrade_evidence",
     "bundle": "build_bundle parse_bundle read_bundle",
     "decoding": "DecodedEvent decode_event",
-    "delivery": "Delivery DeliveryKind Silence build_withheld build_wrong_key parse_delivery",
+    "delivery": "Delivery DeliveryKind Silence WrongData build_withheld build_wrong_data build_wrong_key "
+    "parse_delivery",
     "epochs": "extend_epochs",
     "event_evidence": "EventEvidence build_event_evidence parse_event_evidence",
     "events": "CheckpointPublished parse_checkpoint_published parse_history_extended",
@@ -165,6 +174,7 @@ _NAMES: Final = {
     "receipt": "EventLog Receipt encode_receipt",
     "report": "Attestation Claim InForce Outcome Report ShownEvent Step Verdict summarize",
     "sentence": "format_sentence to_document",
+    "shown_chunk": "ShownChunk parse_shown_chunk show_chunk",
     "verify": "Verifier",
 }
 _HOMES: Final = {name: module for module, names in _NAMES.items() for name in names.split()}

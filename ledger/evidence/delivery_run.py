@@ -1,12 +1,13 @@
 """The twelve steps (docs/spec/evidence.md) for a key that was not delivered, and the claim that its provider owes it.
 
-Receipt, sealing and release take the steps each for itself, what came after the receipt those about log and block; a
-step passes where it does for all of them. What they show together is the claim.
+Receipt, sealing, release and registration take the steps each for itself, what came after the receipt those about log
+and block, a chunk that was receipted the one about data; a step passes where it does for all of them. What they show
+together is the claim.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -14,20 +15,25 @@ from ledger.canonical import JsonValue
 from ledger.content.release import LEAST_TERM_S, ReleaseTerms, open_key
 from ledger.content.sealing import SealingKey
 from ledger.errors import MalformedError, VerificationError
-from ledger.evidence.delivery import Delivery, Silence
+from ledger.evidence.delivery import Delivery, Silence, WrongData
+from ledger.evidence.event_evidence import EventEvidence
+from ledger.evidence.event_run import EventRun
 from ledger.evidence.evidence import Evidence
 from ledger.evidence.report import Claim, Outcome, Report, Step, Verdict
+from ledger.evidence.shown_chunk import ShownChunk
 from ledger.evidence.signing import format_time
 from ledger.evidence.silence import SilenceRun
 from ledger.evidence.statement_run import StatementRun
-from ledger.evidence.steps import Check, TrustedWorld, does_not_apply, need, take_steps
+from ledger.evidence.steps import Check, TrustedWorld, does_not_apply, lean_on, need, take_steps
 from ledger.statements import Entry, Statement, compute_transfer_id
 from ledger.types import Bytes32
 
-__all__ = ["QUESTION", "DeliveryRun"]
+__all__ = ["QUESTION", "QUESTION_OF_DATA", "DeliveryRun"]
 
 QUESTION: Final = "did the provider withhold the key to what was receipted"
+QUESTION_OF_DATA: Final = "did the provider deliver something else than it registered"
 _TYPES: Final = {"receipt": "TransferReceipt", "sealing": "Sealing", "release": "KeyRelease"}
+_REGISTRATION: Final = ("DatasetRegistration", "DatasetRegistered")
 _Link = tuple[str, Bytes32, Bytes32]
 """What is wrong where the two differ."""
 _ORDER: Final = (Outcome.PASS, Outcome.NOT_CHECKED, Outcome.NOT_APPLICABLE)
@@ -60,20 +66,25 @@ class DeliveryRun:
         self._world = world
         self._delivery = delivery
         given = {"receipt": delivery.receipt, "sealing": delivery.sealing}
-        if not isinstance(delivery.shown, Silence):
-            given["release"] = delivery.shown
+        if delivery.release is not None:
+            given["release"] = delivery.release
         self._parts = {
             name: _Part(name, evidence, StatementRun(world, evidence, None).report(name))
             for name, evidence in given.items()
         }
         self._silence = SilenceRun(world, delivery.shown) if isinstance(delivery.shown, Silence) else None
+        self._wrong = delivery.shown if isinstance(delivery.shown, WrongData) else None
+        self._registration = None if self._wrong is None else _judge_registration(world, self._wrong.registration)
 
     def report(self, source: str) -> Report:
         """Take all steps, and say whether the provider withheld the key where they pass."""
         own = take_steps(self._world.policy_step, self._checks())
-        runs = [(part.name, part.report.steps) for part in self._parts.values()] + [("delivery", own)]
+        reports = {part.name: part.report for part in self._parts.values()}
+        if self._registration is not None:
+            reports["registration"] = self._registration
+        runs = [(name, each.steps) for name, each in reports.items()] + [("delivery", own)]
         steps = (own[0], *(_combine([(name, taken[at]) for name, taken in runs]) for at in range(1, len(own))))
-        bases = [each for part in self._parts.values() for each in part.report.rests_on]
+        bases = [each for report in reports.values() for each in report.rests_on]
         rests_on = tuple(dict.fromkeys([*bases, *(self._silence.basis if self._silence else ())]))
         report = Report(source=source, steps=steps, rests_on=rests_on)
         if report.steps_verdict is not Verdict.VERIFIED:
@@ -81,8 +92,11 @@ class DeliveryRun:
         return Report(source=source, steps=steps, rests_on=rests_on, claim=self._judge())
 
     def _checks(self) -> Sequence[Check]:
+        nothing = does_not_apply("nothing of its own")
+        if self._wrong is not None:
+            return (self._check_links, *[nothing] * 8, self._check_chunk, nothing)
         if self._silence is None:
-            return (self._check_links, *[does_not_apply("nothing of its own")] * 10)
+            return (self._check_links, *[nothing] * 10)
         given = self._delivery
         return (self._check_links, *self._silence.checks(self._receipt_entry, given.receipt, given.sealing))
 
@@ -100,7 +114,8 @@ class DeliveryRun:
                 expected=receipt.statement.message["recipientKey"],
                 found=public,
             )
-        for what, expected, found in (*self._sealing_links(receipt), *self._release_links(receipt)):
+        links = (*self._sealing_links(receipt), *self._release_links(receipt), *self._registration_links())
+        for what, expected, found in links:
             if expected != found:
                 raise VerificationError(what, expected=str(expected), found=str(found))
         return f"the private key of transfer {self._transfer}"
@@ -122,6 +137,31 @@ class DeliveryRun:
             ("the release answers another receipt", receipt.digest, release.member("receipt")),
         )
 
+    def _registration_links(self) -> Sequence[_Link]:
+        if self._registration is None:
+            return ()
+        registered, _ = self._read_registration(self._registration)
+        return (("the sealing is of another registration", self._parts["sealing"].member("registration"), registered),)
+
+    def _read_registration(self, report: Report) -> tuple[Bytes32, Bytes32]:
+        """Its digest, and the content hash that it registers."""
+        members: Mapping[str, object]
+        if report.statement is not None:
+            name, members = report.statement.type.name, report.statement.message
+        else:
+            name, members = need(report.shown).name, need(report.shown).members
+        if name not in _REGISTRATION:
+            raise MalformedError(f"the registration is a {name}, not a {' or '.join(_REGISTRATION)}")
+        return need(report.digest), Bytes32.parse(str(members["contentHash"]))
+
+    def _check_chunk(self) -> str:
+        # 11. The chunk is of the ciphertext that was receipted, and stands where the registered content has its hash.
+        lean_on(2, self._check_links)
+        _, content_hash = self._read_registration(need(self._registration))
+        chunk = need(self._wrong).chunk
+        chunk.verify(content_hash, self._parts["receipt"].member("ciphertextRoot"))
+        return f"sealed chunk {chunk.index} of {chunk.entry.path}, as receipted, and what was registered for its place"
+
     @property
     def _transfer(self) -> Bytes32:
         receipt = self._parts["receipt"]
@@ -135,10 +175,37 @@ class DeliveryRun:
         return Entry.of(part.digest, part.statement.participant, part.evidence.signature)
 
     def _judge(self) -> Claim:
+        if self._wrong is not None:
+            return self._judge_data(self._wrong.chunk)
         return self._judge_release() if self._silence is None else self._judge_silence(self._silence)
 
+    def _judge_data(self, chunk: ShownChunk) -> Claim:
+        key = self._open_release()
+        if isinstance(key, str):
+            return self._judge_release()  # worse than what is claimed, and shown by the same
+        provider, wrong = self._parts["release"].statement.participant, chunk.find_wrong(key)
+        facts: dict[str, JsonValue] = {"path": chunk.entry.path, "chunk": str(chunk.index)}
+        facts["registration"] = str(self._parts["sealing"].member("registration"))
+        if wrong is None:
+            return self._claim(
+                Verdict.REFUTED,
+                f"Participant {provider} delivered what it registered, as far as this shows: sealed chunk "
+                f"{chunk.index} of {chunk.entry.path} opens with the sealing's key to the bytes that were registered",
+                QUESTION_OF_DATA,
+                **facts,
+            )
+        return self._claim(
+            Verdict.VERIFIED,
+            f"Participant {provider} did not deliver what it registered: {wrong}, which it released; that chunk is of "
+            "the ciphertext that it stated and that was receipted",
+            QUESTION_OF_DATA,
+            **facts,
+            wrong=wrong,
+        )
+
     def _judge_release(self) -> Claim:
-        wrong = self._find_wrong()
+        key = self._open_release()
+        wrong = key if isinstance(key, str) else None
         provider, moment = self._parts["release"].statement.participant, self._parts["release"].report.time
         stated = f"stated no later than {format_time(cast('int', moment))}"
         if wrong is None:
@@ -153,8 +220,8 @@ class DeliveryRun:
             wrong=wrong,
         )
 
-    def _find_wrong(self) -> str | None:
-        """What is wrong with the release; None: it holds the key that the sealing commits to."""
+    def _open_release(self) -> SealingKey | str:
+        """The key that the sealing commits to, from the release; else what is wrong with that."""
         receipt, release = self._parts["receipt"], self._parts["release"]
         consumer, grant = receipt.statement.participant, receipt.member("grant")
         named = {"transfer": self._transfer, "grant": grant, "consumer": consumer}
@@ -164,10 +231,9 @@ class DeliveryRun:
         terms = ReleaseTerms(self._transfer, grant, receipt.member("sealing"), consumer)
         try:
             key = open_key(cast("bytes", release.statement.message["wrappedKey"]), self._delivery.recipient, terms)
-            SealingKey.opened(key, self._parts["sealing"].member("keyCommitment"))
+            return SealingKey.opened(key, self._parts["sealing"].member("keyCommitment"))
         except (MalformedError, VerificationError) as error:
             return f"holds no such key: {error}"
-        return None
 
     def _judge_silence(self, silence: SilenceRun) -> Claim:
         provider, operator = self._parts["receipt"].member("provider"), silence.operator
@@ -209,7 +275,7 @@ class DeliveryRun:
         receipt = self._parts["receipt"]
         return max(receipt.statement.deadline, cast("int", receipt.report.time) + LEAST_TERM_S)
 
-    def _claim(self, verdict: Verdict, sentence: str, **more: JsonValue) -> Claim:
+    def _claim(self, verdict: Verdict, sentence: str, question: str = QUESTION, **more: JsonValue) -> Claim:
         receipt = self._parts["receipt"]
         facts: dict[str, JsonValue] = {
             "kind": self._delivery.kind.value,
@@ -221,7 +287,13 @@ class DeliveryRun:
             "receipt": str(receipt.digest),
             "receipted_no_later_than": format_time(cast("int", receipt.report.time)),
         }
-        return Claim(QUESTION, verdict, sentence, facts | more)
+        return Claim(question, verdict, sentence, facts | more)
+
+
+def _judge_registration(world: TrustedWorld, evidence: Evidence | EventEvidence) -> Report:
+    if isinstance(evidence, EventEvidence):
+        return EventRun(world, evidence).report("registration")
+    return StatementRun(world, evidence, None).report("registration")
 
 
 def _describe(silence: SilenceRun) -> str:

@@ -10,7 +10,7 @@ from ledger.canonical import JsonValue, parse_canonical
 from ledger.errors import MalformedError
 from ledger.evidence.breach import BREACH_FORMAT, Breach, read_breach
 from ledger.evidence.bundle import BUNDLE_FORMAT, read_bundle
-from ledger.evidence.delivery import DELIVERY_FORMAT, Delivery, read_delivery
+from ledger.evidence.delivery import DELIVERY_FORMAT, DELIVERY_FORMAT_2, Delivery, read_delivery
 from ledger.evidence.documents import expect_object
 from ledger.evidence.event_evidence import EVENT_FORMAT, EventEvidence, read_event_evidence
 from ledger.evidence.evidence import EVIDENCE_FORMAT, Evidence, read_evidence
@@ -36,6 +36,7 @@ _READERS: Final[dict[str, _Reader]] = {
     BREACH_FORMAT: read_breach,
     FORK_FORMAT: read_fork,
     DELIVERY_FORMAT: read_delivery,
+    DELIVERY_FORMAT_2: read_delivery,
 }
 
 

@@ -1,4 +1,7 @@
-"""A data set sealed, delivered and receipted, and keys that were released for it, or were not: in a log of its own."""
+"""A data set sealed, delivered and receipted, and keys that were released for it, or were not: in a log of its own.
+
+Of one version a part was sealed that is not what was registered: `tests.support.wrong_data_story`.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ class DeliveryStory:
     """
 
     def __init__(self, wrap: Callable[[str, bytes, bytes, ReleaseTerms], bytes] | None = None) -> None:
-        self._wrap = wrap or (lambda name, *_: bytes.fromhex(_WRAPPED[name]))
+        self.wrap = wrap or (lambda name, *_: bytes.fromhex(_WRAPPED[name]))
         self.world = world = World()
         self.utility, self.analytics = world.admit("utility", 2), world.admit("analytics", 3)
         self.key, self.other_key = SealingKey(keccak256(b"sealing")), SealingKey(keccak256(b"another"))
@@ -113,6 +116,11 @@ class DeliveryStory:
         }  # fmt: skip
         return (log or self.world).state("analytics", "TransferReceipt", **given | members)
 
+    def receipt_of(self, sealing: Stated, number: int) -> Stated:
+        """A receipt of another sealing."""
+        root = sealing.statement.message["ciphertextRoot"]
+        return self._receipt(number, sealing=self.digest_of(sealing), ciphertextRoot=root)
+
     def _release(
         self,
         name: str,
@@ -127,7 +135,7 @@ class DeliveryStory:
         message: Any = receipt.statement.message
         transfer = compute_transfer_id(self.analytics.id, message["transferSalt"])
         terms = ReleaseTerms(transfer, message["grant"], message["sealing"], self.analytics.id)
-        wrapped = b"short" if key is None else self._wrap(name, key.to_bytes(), recipient.public, terms)
+        wrapped = b"short" if key is None else self.wrap(name, key.to_bytes(), recipient.public, terms)
         given: dict[str, Any] = {
             "consumer": self.analytics.id, "transfer": transfer, "grant": message["grant"],
             "receipt": self.digest_of(receipt), "wrappedKey": wrapped,
