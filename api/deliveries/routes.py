@@ -76,6 +76,12 @@ def get_state(gateway: GatewayOf, asker: Writer, digest: DigestPath) -> Response
     return answer_file(gateway.deliveries.private_state(asker, digest), "state.json")
 
 
+@router.get("/{digest}/wrong-chunk", summary="What was delivered and is not what was registered")
+def get_wrong_chunk(gateway: GatewayOf, asker: Writer, digest: DigestPath) -> Response:
+    """A receipted chunk that the released key does not open to what was registered, with its proofs; 404: none."""
+    return answer_file(gateway.deliveries.wrong_chunk(asker, digest), "wrong-chunk.json")
+
+
 @router.get("/{digest}/files", summary="The delivered files")
 def list_files(gateway: GatewayOf, asker: Reader, digest: DigestPath) -> Response:
     """In the manifest's order; 409 until it is delivered."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from ledger.canonical import JsonValue
 from ledger.client.datasets import check_free, is_present, receiving
-from ledger.client.flow import ByteProgress, Download, Flow, Request
+from ledger.client.flow import LARGE_BYTES, ByteProgress, Download, Flow, Request
 from ledger.client.reads import BlockRange, pin_filters, read_items, read_one
 from ledger.content import FileEntry
 from ledger.errors import RefusedError
@@ -28,6 +28,7 @@ __all__ = [
     "start",
     "statements",
     "wait",
+    "wrong_chunk",
 ]
 
 _REPEATING: Final = "Start it again: the same delivery is found"
@@ -104,6 +105,12 @@ def evidence(delivery: Bytes32, part: str, pins: tuple[BlockRange, ...] = ()) ->
 def private_state(delivery: Bytes32) -> Flow[bytes]:
     """``state.json`` of one that is not done: evidence of a key that was withheld is made from it."""
     return (yield Request("GET", f"/v1/deliveries/{delivery}/state")).content
+
+
+def wrong_chunk(delivery: Bytes32) -> Flow[bytes]:
+    """The receipted chunk that the released key does not open to what was registered. Raises: NotFoundError: none."""
+    path = f"/v1/deliveries/{delivery}/wrong-chunk"
+    return (yield Request("GET", path, most_bytes=LARGE_BYTES)).content
 
 
 def files(delivery: Bytes32) -> Flow[tuple[DeliveredFileView, ...]]:

@@ -29,7 +29,7 @@ from ledger.errors import ConflictError, MalformedError, VerificationError
 from ledger.merkle import begin_leaf_hash, leaf_hash
 from ledger.types import Bytes32, parse_hex
 
-__all__ = ["KeptTransfer", "PullState", "SealedIntake", "check_paths", "load_state"]
+__all__ = ["KeptTransfer", "PullState", "SealedIntake", "check_paths", "load_state", "parse_state"]
 
 _FOLDER: Final = ".concord-pull"
 _DESCRIBED: Final = "described"
@@ -160,9 +160,14 @@ class KeptTransfer:
 
 def load_state(path: Path) -> KeptTransfer:
     """What a pull left in its ``state.json``. Raises: MalformedError: none of a transfer that began; OSError."""
-    _, recipient, transfer, provider, _, _ = _parse(path.read_bytes())
+    return parse_state(path.read_bytes(), str(path))
+
+
+def parse_state(raw: bytes, source: str) -> KeptTransfer:
+    """Read a ``state.json``. Raises: MalformedError: none of a transfer that began."""
+    _, recipient, transfer, provider, _, _ = _parse(raw)
     if transfer is None or provider is None:
-        raise MalformedError(f"{path} is of a pull that had not begun a transfer yet")
+        raise MalformedError(f"{source} is of a pull that had not begun a transfer yet")
     return KeptTransfer(transfer, provider, recipient)
 
 

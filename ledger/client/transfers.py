@@ -24,6 +24,7 @@ from ledger.client.reads import BlockRange, pin_filters, read_all
 from ledger.client.receipting import build_receipt, open_released_key
 from ledger.client.sealed_files import PullState, SealedIntake
 from ledger.client.targets import Folder, Target
+from ledger.client.wrong_chunk import WRONG_CHUNK, keeping_wrong_chunk
 from ledger.content import Manifest
 from ledger.errors import (
     ConflictError,
@@ -40,6 +41,7 @@ from ledger.types import Bytes32
 
 __all__ = [
     "KEPT_SEALING",
+    "WRONG_CHUNK",
     "Choice",
     "Consumer",
     "Part",
@@ -222,7 +224,9 @@ def _open(
     sealed: Described,
     parts: tuple[Part, ...],
 ) -> Pulled:
-    target.take(state, sealed, parts, released, open_released_key(state, released, consumer))
+    key = open_released_key(state, released, consumer)
+    with keeping_wrong_chunk(state, sealed, parts, released.version_salt):
+        target.take(state, sealed, parts, released, key)
     return Pulled(sealed.manifest, released, parts)
 
 

@@ -23,6 +23,7 @@ from typer._completion_classes import completion_init
 from ledger.errors import LedgerError
 from scripts.concord import (
     access,
+    accusing,
     agreements,
     api_keys,
     datasets,
@@ -139,6 +140,7 @@ statements.app.command("import")(importing.import_file)
 statements.app.command("sign")(signing.sign_file)
 datasets.app.command("pull")(pulling.pull)
 datasets.app.command("push")(pushing.push)
+pulling.app.command("breach")(accusing.breach)
 pulling.app.command("release")(pushing.release)
 app.add_typer(statements.app, name="statements", hidden=True)  # as people say it of many
 app.command("init")(founding.init)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -14,12 +13,10 @@ import typer
 from ledger.canonical import JsonValue
 from ledger.client import Client, Flow, Identity, access, datasets, participants, transfers
 from ledger.client.operations import whoami
-from ledger.client.sealed_files import KeptTransfer, load_state
 from ledger.client.signed import signed
 from ledger.client.transfers import Choice, Consumer
-from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError, RefusedError
-from ledger.evidence import Delivery, build_bundle, parse_evidence
-from ledger.evidence.policy import Policy as TrustPolicy
+from ledger.errors import ConflictError, MalformedError, NotFoundError, RefusedError
+from ledger.evidence import build_bundle
 from ledger.surface.signed_requests import parse_authority
 from ledger.surface.terms import expand_purpose, hash_purpose
 from ledger.surface.transfers import TransferView
@@ -28,7 +25,6 @@ from ledger.types import Bytes32
 from scripts.concord.arguments import KeyOption, parse_digest
 from scripts.concord.context import Context, context_of
 from scripts.concord.datasets import VersionName, bar
-from scripts.concord.exit_codes import finding_out
 from scripts.concord.files import check_place, write_file
 from scripts.concord.printing import count_of
 from scripts.concord.statements import load_policy, pins_of, split_version
@@ -39,10 +35,6 @@ Result = TypeVar("Result")
 
 app = typer.Typer(help="Deliveries: how far they are, and what was not delivered.", no_args_is_help=True)
 
-State = Annotated[
-    Path, typer.Argument(metavar="STATE", help="The state.json that an unfinished pull left.", dir_okay=False)
-]
-Policy = Annotated[Path, typer.Option(help="Your policy.", dir_okay=False)]
 FilesOption = Annotated[
     list[str] | None,
     typer.Option(metavar="PATTERN", help="These files alone: 'readings/*.csv', or a file or folder; repeatable."),
@@ -210,127 +202,3 @@ def show(
     """Show a delivery at your gateway, of which you are consumer or provider."""
     given = context_of(context)
     given.show(given.run(transfers.show(transfer)))
-
-
-@app.command()
-def breach(
-    context: typer.Context,
-    state: State,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the evidence goes.", dir_okay=False)],
-    policy: Policy,
-    rpc: Annotated[
-        str | None, typer.Option(metavar="URL", help="A node of your choice, where no key was released.")
-    ] = None,
-    tiles: Annotated[
-        str | None, typer.Option(metavar="URL|FOLDER", help="With --rpc: a mirror of the log that took the receipt.")
-    ] = None,
-    given_parts: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--part",
-            metavar="FILE",
-            help="Evidence that you have of sealing, receipt or release; repeatable. With the first two nobody need "
-            "answer but the node and the mirror.",
-            dir_okay=False,
-        ),
-    ] = None,
-    key: KeyOption = None,
-) -> None:
-    """Did the provider withhold the key to what you receipted?
-
-    Writes the evidence, with the private key of this one transfer in it, and judges it. Exit 0: the key was delivered;
-    1: it was withheld, and the evidence shows it; 2: not to be told yet.
-    """
-    from scripts.verify_provenance import main  # noqa: PLC0415 - its own program
-
-    given = context_of(context)
-    check_place(output)
-    pinned = load_policy(policy)
-    kept = load_state(state)
-    asked = Asked(given, kept, given.identity(key), pins_of(pinned), _read_parts(given_parts or []), _find_kept(state))
-    with finding_out("whether the key was delivered"):
-        found = _accuse(asked, pinned, rpc, tiles)
-    write_file(output, found.to_bytes())
-    given.note(f"what was receipted and what became of it is in {output}")
-    node = [] if rpc is None else ["--rpc", rpc]
-    judged = main([str(output), "--policy", str(policy), *node, *(["--json"] if given.as_json else [])])
-    raise typer.Exit({0: 1, 1: 0}.get(judged, 2))  # a key that was withheld is a finding
-
-
-def _accuse(asked: Asked, policy: TrustPolicy, rpc: str | None, tiles: str | None) -> Delivery:
-    from scripts.concord.chain_side import open_chain  # noqa: PLC0415 - loads the EVM
-    from scripts.concord.withholding import accuse_of_release, accuse_of_silence  # noqa: PLC0415 - loads the EVM
-
-    if asked.knows_release():
-        return accuse_of_release(asked.fetch, asked.kept.recipient)
-    if rpc is None or tiles is None:
-        raise MalformedError(
-            "no release of the key is known: --rpc and --tiles show what the log holds since the receipt"
-        )
-    with open_chain(rpc, policy.chain_id) as chain:
-        return accuse_of_silence(asked.fetch, asked.kept.recipient, chain, policy, tiles)
-
-
-def _find_kept(state: Path) -> dict[str, bytes]:
-    """Evidence of the sealing, where the pull kept it."""
-    kept = state.parent / transfers.KEPT_SEALING
-    return _read_parts([kept]) if kept.is_file() else {}
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Who is asked about a delivery: what one has oneself, and the provider's gateway, which need not answer."""
-
-    context: Context
-    kept: KeptTransfer
-    identity: Identity | None
-    pins: list[tuple[int, int | None]]
-    parts: dict[str, bytes]
-    spare: dict[str, bytes]
-    """what the pull kept, under other pins: for when nobody answers"""
-
-    @cached_property
-    def _gateway(self) -> Gateway:
-        return Gateway.find(self.context, self.kept.provider, self.identity)
-
-    def fetch(self, part: str) -> bytes:
-        """Evidence of a part: one's own, else the gateway's. Raises: LedgerError."""
-        if part not in self.parts:
-            try:
-                self.parts[part] = _fetch_part(self._gateway, self.kept.transfer, part, self.pins)
-            except LedgerError:
-                if part not in self.spare:
-                    raise
-                self.parts[part] = self.spare[part]
-        return self.parts[part]
-
-    def knows_release(self) -> bool:
-        """Whether there is evidence of a release. A gateway that gives none keeps nobody from showing its silence.
-
-        Raises:
-            LedgerError: it can not be found out, and without the gateway there is not enough to go on with.
-        """
-        if "release" in self.parts:
-            return True
-        try:
-            if self._gateway.run(transfers.show(self.kept.transfer)).release is None:
-                return False
-            self.fetch("release")
-        except LedgerError as error:
-            if not {"sealing", "receipt"} <= {*self.parts, *self.spare}:
-                raise
-            self.context.note(f"the provider's gateway shows no release, so none is known of: {error}")
-            return False
-        return True
-
-
-def _read_parts(paths: list[Path]) -> dict[str, bytes]:
-    names = {"Sealing": "sealing", "TransferReceipt": "receipt", "KeyRelease": "release"}
-    found = {}
-    for path in paths:
-        raw = path.read_bytes()
-        name = names.get(parse_evidence(raw).type_name)
-        if name is None:
-            raise MalformedError(f"{path} is no evidence of a Sealing, TransferReceipt or KeyRelease")
-        found[name] = raw
-    return found

@@ -1,4 +1,7 @@
-"""What was not delivered: evidence that a provider withheld the key, made from what an unfinished pull left."""
+"""What was not delivered: evidence that a provider withheld the key, or delivered something else than it registered.
+
+Made from what an unfinished pull left.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,75 @@ from typing import Final
 
 from ledger.content.release import LEAST_TERM_S, RecipientKey
 from ledger.errors import NotFoundError, UnavailableError
-from ledger.evidence import Delivery, Evidence, Silence, build_withheld, build_wrong_key, parse_evidence
+from ledger.evidence import (
+    Delivery,
+    EventEvidence,
+    Evidence,
+    ShownChunk,
+    Silence,
+    WrongData,
+    build_event_evidence,
+    build_withheld,
+    build_wrong_data,
+    build_wrong_key,
+    parse_evidence,
+)
+from ledger.evidence.events import EVENTS
 from ledger.evidence.policy import PinnedLog, Policy
 from ledger.evidence.signing import format_time
+from ledger.exchange.evidence.attesting import AttestedPlace
 from ledger.log import Checkpoint
 from ledger.log.mirror import Mirror
 from ledger.log.note import SignedNote
 from ledger.statements import Statement
+from ledger.types import Bytes32
 from scripts.concord.chain_side import ChainSide, Recorded
 
-__all__ = ["accuse_of_release", "accuse_of_silence"]
+__all__ = ["accuse_of_data", "accuse_of_release", "accuse_of_silence", "find_registration"]
 
 _CONTRACT: Final = "CheckpointLog"
 
 Fetch = Callable[[str], bytes]
 """Evidence of the transfer's ``sealing``, ``receipt`` or ``release``."""
+Registration = Evidence | EventEvidence
 
 
 def accuse_of_release(fetch: Fetch, recipient: RecipientKey) -> Delivery:
     """What the release is worth, with all that is needed to judge it. Raises: as ``fetch``; MalformedError."""
     sealing, receipt, release = (parse_evidence(fetch(part)) for part in ("sealing", "receipt", "release"))
     return build_wrong_key(receipt, recipient, sealing=sealing, release=release)
+
+
+def accuse_of_data(
+    fetch: Fetch, recipient: RecipientKey, chunk: ShownChunk, find: Callable[[Evidence], Registration]
+) -> Delivery:
+    """What the released key opens, with all that is needed to judge it; ``find`` gives the sealing's registration.
+
+    Raises:
+        As ``fetch`` and ``find``; MalformedError.
+    """
+    sealing, receipt, release = (parse_evidence(fetch(part)) for part in ("sealing", "receipt", "release"))
+    wrong = WrongData(release, find(sealing), chunk)
+    return build_wrong_data(receipt, recipient, sealing=sealing, wrong=wrong)
+
+
+def find_registration(sealing: Evidence, chain: ChainSide, policy: Policy) -> EventEvidence:
+    """The registration that was sealed, as the contract's event shows it.
+
+    Raises:
+        NotFoundError: it is not on chain, but in a log alone.
+        UnavailableError: the node does not answer.
+    """
+    digest = Bytes32.parse(str(sealing.message.get("registration")))
+    contract, last = policy.address_of("DatasetRegistry"), chain.edge.final_head().number
+    found = chain.edge.find_events(contract, [[EVENTS["DatasetRegistered"].topic], [digest]], 0, last)
+    if not found:
+        raise NotFoundError(
+            f"the registration {digest} is in a log alone, and not on chain: have evidence of it from its provider or "
+            "an auditor (`concord evidence`), and give it with --part"
+        )
+    place = AttestedPlace(found[0].block, found[0].transaction, found[0].position)
+    return build_event_evidence(chain.prove(place, policy))
 
 
 def accuse_of_silence(fetch: Fetch, recipient: RecipientKey, chain: ChainSide, policy: Policy, tiles: str) -> Delivery:

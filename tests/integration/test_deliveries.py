@@ -17,7 +17,7 @@ import pytest
 
 from ledger.client import access, datasets, deliveries, statements
 from ledger.client.sealed_files import load_state
-from ledger.content import scan_folder
+from ledger.content import scan_folder, sealing_files
 from ledger.content.release import wrap_key
 from ledger.errors import ConflictError, NotFoundError, RefusedError
 from ledger.exchange import Gateway, found
@@ -25,6 +25,7 @@ from ledger.exchange.transfers import keys
 from ledger.statements import Statement, recover_signer
 from ledger.surface.deliveries import DeliveryState, DeliveryView
 from ledger.types import Bytes32, parse_hex
+from tests.integration.test_transfers import OtherBytes
 from tests.support.console import Console
 from tests.support.content import make_bytes
 from tests.support.fault_proxy import Asked, Fault, FaultProxy, running_proxy
@@ -369,3 +370,45 @@ def test_the_commands_deliver_show_and_remove(
     begun = concord.answer(analyst, "delivery", "start", name, "--no-wait")
     assert begun["state"] in ("queued", "running", "waiting")
     concord.fail(analyst, 1, "the files are there", "delivery", "files", begun["id"])
+
+
+def test_a_provider_that_sealed_something_else_is_shown_by_its_delivery(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    concord = Console(stage.world, tmp_path, monkeypatch, capsys)
+    concord.be(stage.consumer)
+    name, _ = stage.sell({"a.csv": FILES["a.csv"]})
+    with monkeypatch.context() as patched:
+        patched.setattr(sealing_files, "AESGCM", OtherBytes)
+        refused = stage.fail(name)
+    assert refused.code == "verification-failed"
+    assert "something else than it registered" in str(refused)
+    delivery = Bytes32.parse(str(refused.facts["delivery"]))
+    assert not stage.plaintext_of(delivery)
+    evidence, policy = tmp_path / "evidence.json", tmp_path / "policy.json"
+    rpc = ("--rpc", f"{stage.world.url}/rpc")
+    concord.ok_quietly("policy", "create", *rpc, "--consortium", tmp_path / "consortium.json", "-o", policy)
+    command = ("transfer", "breach", delivery, "--policy", policy, "--output", evidence, *rpc)
+    ran = concord.run(*command)
+    assert ran.code == 1, ran
+    assert "did not deliver what it registered: sealed chunk 0 of a.csv opens to other bytes" in ran.out
+    stage.proxy.rule = lambda _: Fault(response_bytes=0)
+    assert concord.run(*command).code in {2, 4}, "without the provider's gateway, and without --part"
+
+
+def test_a_wrong_key_is_shown_by_its_delivery(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    concord = Console(stage.world, tmp_path, monkeypatch, capsys)
+    concord.be(stage.consumer)
+    name, _ = stage.sell({"a.csv": FILES["a.csv"]})
+    with monkeypatch.context() as patched:
+        patched.setattr(keys, "wrap_key", lambda _, *to: wrap_key(bytes(32), *to))
+        refused = stage.fail(name)
+    evidence, policy = tmp_path / "evidence.json", tmp_path / "policy.json"
+    rpc = ("--rpc", f"{stage.world.url}/rpc")
+    concord.ok_quietly("policy", "create", *rpc, "--consortium", tmp_path / "consortium.json", "-o", policy)
+    command = ("transfer", "breach", refused.facts["delivery"], "--policy", policy, "--output", evidence)
+    ran = concord.run(*command)
+    assert ran.code == 1, ran
+    assert "did not deliver the key to what was receipted" in ran.out

@@ -174,6 +174,7 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
         lambda stage: f"/v1/deliveries/{stage.values['digest']}/evidence/receipt",
     ),
     ("get", "/v1/deliveries/{digest}/state"): Route(answers(403, write=404, own=404, other=404)),
+    ("get", "/v1/deliveries/{digest}/wrong-chunk"): Route(answers(403, write=404, own=404, other=404)),
     ("delete", "/v1/deliveries/{digest}"): Route(answers(403, write=404, own=404, other=404)),
     ("get", "/v1/transfers/{digest}/data"): Route(TRANSFERS),
     ("get", "/v1/transfers/{digest}/evidence/{part}"): Route(

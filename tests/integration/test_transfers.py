@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger.canonical import JsonValue
 from ledger.client import AsyncClient, Client, access, datasets, participants, statements, transfers
@@ -22,7 +23,7 @@ from ledger.client.flow import Flow
 from ledger.client.sealed_files import KeptTransfer, load_state
 from ledger.client.signed import signed
 from ledger.client.transfers import Consumer, Pulled
-from ledger.content import scan_folder
+from ledger.content import scan_folder, sealing_files
 from ledger.content.release import wrap_key
 from ledger.errors import (
     ConflictError,
@@ -376,6 +377,46 @@ def test_a_provider_that_releases_a_wrong_key_is_shown(
     ran = concord.run("transfer", "breach", state, "--policy", policy, "--output", evidence)
     assert ran.code == 1, ran
     assert "did not deliver the key to what was receipted" in ran.out
+
+
+def test_a_provider_that_sealed_something_else_is_shown(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    concord = Console(stage.world, tmp_path, monkeypatch, capsys)
+    concord.be(stage.consumer)
+    target, evidence, policy = tmp_path / "in", tmp_path / "evidence.json", tmp_path / "policy.json"
+    with monkeypatch.context() as patched:
+        patched.setattr(sealing_files, "AESGCM", OtherBytes)
+        stage.reseal()
+    with pytest.raises(VerificationError, match="something else than it registered"):
+        stage.pull(target, by_signature=False, choice=Choice.of(["a.csv", "large.bin"]))
+    assert left_in(target) == {"state.json", "sealed", "wrong-chunk.json"}
+    state = next(target.rglob("state.json"))
+    stage.consumer.client.run(statements.wait(stage.last_release(state)))
+    rpc = ("--rpc", f"{stage.world.url}/rpc")
+    concord.ok_quietly("policy", "create", *rpc, "--consortium", tmp_path / "consortium.json", "-o", policy)
+    command = ("transfer", "breach", state, "--policy", policy, "--output", evidence)
+    concord.fail(stage.consumer, 3, "--rpc names a node that shows the registration", *command)
+    ran = concord.run(*command, *rpc)
+    assert ran.code == 1, ran
+    assert "did not deliver what it registered: sealed chunk 0 of a.csv opens to other bytes" in ran.out
+    shown = tmp_path / "registered.json"
+    shown.write_text(json.dumps(json.loads(evidence.read_bytes())["registration"], separators=(",", ":")))
+    assert concord.run(*command, "--part", shown).code == 1
+    (state.parent / "wrong-chunk.json").unlink()
+    assert concord.run(*command).code == 0, "the key alone is right"
+    stage.reseal()
+
+
+class OtherBytes:
+    """Encrypts zeros, whatever it is given; opens as ever."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+        self.decrypt = self._cipher.decrypt
+
+    def encrypt(self, nonce: bytes, data: bytes, associated: None) -> bytes:
+        return self._cipher.encrypt(nonce, bytes(len(data)), associated)
 
 
 class Withheld:

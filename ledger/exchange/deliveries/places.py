@@ -1,6 +1,7 @@
 """Where a delivery lies on the disk, for the gateway's own account alone.
 
 deliveries/<id>/receiving/             while it is being received: as `ledger.client.sealed_files`
+deliveries/<id>/receiving/wrong-chunk.json   where the released key does not open what was registered
 deliveries/<id>/<transfer>/state.json  of a transfer that was receipted, and in whose place another began
 deliveries/<id>/manifest.json          the version's manifest
 deliveries/<id>/statements.json        what was stated about it: Sealing, TransferReceipt, KeyRelease
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ledger.client import transfers
 from ledger.client.sealed_files import PullState
 from ledger.content import Manifest, parse_manifest
 from ledger.errors import MalformedError, NotFoundError
@@ -92,11 +94,23 @@ class Place:
         Raises:
             NotFoundError: none is under way, and none was replaced after its receipt.
         """
+        return self._read(str((self._find_told() / "state.json").relative_to(self.folder)))
+
+    def load_kept_sealing(self) -> bytes:
+        """Evidence of the sealing of that transfer, as it was kept before the receipt. Raises: NotFoundError."""
+        return self._read(str((self._find_told() / transfers.KEPT_SEALING).relative_to(self.folder)))
+
+    def load_wrong_chunk(self) -> bytes:
+        """What the key that was released for that transfer does not open rightly. Raises: NotFoundError: nothing."""
+        return self._read(str((self._find_told() / transfers.WRONG_CHUNK).relative_to(self.folder)))
+
+    def _find_told(self) -> Path:
+        """The folder of the transfer that was receipted last, or of one that is under way."""
         states = sorted(
             self.folder.glob("*/state.json"), key=lambda each: (each.parent == self._receiving, each.stat().st_mtime_ns)
         )
         chosen = [each for each in states if _is_receipted(each.parent)] or states
-        return self._read(str(chosen[-1].relative_to(self.folder)) if chosen else "state.json")
+        return chosen[-1].parent if chosen else self.folder
 
     def check_file(self, path: str) -> None:
         """Raise NotFoundError unless a file that the manifest names is there."""

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -164,6 +165,8 @@ class Deliveries:
     def evidence(self, asker: Asker, delivery: Bytes32, part: str, pins: Sequence[Pin] = ()) -> bytes:
         """Evidence of its ``sealing``, ``receipt`` or ``release``, as the provider's gateway makes it of its log.
 
+        Evidence of the sealing that was kept is the answer where that gateway gives none.
+
         Raises:
             NotFoundError: no such delivery, or nothing of the kind was stated.
             RefusedError, ConflictError: the provider's gateway says no, or not yet (``not-final``).
@@ -177,6 +180,9 @@ class Deliveries:
         try:
             return Try(_LONGEST_S).drive(peer, signed(asked, peer.endpoint, row.consumer, key, self._parts.clock))
         except UnavailableError as error:
+            if part == "sealing":  # kept before the receipt, for when nobody answers
+                with suppress(NotFoundError):
+                    return self.fetching.place_of(row.id).load_kept_sealing()
             raise UnavailableError(f"{peer.endpoint}: {error}", retry_after_s=error.retry_after_s) from error
 
     def private_state(self, asker: Asker, delivery: Bytes32) -> bytes:
@@ -187,6 +193,14 @@ class Deliveries:
         """
         row = self._find(asker, delivery)
         return self.fetching.place_of(row.id).load_private_state()
+
+    def wrong_chunk(self, asker: Asker, delivery: Bytes32) -> bytes:
+        """The receipted chunk, with its proofs, that the released key does not open to what was registered.
+
+        Raises:
+            NotFoundError: no such delivery, or nothing of the kind was found.
+        """
+        return self.fetching.place_of(self._find(asker, delivery).id).load_wrong_chunk()
 
     def open(
         self, asker: Asker, delivery: Bytes32, path: str, first: int = 0, last: int | None = None
