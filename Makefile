@@ -10,6 +10,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 NODE_STAMP := contracts/node_modules/.installed
 GETH := $(VENV)/go/geth
 VERSITYGW := $(VENV)/go/versitygw
+TRANSIT := $(VENV)/go/transit-engine
 BENCH_STAMP := bench/node_modules/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
@@ -19,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(AGAIN),--last-failed --last-failed-no-f
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve system test test-python test-slow test-contracts test-postgres test-objects test-network engine soak lint types bench contracts lock auditor-kit clean
+.PHONY: help demo serve system test test-python test-slow test-contracts test-postgres test-objects test-kms test-network engine soak lint types bench contracts lock auditor-kit clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -61,6 +62,9 @@ test-postgres: $(DEV_STAMP) ## the store's tests and the service's, kept in a re
 
 test-objects: $(DEV_STAMP) $(if $(CONCORD_VERSITYGW),,$(VERSITYGW)) ## object stores, on a real S3 server and through its failures (CONCORD_VERSITYGW names a versitygw)
 	@CONCORD_VERSITYGW=$(or $(CONCORD_VERSITYGW),$(abspath $(VERSITYGW))) $(PYTEST) tests/objects
+
+test-kms: $(DEV_STAMP) $(if $(CONCORD_TRANSIT_ENGINE),,$(TRANSIT)) ## the key service: Vault's own transit engine (CONCORD_TRANSIT_ENGINE names a built one)
+	@CONCORD_TRANSIT_ENGINE=$(or $(CONCORD_TRANSIT_ENGINE),$(abspath $(TRANSIT))) $(BIN)/python -m pytest --no-cov tests/kms
 
 # What test-network runs on, unless an engine is named.
 engine: $(if $(CONCORD_BESU)$(CONCORD_GOQUORUM)$(CONCORD_GETH),,$(GETH))
@@ -132,6 +136,11 @@ $(VERSITYGW): | $(VENV_STAMP)
 	@command -v go >/dev/null || { echo "There is no Go to build versitygw with: name one in CONCORD_VERSITYGW" >&2; exit 1; }
 	@echo "Building versitygw 1.8.0 (once, some minutes) ..."
 	@GOBIN=$(abspath $(dir $@)) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
+$(TRANSIT): tests/kms/engine/main.go tests/kms/engine/go.mod tests/kms/engine/go.sum | $(VENV_STAMP)
+	@command -v go >/dev/null || { echo "There is no Go to build the engine with: name a built one in CONCORD_TRANSIT_ENGINE" >&2; exit 1; }
+	@echo "Building Vault 1.21.4's transit engine (once, some minutes) ..."
+	@cd tests/kms/engine && CGO_ENABLED=0 go build -trimpath -o $(abspath $@) .
 
 $(NODE_STAMP): contracts/package-lock.json
 	@$(PYTHON) scripts/preflight.py node

@@ -33,6 +33,10 @@ class ServiceConfig(BaseSettings):
     """SQLAlchemy's URL; without: SQLite in the home folder."""
     content_url: Annotated[str | None, Field(repr=False)] = _DEFAULT.content_url
     """``s3://``, ``gs://`` or ``az://``; without: a folder in the home folder."""
+    kms_token: Annotated[str | None, Field(repr=False)] = _DEFAULT.kms_token
+    """Of the key service that keeps the key-encryption key."""
+    kms_token_file: Path | None = _DEFAULT.kms_token_file
+    """Or a file whose first line it is, read anew whenever it is needed."""
     batch_size: Annotated[int, Field(gt=0)] = _DEFAULT.batch_size
     """Most statements, of those that come alone, in one checkpoint."""
     batch_delay_s: Annotated[float, Field(ge=0)] = _DEFAULT.batch_delay_s

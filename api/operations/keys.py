@@ -12,6 +12,8 @@ from api.answers import members_of
 from api.auth import GatewayOf, Steward
 from api.bodies import intent_of, schema_of
 from ledger.chain import RemoteKey, parse_public_key
+from ledger.client.transit import TransitPlace
+from ledger.errors import MalformedError
 
 router = APIRouter(prefix="/v1/gateway-keys", tags=["operations"])
 
@@ -27,9 +29,39 @@ class NewLogKey:
 
 @dataclass(frozen=True, kw_only=True)
 class NewKek:
-    """The gateway draws it: there is nothing to say."""
+    """Nothing: a new one where the present one is, in the keystore or at the key service.
+
+    ``url`` and ``key`` name the key of a key service (the transit engine of Vault and OpenBao) that is to follow, with
+    ``keystore`` the gateway draws one in its keystore again.
+    """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+    url: str | None = None
+    key: str | None = None
+    mount: str = "transit"
+    namespace: str | None = None
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    certificate_key_file: str | None = None
+    keystore: bool = False
+
+    @property
+    def place(self) -> TransitPlace | None:
+        """The key service's key that is named, if one is. Raises: MalformedError."""
+        if self.url is None and self.key is None:
+            return None
+        if self.keystore:
+            raise MalformedError("the key-encryption key is the keystore's or the key service's, not both: name one")
+        return TransitPlace(
+            self.url or "",
+            self.key or "",
+            self.mount,
+            self.namespace,
+            self.ca_file,
+            self.certificate_file,
+            self.certificate_key_file,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +130,10 @@ def rotate_relay(
 
 
 @router.post("/kek:rotate", summary="A new key wraps the keys of sealings", openapi_extra=schema_of(NewKek))
-def rotate_kek(gateway: GatewayOf, _asker: Steward, _body: Annotated[NewKek, Depends(intent_of(NewKek))]) -> Response:
+def rotate_kek(gateway: GatewayOf, _asker: Steward, body: Annotated[NewKek, Depends(intent_of(NewKek))]) -> Response:
     """Answers when every key is wrapped anew and the old key is destroyed; no data is encrypted again."""
-    return JSONResponse(members_of(gateway.sealings.keys.rotate()), headers=_NO_STORE)
+    rotated = gateway.sealings.keys.rotate(body.place, to_keystore=body.keystore)
+    return JSONResponse(members_of(rotated), headers=_NO_STORE)
 
 
 @router.post(

@@ -100,13 +100,18 @@ def rotate_relay(
     return (yield from _post("/v1/gateway-keys/relay:rotate", body))
 
 
-def rotate_kek() -> Flow[dict[str, JsonValue]]:
+def rotate_kek(place: Mapping[str, str] | None = None, *, keystore: bool = False) -> Flow[dict[str, JsonValue]]:
     """Let a new key wrap the keys of sealings: its id, and how many were wrapped anew.
+
+    It is where the present one is, or at a key service (``url``, ``key``, ...), or in the ``keystore`` again.
 
     Raises:
         UnavailableError: not done yet, the same call goes on.
     """
-    return (yield from _post("/v1/gateway-keys/kek:rotate", {}))
+    body: dict[str, JsonValue] = {**(place or {})}
+    if keystore:
+        body["keystore"] = True
+    return (yield from _post("/v1/gateway-keys/kek:rotate", body))
 
 
 def rotate_passphrase(passphrase: str, new_passphrase: str) -> Flow[int]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.keystore import KeyStore
 from ledger.exchange.settings import GatewaySettings, Home
 from ledger.exchange.tenure import DUTY
+from ledger.exchange.transit_key import TransitKey, read_kms_token
 from ledger.exchange.upkeep import database_url_of, load_deployment
 from ledger.store import Store
 from ledger.store.versions import read_schema_version
@@ -73,6 +75,7 @@ class Diagnosis:
         checks: tuple[tuple[str, Callable[[], str]], ...] = (
             ("configuration", self._check_configuration),
             ("keys", self._check_keys),
+            ("key service", self._check_key_service),
             ("database", self._check_database),
             ("writer", self._check_writer),
             ("chain", self._check_chain),
@@ -120,12 +123,22 @@ class Diagnosis:
 
     def _check_keys(self) -> str:
         config = _need(self._config)
-        keystore = KeyStore(Home(self.settings.home).keys_folder, self.settings.passphrase)
+        kms_token = partial(read_kms_token, self.settings.kms_token, self.settings.kms_token_file)
+        keystore = KeyStore(Home(self.settings.home).keys_folder, self.settings.passphrase, kms_token=kms_token)
         count = keystore.check(config.origin)
         keystore.load_log_signer(config.origin)
         keystore.load_relay()
         self._keystore = keystore
         return f"{count} key files open"
+
+    def _check_key_service(self) -> str:
+        keystore = _need(self._keystore)
+        kek = keystore.ensure_kek() if keystore.has_kek else None
+        if not isinstance(kek, TransitKey):
+            return "none: the key-encryption key is the keystore's"
+        kek.check()
+        place = kek.named.place
+        return f"{place.host} wraps and unwraps with version {kek.named.version} of {place.mount}/{place.key}"
 
     def _check_database(self) -> str:
         _need(self._config)
@@ -285,6 +298,8 @@ class _MissingError(LedgerError):
 _FIXES: Final[dict[str, str]] = {
     "configuration": "put the file back from a backup (`concord restore` makes a whole folder of one)",
     "keys": "set CONCORD_PASSPHRASE to the keystore's, or put the file back from a backup",
+    "key service": "check that it runs and is unsealed, that CONCORD_KMS_TOKEN_FILE (or CONCORD_KMS_TOKEN) is good, "
+    "and what its policy allows: docs/operating/key-service.md. Deliveries wait until it answers",
     "database": "check CONCORD_DATABASE_URL and that the database runs",
     "chain": "check that the node runs and that its URL in gateway.json is right; of a running gateway: CONCORD_URL",
     "contracts": "ask another node; if it differs from this one, stop and compare with other members",

@@ -1,9 +1,9 @@
 """The key-encryption key: what the keys of sealings are wrapped with before they are stored.
 
-`KeyEncryptionKey` is the port. `LocalKey` is the keystore's: 32 bytes in an encrypted key file. A key management system
-stands behind the same two methods: it keeps the key, wraps and unwraps 32 bytes, and ``id`` is the name, with its
-version, under which it knows the key (``arn:aws:kms:...``, ``projects/.../cryptoKeyVersions/3``). Nothing else has to
-go with the wrapped key: a sealing's key is checked against the sealing's own commitment after it was unwrapped.
+`KeyEncryptionKey` is the port. `LocalKey` is the keystore's: 32 bytes in an encrypted key file;
+`ledger.exchange.transit_key` is a key-management service's, which keeps the key, wraps and unwraps 32 bytes, and ``id``
+names it with its version. Nothing else has to go with the wrapped key: a sealing's key is checked against the sealing's
+own commitment after it was unwrapped.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from ledger.errors import VerificationError
+from ledger.types import Bytes32
 
 __all__ = ["WRAPPING_KEY_FILES", "KeyEncryptionKey", "LocalKey"]
 
@@ -32,14 +33,18 @@ class KeyEncryptionKey(Protocol):
     def id(self) -> str:
         """Its name, at most 255 characters, the same for as long as it unwraps what it wrapped."""
 
-    def wrap(self, key: bytes) -> bytes:
-        """Return ``key`` so that only this key unwraps it. Raises: UnavailableError: it can not be reached."""
+    def wrap(self, key: bytes, sealing: Bytes32) -> bytes:
+        """Return the ``key`` of a sealing so that only this key unwraps it.
 
-    def unwrap(self, wrapped: bytes) -> bytes:
+        Raises:
+            UnavailableError: it can not be reached.
+        """
+
+    def unwrap(self, wrapped: bytes, sealing: Bytes32) -> bytes:
         """Return what was wrapped.
 
         Raises:
-            VerificationError: this key did not wrap it, or it was changed.
+            VerificationError: this key did not wrap it, or it was changed; where the key can tell, for this sealing.
             UnavailableError: the key can not be reached.
         """
 
@@ -57,11 +62,11 @@ class LocalKey:
         """``keystore:`` and 32 hex digits that follow from the key and do not tell it."""
         return self._id
 
-    def wrap(self, key: bytes) -> bytes:
-        """Return ``key`` wrapped, 8 bytes longer."""
+    def wrap(self, key: bytes, _sealing: Bytes32) -> bytes:
+        """Return ``key`` wrapped, 8 bytes longer. RFC 3394 binds no sealing: the key's commitment does."""
         return aes_key_wrap(self._secret, key)
 
-    def unwrap(self, wrapped: bytes) -> bytes:
+    def unwrap(self, wrapped: bytes, _sealing: Bytes32) -> bytes:
         """Return what was wrapped. Raises: VerificationError: another key wrapped it, or it was changed."""
         try:
             return aes_key_unwrap(self._secret, wrapped)

@@ -12,7 +12,8 @@
     keys/pending/<drawer>/<key>.json              waits until what was prepared with it is submitted (v3 key file)
 
 The v3 key file is the one that every Ethereum client reads. In the place of any of them a file may stand that names a
-key of a remote signer (`ledger.chain.RemoteKey`).
+key of a remote signer (`ledger.chain.RemoteKey`), in that of ``kek.json`` one that names a key of a key-management
+service (`ledger.exchange.transit_key`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import hmac
 import json
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -37,6 +39,7 @@ from ledger.chain import LocalSigner, RemoteKey, RemoteSigner, Signer
 from ledger.errors import MalformedError, NotFoundError, UnavailableError
 from ledger.exchange.key_encryption import WRAPPING_KEY_FILES, KeyEncryptionKey, LocalKey
 from ledger.exchange.passphrase_change import change_passphrase, finish_change
+from ledger.exchange.transit_key import NamedTransitKey, TransitKey, no_kms_token
 from ledger.keyfiles import (
     DEFAULT_KDF_COST,
     WrongPassphraseError,
@@ -57,16 +60,26 @@ __all__ = ["KeyStore"]
 class KeyStore:
     """The keys that a gateway signs with. Thread-safe; keys are decrypted when first used."""
 
-    def __init__(self, folder: Path, passphrase: str, *, kdf_cost: int = DEFAULT_KDF_COST) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        passphrase: str,
+        *,
+        kdf_cost: int = DEFAULT_KDF_COST,
+        kms_token: Callable[[], str] = no_kms_token,
+    ) -> None:
         self._folder = folder
+        self._log_file, self._next_log_file = folder / "log.pem", folder / "log.next.pem"
+        self._kek_file, self._next_kek_file = (folder / name for name in WRAPPING_KEY_FILES)
+        self._kms_token = kms_token
         self._passphrase = passphrase
         self._kdf_cost = kdf_cost
         self._turn, self._drawing = threading.Lock(), threading.Lock()
         self._signers: dict[Path, Signer] = {}
-        self._wrapping_keys: dict[Path, LocalKey] = {}
+        self._wrapping_keys: dict[Path, KeyEncryptionKey] = {}
 
     @classmethod
-    def open(cls, folder: Path, passphrase: str) -> Self:
+    def open(cls, folder: Path, passphrase: str, *, kms_token: Callable[[], str] = no_kms_token) -> Self:
         """Open a keystore that founding made.
 
         Raises:
@@ -74,7 +87,7 @@ class KeyStore:
             VerificationError: the passphrase is another.
         """
         finish_change(folder)
-        keystore = cls(folder, passphrase)
+        keystore = cls(folder, passphrase, kms_token=kms_token)
         keystore.load_relay()
         return keystore
 
@@ -163,10 +176,16 @@ class KeyStore:
             path = self._next_kek_file if self._next_kek_file.exists() else self._kek_file
             return self._ensure_kek(path)
 
-    def ensure_next_kek(self) -> KeyEncryptionKey:
-        """What is to follow the key-encryption key, the one that was drawn before or a new one."""
+    def ensure_next_kek(self, named: NamedTransitKey | None = None) -> KeyEncryptionKey:
+        """What is to follow the key-encryption key: the one that follows already, ``named``, or one drawn now."""
         with self._drawing, self._turn:
+            if named is not None and not self._next_kek_file.exists():
+                replace_private_file(self._next_kek_file, named.to_bytes())
             return self._ensure_kek(self._next_kek_file)
+
+    def open_transit_key(self, named: NamedTransitKey) -> TransitKey:
+        """A key of a key-management service, with the service's token of this gateway."""
+        return TransitKey(named, self._kms_token)
 
     def find_next_kek(self) -> KeyEncryptionKey | None:
         """What is to follow the key-encryption key; None: it is not being rotated."""
@@ -230,7 +249,8 @@ class KeyStore:
         """Open every key file and count them. Raises: as a key file, naming it."""
         paths = sorted(self._folder.rglob("*.json"))
         for path in paths:
-            self._read(path)
+            if NamedTransitKey.find(path) is None:
+                self._read(path)
         logs = [path for path in (self._log_file, self._next_log_file) if path.exists()]
         for path in logs:
             self._load_log_key(path, origin)
@@ -319,22 +339,6 @@ class KeyStore:
         return self._relay_path(number).with_suffix(".next.json")
 
     @property
-    def _log_file(self) -> Path:
-        return self._folder / "log.pem"
-
-    @property
-    def _next_log_file(self) -> Path:
-        return self._folder / "log.next.pem"
-
-    @property
-    def _kek_file(self) -> Path:
-        return self._folder / WRAPPING_KEY_FILES[0]
-
-    @property
-    def _next_kek_file(self) -> Path:
-        return self._folder / WRAPPING_KEY_FILES[1]
-
-    @property
     def _pending_folder(self) -> Path:
         return self._folder / "pending"
 
@@ -356,9 +360,13 @@ class KeyStore:
             return cast("Signer", RemoteSigner(remote))
         return cast("Signer", LocalSigner(read_key_file(path, self._passphrase)))
 
-    def _ensure_kek(self, path: Path) -> LocalKey:
+    def _ensure_kek(self, path: Path) -> KeyEncryptionKey:
         if path not in self._wrapping_keys:
-            self._wrapping_keys[path] = LocalKey(ensure_key_file(path, self._passphrase, kdf_cost=self._kdf_cost))
+            named = NamedTransitKey.find(path)
+            if named is not None:
+                self._wrapping_keys[path] = self.open_transit_key(named)
+            else:
+                self._wrapping_keys[path] = LocalKey(ensure_key_file(path, self._passphrase, kdf_cost=self._kdf_cost))
         return self._wrapping_keys[path]
 
     def _ensure_log_key(self, path: Path, origin: str) -> NoteSigner:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +22,7 @@ from ledger.exchange.log_folder import open_under
 from ledger.exchange.lost import LostStatements
 from ledger.exchange.settings import GatewaySettings, Home
 from ledger.exchange.tenure import Term
+from ledger.exchange.transit_key import read_kms_token
 from ledger.log import NoteSigner, Sequencer
 from ledger.statements import Domains
 from ledger.store import Consortium, Store
@@ -82,7 +84,8 @@ class Parts:
         home = Home(settings.home)
         config = GatewayFile.load(home.gateway_file)
         deployment = _load_deployment(home)
-        keystore = KeyStore.open(home.keys_folder, settings.passphrase)
+        kms_token = partial(read_kms_token, settings.kms_token, settings.kms_token_file)
+        keystore = KeyStore.open(home.keys_folder, settings.passphrase, kms_token=kms_token)
         log_signer = keystore.load_log_signer(config.origin)
         closing = stack.enter_context(ExitStack())
         edge = closing.enter_context(

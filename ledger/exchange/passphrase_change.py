@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ledger.chain import RemoteKey
 from ledger.errors import MalformedError, UnavailableError
+from ledger.exchange.transit_key import NamedTransitKey
 from ledger.keyfiles import WrongPassphraseError, kdf_cost_of, read_key_file, write_key_file, write_private_file
 
 __all__ = ["change_passphrase", "finish_change"]
@@ -99,7 +100,8 @@ def _write_file_anew(source: Path, target: Path, old: str, new: str) -> None:
 
 def _is_remote(path: Path) -> bool:
     try:
-        return RemoteKey.is_named_by(json.loads(path.read_bytes()))
+        document = json.loads(path.read_bytes())
+        return RemoteKey.is_named_by(document) or NamedTransitKey.is_named_by(document)
     except ValueError:
         return False  # reading it as a key file says what is wrong
 

@@ -1,8 +1,9 @@
 """The keys of sealings: stored wrapped by the key-encryption key, wrapped anew when that is rotated.
 
-Rotation draws the next key, wraps every key anew in small transactions, and then lets the next key take the place of
-the old one, whose file goes; no data is encrypted again, and both keys unwrap all the while. Killed anywhere, the same
-call goes on where it stopped.
+Rotation draws the next key, or has the key-management service add a version, wraps every key anew in small
+transactions, and then lets the next key take the place of the old one, whose file goes; no data is encrypted again, and
+both keys unwrap all the while. Killed anywhere, the same call goes on where it stopped. Moving to a key-management
+service and back is a rotation, too.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ledger.content.sealing import SealingKey
-from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
+from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError, VerificationError
 from ledger.exchange.key_encryption import KeyEncryptionKey
 from ledger.exchange.keystore import KeyStore
+from ledger.exchange.transit_key import NamedTransitKey, TransitKey
 from ledger.store import Store
 from ledger.store.rows import SealingRow
 from ledger.types import Bytes32
+
+if TYPE_CHECKING:
+    from ledger.client.transit import TransitPlace
 
 __all__ = ["RotatedKek", "SealingKeys", "StoredKeyError"]
 
@@ -56,11 +61,13 @@ class SealingKeys:
         Raises:
             ConflictError: the version was erased.
             StoredKeyError: the key-encryption key's file is damaged.
+            UnavailableError: the key-encryption key can not be reached.
         """
         with self._wrapping:  # no key is wrapped by one that is just being destroyed
             with _opening("the key-encryption key"):
                 kek = self._keystore.ensure_kek()
-            self._store.sealings.add(replace(row, kek=kek.id, wrapped_key=kek.wrap(key.to_bytes())))
+            wrapped = kek.wrap(key.to_bytes(), row.id)
+            self._store.sealings.add(replace(row, kek=kek.id, wrapped_key=wrapped))
 
     def unwrap(self, sealing: Bytes32) -> SealingKey:
         """Return a sealing's key, checked against its commitment.
@@ -78,59 +85,97 @@ class SealingKeys:
             with _opening(f"the key of the sealing {sealing}"):
                 kek = self._keystore.find_kek(row.kek)
                 if kek is not None:
-                    return SealingKey.opened(kek.unwrap(row.wrapped_key), row.id)
+                    return SealingKey.opened(kek.unwrap(row.wrapped_key, row.id), row.id)
             missing = row.kek
         raise StoredKeyError(
             f"the key-encryption key {missing} that wrapped the sealing {sealing} is not in the keystore: put its file "
             "back from a backup"
         )
 
-    def rotate(self) -> RotatedKek:
+    def rotate(self, place: TransitPlace | None = None, *, to_keystore: bool = False) -> RotatedKek:
         """Let a new key-encryption key wrap all keys, and destroy the old one.
+
+        The new one is where the old one is: in the keystore, or a version more at the key-management service. With
+        ``place`` it is the key of such a service, ``to_keystore`` draws one in the keystore.
 
         Raises:
             ConflictError: another rotation is under way (``rotation-under-way``).
             StoredKeyError: a stored key was changed; nothing is lost, the old key-encryption key stays.
-            UnavailableError: disk or database failed; the same call goes on.
+            UnavailableError: disk, database or the key service failed; the same call goes on.
         """
         if not self._rotating.acquire(blocking=False):
             raise ConflictError(
                 "another rotation is under way: wait for it", code="rotation-under-way", retry_after_s=_RETRY_AFTER_S
             )
         try:
-            return self._rotate()
+            if (place is not None or to_keystore) and self._keystore.find_next_kek() is not None:
+                self._rotate(None, to_keystore=False)  # what was cut short ends first
+            return self._rotate(place, to_keystore=to_keystore)
         finally:
             self._rotating.release()
 
     def resume(self) -> None:
-        """Finish a rotation that was cut short. Raises: as `rotate`."""
-        if self._keystore.find_next_kek() is not None:
-            self.rotate()
+        """Finish a rotation that was cut short. Raises: as `rotate`; a key service that is away is waited for.
 
-    def _rotate(self) -> RotatedKek:
+        Both keys open what they wrapped, so a gateway starts without the service; the next call or start goes on.
+        """
+        successor = self._keystore.find_next_kek()
+        if successor is None:
+            return
+        try:
+            self.rotate()
+        except UnavailableError as error:
+            if not isinstance(successor, TransitKey):
+                raise
+            _logger.warning("the rotation of the key-encryption key goes on with `concord key rotate kek`: %s", error)
+
+    def _rotate(self, place: TransitPlace | None, *, to_keystore: bool) -> RotatedKek:
         with self._wrapping:
             is_first, present = not self._keystore.has_kek, self._keystore.ensure_kek()
-            if is_first and not self._store.sealings.list_wrapped_otherwise(present.id, 1):
+            is_moved = place is not None or to_keystore
+            if is_first and not is_moved and not self._store.sealings.list_wrapped_otherwise(present.id, 1):
                 return RotatedKek(present.id, 0)  # it is new, and nothing was wrapped by another
-            successor = self._keystore.ensure_next_kek()
+        named = None
+        if self._keystore.find_next_kek() is None and not to_keystore:
+            named = self._name_successor(present, place)
+        with self._wrapping:
+            successor = self._keystore.ensure_next_kek(named)
         count = 0
         while rewrapped := self._rewrap_some(successor):
             count += rewrapped
         with self._wrapping:
             while rewrapped := self._rewrap_some(successor):
                 count += rewrapped
+            if isinstance(successor, TransitKey):
+                successor.retire_predecessors()
             self._keystore.adopt_next_kek()
         _logger.info("the keys of sealings are wrapped by %s from now on, %d of them anew", successor.id, count)
         return RotatedKek(successor.id, count)
 
+    def _name_successor(self, present: KeyEncryptionKey, place: TransitPlace | None) -> NamedTransitKey | None:
+        """At a key-management service, which was found to wrap and unwrap with it; None: in the keystore."""
+        if place is not None:
+            named = self._keystore.open_transit_key(NamedTransitKey.draw(place, 1)).name_newest()
+        elif isinstance(present, TransitKey):
+            named = present.follow()
+        else:
+            return None
+        self._keystore.open_transit_key(named).check()
+        return named
+
     def _rewrap_some(self, successor: KeyEncryptionKey) -> int:
-        """Wrap up to a hundred keys anew, each checked against its commitment before; how many there were."""
+        """Wrap up to a hundred keys anew, each checked against its commitment before; how many there were.
+
+        A key service may be slow, so the database is not held meanwhile: what changed since is left as it is.
+        """
+        found = self._store.sealings.list_wrapped_otherwise(successor.id, _AT_ONCE)
+        wrapped: list[tuple[Bytes32, str, bytes]] = []
+        for sealing, old in found:
+            with suppress(NotFoundError):  # replaced or destroyed meanwhile
+                wrapped.append((sealing, old, successor.wrap(self.unwrap(sealing).to_bytes(), sealing)))
         with self._store.transaction():
-            found = self._store.sealings.list_wrapped_otherwise(successor.id, _AT_ONCE)
-            for sealing, old in found:
-                with suppress(NotFoundError):  # replaced or destroyed meanwhile
-                    wrapped = successor.wrap(self.unwrap(sealing).to_bytes())
-                    self._store.sealings.rewrap(sealing, old, successor.id, wrapped)
+            for sealing, old, each in wrapped:
+                self._store.sealings.rewrap(sealing, old, successor.id, each)
         return len(found)
 
 

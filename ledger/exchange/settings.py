@@ -86,6 +86,10 @@ class GatewaySettings:
     """None: SQLite in the home folder"""
     content_url: str | None = field(default=None, repr=False)
     """None: a folder in the home folder; else what obstore takes (s3://, gs://, az://)"""
+    kms_token: str | None = field(default=None, repr=False)
+    """of the key-management service that keeps the key-encryption key"""
+    kms_token_file: Path | None = None
+    """or a file whose first line it is, read anew whenever it is needed: an agent may renew it"""
     batch_size: int = 256
     """most statements in one checkpoint"""
     batch_delay_s: float = 0.02

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -147,7 +148,14 @@ def doctor(context: typer.Context, home: HomeOption = HOME, database_url: Databa
 def _settings(home: Path, database_url: str | None, passphrase: str = "") -> GatewaySettings:
     from ledger.exchange.settings import GatewaySettings  # noqa: PLC0415 - loads the EVM
 
-    return GatewaySettings(home=home, passphrase=passphrase, database_url=database_url)
+    file = os.environ.get("CONCORD_KMS_TOKEN_FILE")
+    return GatewaySettings(
+        home=home,
+        passphrase=passphrase,
+        database_url=database_url,
+        kms_token=os.environ.get("CONCORD_KMS_TOKEN"),
+        kms_token_file=None if file is None else Path(file),
+    )
 
 
 def _telling(context: Context) -> Callable[[str], None]:

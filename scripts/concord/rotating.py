@@ -205,15 +205,33 @@ def _rotate_relays(given: Context, *, only_prepare: bool) -> tuple[dict[str, Jso
 
 
 @app.command()
-def kek(context: typer.Context) -> None:
+def kek(
+    context: typer.Context,
+    kms_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Move to a key service, Vault's or OpenBao's transit engine.")
+    ] = None,
+    kms_key: Annotated[str | None, typer.Option(metavar="NAME", help="The key's name there.")] = None,
+    kms_mount: Annotated[str, typer.Option(metavar="PATH", help="Where the engine is mounted.")] = "transit",
+    kms_namespace: Annotated[str | None, typer.Option(metavar="PATH", help="The namespace that it is in.")] = None,
+    kms_ca_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The gateway's: who vouches for the service's certificate.")
+    ] = None,
+    keystore: Annotated[bool, typer.Option("--keystore", help="Move back: draw one in the keystore.")] = False,
+) -> None:
     """Let a new key wrap the keys of sealed versions, and destroy the old one; for the gateway's operator.
 
-    No data is encrypted again, and transfers go on. Stopped on its way, run it again: it goes on. What opened older
-    backups opens them still: make a new one, then remove those.
+    A key service is told to add a version to its key, and versions before decrypt nothing any more. No data is
+    encrypted again, and transfers go on. Stopped on its way, run it again: it goes on. What opened older backups opens
+    them still: make a new one, then remove those.
     """
     given = context_of(context)
+    place = {"url": kms_url, "key": kms_key, "namespace": kms_namespace, "ca_file": kms_ca_file}
+    named = {name: value for name, value in place.items() if value is not None}
+    if named and (kms_url is None or kms_key is None or keystore):
+        raise typer.BadParameter("a key service's key is named by --kms-url and --kms-key, and not with --keystore")
     with given.working("wrapping the keys of sealings anew"):
-        rotated = given.run(operations.rotate_kek())
+        flow = operations.rotate_kek({**named, "mount": kms_mount} if named else None, keystore=keystore)
+        rotated = given.run(flow)
     given.show(rotated, f"{rotated['kek']} wraps the keys of sealings from now on, {rotated['rewrapped']} of them anew")
 
 

@@ -19,6 +19,7 @@ from ledger.evidence import Policy, Verdict, Verifier, summarize, verify_all
 from ledger.evidence.node import Node
 from ledger.evidence.pinning import create_policy
 from ledger.exchange import Gateway
+from ledger.exchange.doctor import Standing, diagnose
 from ledger.exchange.keystore import KeyStore
 from ledger.log import VerifierKey, verify_sole_checkpoint
 from ledger.statements import generate_private_key
@@ -26,6 +27,7 @@ from ledger.store.rows import SealingRow, SealingState
 from ledger.surface.outcomes import InForce, Outcome, State
 from ledger.types import Address, Bytes32
 from tests.support.console import Console
+from tests.support.transit_stand_in import TOKEN, stand_in_for_transit
 from tests.support.web3signer_stand_in import stand_in_for_web3signer
 from tests.support.world import PASSPHRASE, Member, World, running, serving, settings_of
 from tests.support.world import listening as loopback
@@ -341,6 +343,36 @@ def test_the_key_encryption_key(world: World, concord: Console) -> None:
     assert "0 of them anew" in again.out
     assert ran.json["kek"] not in again.out
     assert [each.name for each in (world.folder / "home/keys").glob("kek*")] == ["kek.json"]
+
+
+def test_the_key_encryption_key_at_a_key_service(
+    world: World, concord: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway, command = world.gateway, ("key", "rotate", "kek")
+    settings = replace(settings_of(world.folder / "home"), kms_token=TOKEN)
+    with stand_in_for_transit() as service:
+        service.make("gateway")
+        named = ("--kms-url", service.url, "--kms-key", "gateway")
+        assert concord.run(*command, *named[:2]).code == 3
+        assert concord.run(*command, *named, "--keystore").code == 3
+        assert concord.run(*command, *named).code == 2, "without a token"
+        monkeypatch.setattr(gateway.parts.keystore, "_kms_token", lambda: service.token)
+        moved = concord.run(*command, *named, "--json")
+        assert str(moved.json["kek"]).endswith(":1"), moved
+        rotated = concord.run(*command, "--json")
+        assert rotated.json["kek"] == f"{str(moved.json['kek'])[:-1]}2"
+        assert service.keys["gateway"].least == 2
+        checked = {each.name: each for each in diagnose(settings, world.url)}["key service"]
+        assert checked.standing is Standing.OK
+        assert "wraps and unwraps with version 2 of transit/gateway" in checked.detail
+        failed = {each.name: each for each in diagnose(replace(settings, kms_token="no"), world.url)}["key service"]
+        assert failed.standing is Standing.FAILED
+        assert "refused the token for transit/encrypt/gateway" in failed.detail
+        assert "CONCORD_KMS_TOKEN_FILE" in str(failed.fix)
+        backed = concord.run(*command, "--keystore", "--json")
+        assert str(backed.json["kek"]).startswith("keystore:")
+    checked = {each.name: each for each in diagnose(settings, world.url)}["key service"]
+    assert (checked.standing, checked.detail) == (Standing.OK, "none: the key-encryption key is the keystore's")
 
 
 def test_what_keeps_a_rotation_from_its_work(ending: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -234,12 +234,12 @@ def test_another_passphrase_opens_the_same_keys(kept: Kept) -> None:
 
 def test_a_local_key_wraps_and_shows_nothing() -> None:
     kek, other = LocalKey(bytes(range(32))), LocalKey(bytes(32))
-    wrapped = kek.wrap(bytes([7]) * 32)
-    assert kek.unwrap(wrapped) == bytes([7]) * 32
+    wrapped = kek.wrap(bytes([7]) * 32, VERSION)
+    assert kek.unwrap(wrapped, VERSION) == bytes([7]) * 32
     assert kek.id != other.id
     assert bytes(range(32)).hex() not in f"{kek} {kek!r} {kek.id}"
     for changed in (wrapped[:-1], wrapped + b"x", b"", bytes(40)):
         with pytest.raises(VerificationError):
-            kek.unwrap(changed)
+            kek.unwrap(changed, VERSION)
     with pytest.raises(VerificationError):
-        other.unwrap(wrapped)
+        other.unwrap(wrapped, VERSION)
