@@ -25,12 +25,7 @@ pytestmark = pytest.mark.slow  # two services are started three times; the rest 
 
 @pytest.fixture(scope="module")
 def gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoGateways]:
-    with (
-        running_two_gateways(tmp_path_factory.mktemp("two")) as opened,
-        pytest.MonkeyPatch.context() as environment,
-    ):
-        environment.setenv("CONCORD_PEERS", opened.endpoint)
-        opened.b.restart()
+    with running_two_gateways(tmp_path_factory.mktemp("two")) as opened:
         yield opened
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["Asked", "Fault", "FaultProxy", "running_proxy"]
+__all__ = ["Asked", "Fault", "FaultProxy", "Hold", "running_proxy"]
 
 _BLOCK: Final = 1 << 16
 _HEAD_END: Final = b"\r\n\r\n"
@@ -32,7 +32,8 @@ class Fault:
 
     ``status``: the proxy answers it so. ``request_bytes``: the connection breaks after so many bytes of the body.
     ``response_bytes``: so many of the answer. ``pause_s``: between two blocks of 64 KiB. ``stall``: no answer until the
-    proxy ends.
+    proxy ends. ``hold``: something happens in the middle of the answer. ``rewrite``: what the answer's body becomes.
+    ``twice``: the server gets it twice, and its second answer is passed on. ``host``: the server is told this one.
     """
 
     status: int | None = None
@@ -40,6 +41,31 @@ class Fault:
     response_bytes: int | None = None
     pause_s: float = 0.0
     stall: bool = False
+    hold: Hold | None = None
+    rewrite: Callable[[bytes], bytes] | None = None
+    twice: bool = False
+    host: str | None = None
+
+
+@dataclass
+class Hold:
+    """After ``at`` bytes of an answer nothing is taken from the server until ``act`` returns; then it goes on.
+
+    Little of what the server sends waits on the way meanwhile. ``is_over``: it acted; ``passed``: so many bytes of the
+    answer, its head included, the server sent in all.
+    """
+
+    at: int
+    act: Callable[[], object]
+    passed: int = 0
+    is_over: bool = False
+
+    def count(self, size_bytes: int) -> None:
+        """Count what came, and act once it is time."""
+        self.passed += size_bytes
+        if not self.is_over and self.passed >= self.at:
+            self.act()
+            self.is_over = True
 
 
 Rule = Callable[[Asked], Fault | None]
@@ -76,11 +102,27 @@ class FaultProxy:
             text = f"HTTP/1.1 {fault.status} Fault\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             client.sendall(text.encode())
         else:
+            if fault.host is not None:
+                head = _replace_host(head, fault.host)
+            if fault.twice:
+                assert length <= 0, "it came in one piece"
+                self._ask(head, body)
+            if fault.rewrite is not None:
+                client.sendall(_rewrite(self._ask(head, body), fault.rewrite))
+                return
             self._pass_on(client, head, body, length, fault)
+
+    def _ask(self, head: bytes, body: bytes) -> bytes:
+        """The whole answer to a request that came in one piece."""
+        with socket.create_connection(("127.0.0.1", self.upstream)) as server:
+            server.sendall(_close_after(head) + body)
+            return b"".join(iter(lambda: server.recv(_BLOCK), b""))
 
     def _pass_on(self, client: socket.socket, head: bytes, body: bytes, length: int, fault: Fault) -> None:
         with socket.create_connection(("127.0.0.1", self.upstream)) as server:
-            server.sendall(head.replace(_HEAD_END, b"\r\nConnection: close" + _HEAD_END) + body)
+            if fault.hold is not None:
+                server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BLOCK)
+            server.sendall(_close_after(head) + body)
             sent = len(body)
             while length > 0:
                 if fault.request_bytes is not None and sent >= fault.request_bytes:
@@ -94,6 +136,8 @@ class FaultProxy:
                 self.ended.wait(fault.pause_s)
             answered = 0
             while block := server.recv(_BLOCK):
+                if fault.hold is not None:
+                    fault.hold.count(len(block))
                 if fault.response_bytes is not None and answered + len(block) > fault.response_bytes:
                     client.sendall(block[: fault.response_bytes - answered])
                     return
@@ -139,6 +183,22 @@ def _read_head(client: socket.socket) -> tuple[bytes, bytes]:
         raw += block
     head, _, body = raw.partition(_HEAD_END)
     return head + _HEAD_END, body
+
+
+def _close_after(head: bytes) -> bytes:
+    return head.replace(_HEAD_END, b"\r\nConnection: close" + _HEAD_END)
+
+
+def _replace_host(head: bytes, host: str) -> bytes:
+    lines = [line for line in head.removesuffix(_HEAD_END).split(b"\r\n") if not line.lower().startswith(b"host:")]
+    return b"\r\n".join([*lines, b"Host: " + host.encode()]) + _HEAD_END
+
+
+def _rewrite(answer: bytes, rewrite: Callable[[bytes], bytes]) -> bytes:
+    head, _, body = answer.partition(_HEAD_END)
+    body = rewrite(body)
+    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length:")]
+    return b"\r\n".join([*lines, b"Content-Length: %d" % len(body)]) + _HEAD_END + body
 
 
 def _length_of(head: bytes) -> int:

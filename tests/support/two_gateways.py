@@ -51,7 +51,25 @@ class GatewayProcess:
         self.home = home
         [self.port] = draw_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
+        self.told: dict[str, str] = {}
+        """more of its environment"""
+        self.before: tuple[str, ...] = ()
+        """what runs Python, where something has to be changed for it"""
+        self.program: tuple[str, ...] = ("scripts.concord",)
+        """the module that Python runs, with what comes before its arguments"""
+        self.log_file = home.with_suffix(".log")
         self.child: subprocess.Popen[str] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the process that serves."""
+        assert self.child is not None, "it does not run"
+        return self.child.pid
+
+    def requests(self, part: str) -> list[dict[str, Any]]:
+        """What its log says of the requests with ``part`` in their route, the oldest first."""
+        lines = [json.loads(line) for line in self.log_file.read_text().splitlines() if line.startswith("{")]
+        return [each for each in lines if each["message"] == "request" and part in str(each["route"])]
 
     @property
     def database_url(self) -> str | None:
@@ -61,14 +79,18 @@ class GatewayProcess:
     def start(self) -> None:
         """Start it and wait until it serves."""
         assert self.child is None, "it runs"
-        command = [sys.executable, "-m", "scripts.concord", "--json", "serve", "--home", str(self.home)]
-        told = {} if self.database_url is None else {"CONCORD_DATABASE_URL": self.database_url}
-        self.child = subprocess.Popen(
-            [*command, "--port", str(self.port)], cwd=ROOT, env=environment() | told, text=True, stdout=subprocess.PIPE
-        )
+        serve = ["--json", "serve", "--home", str(self.home), "--port", str(self.port)]
+        command = [*self.before, sys.executable, "-m", *self.program, *serve]
+        told = {"CONCORD_LOG_FORMAT": "json", "CONCORD_LOG_LEVEL": "info", **self.told}
+        if self.database_url is not None:
+            told["CONCORD_DATABASE_URL"] = self.database_url
+        with self.log_file.open("ab") as log:
+            self.child = subprocess.Popen(
+                command, cwd=ROOT, env=environment() | told, text=True, stdout=subprocess.PIPE, stderr=log
+            )
         assert self.child.stdout is not None
         line = self.child.stdout.readline()
-        assert line, "it did not start"
+        assert line, self.log_file.read_text()
         assert json.loads(line)["url"] == self.url
 
     def stop(self) -> None:
@@ -103,6 +125,8 @@ class TwoGateways:
     b: GatewayProcess
     proxy: FaultProxy
     """before A, under the endpoint of the chamber's profile"""
+    elsewhere: FaultProxy
+    """before A, too, where the chamber does not say that it serves; B may ask there"""
     chamber: Client
     """the chamber's, operator of A"""
     analyst: Client
@@ -182,12 +206,17 @@ class TwoGateways:
 
 
 @contextmanager
-def running_two_gateways(folder: Path) -> Iterator[TwoGateways]:
-    """Found A on a fresh anvil, admit the analyst there, let it join with B, and serve both until the block ends."""
+def running_two_gateways(folder: Path, told_a: dict[str, str] | None = None) -> Iterator[TwoGateways]:
+    """Found A on a fresh anvil, admit the analyst there, let it join with B, and serve both until the block ends.
+
+    ``told_a``: more of A's environment.
+    """
     with ExitStack() as stack:
         node = stack.enter_context(running_anvil())
         a, b = GatewayProcess(folder / "a"), GatewayProcess(folder / "b")
-        proxy = stack.enter_context(running_proxy(a.port))
+        proxy, elsewhere = (stack.enter_context(running_proxy(a.port)) for _ in range(2))
+        a.told |= told_a or {}
+        b.told["CONCORD_PEERS"] = ",".join(f"http://127.0.0.1:{each.port}" for each in (proxy, elsewhere))
         for each in (a, b):
             stack.callback(each.kill)
         founded = _found(a, node, f"http://127.0.0.1:{proxy.port}")
@@ -201,7 +230,7 @@ def running_two_gateways(folder: Path) -> Iterator[TwoGateways]:
         b.start()
         analyst = _client(stack, b, joined.api_key)
         yield TwoGateways(
-            folder, node, founded, joined, a, b, proxy, chamber, analyst, at_a, control, LocalKey(signing)
+            folder, node, founded, joined, a, b, proxy, elsewhere, chamber, analyst, at_a, control, LocalKey(signing)
         )
 
 
