@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +38,8 @@ def on(part: str, *faults: Fault | None) -> Callable[[Asked], Fault | None]:
 
 def files_of(slug: str, size_bytes: int) -> dict[str, bytes]:
     """Files that nobody else has: what of them is found in the clear came from them."""
-    text = "hour,mwh\n" + "".join(f"{slug},{hour},12.5\n" for hour in range(9))
+    meter = hashlib.sha256(slug.encode()).hexdigest()  # of one length, as the sizes of all versions are
+    text = "meter,hour,mwh\n" + "".join(f"{meter},{hour},12.5\n" for hour in range(9))
     return {"a.csv": text.encode(), "deep/empty": b"", "large.bin": make_bytes(slug, size_bytes)}
 
 
