@@ -250,8 +250,10 @@ def test_files_appear_at_once_and_what_they_came_with_goes(tmp_path: Path) -> No
 def test_the_state_of_a_transfer_that_was_receipted_stays_when_another_begins(tmp_path: Path) -> None:
     place = Place.of(tmp_path / "deliveries", ID)
     first = place.load_state()
+    assert place.find_transfer() is None
     first.transfer, first.provider, first.receipt = SALT, PROVIDER, {"custodial": {}}
     first.save()
+    assert place.find_transfer() == SALT
     first.renew()
     second = place.load_state()
     assert (second.transfer, second.receipt) == (None, None)
@@ -269,6 +271,7 @@ def test_a_damaged_state_is_handed_over_as_it_is(tmp_path: Path) -> None:
     place.load_state()
     (place.folder / "receiving" / "state.json").write_bytes(b"damaged")
     assert place.load_private_state() == b"damaged"
+    assert place.find_transfer() is None
 
 
 def test_what_the_disk_has_no_room_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

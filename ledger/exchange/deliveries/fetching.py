@@ -252,6 +252,7 @@ class Fetching:
             tries=tries,
             progress_at=since,
             next_try_at=now + timedelta(seconds=failure.pause_s or 0.0),
+            transfer=place.find_transfer() or row.transfer,
             error_code=failure.code,
             error=failure.detail.replace(f"{place.folder}/", "")[:_MOST_TOLD],
         )

@@ -61,6 +61,13 @@ class Place:
         state.save()
         return state
 
+    def find_transfer(self) -> Bytes32 | None:
+        """The transfer under way at the other gateway; None: none began, or what was kept of it is damaged."""
+        try:
+            return PullState.load_from(self._receiving).transfer
+        except MalformedError:
+            return None
+
     def publish(self, plain: Path, manifest: Manifest, statements: bytes) -> None:
         """Let the opened files appear, all at once and durably; what they were received with goes."""
         _write(self.folder / "manifest.json", manifest.to_bytes())
