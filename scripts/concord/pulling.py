@@ -15,7 +15,7 @@ from ledger.client import Client, Flow, Identity, access, datasets, participants
 from ledger.client.operations import whoami
 from ledger.client.signed import signed
 from ledger.client.transfers import Choice, Consumer
-from ledger.errors import ConflictError, MalformedError, NotFoundError, RefusedError
+from ledger.errors import ConflictError, MalformedError, NotFoundError, RefusedError, UnavailableError
 from ledger.evidence import build_bundle
 from ledger.surface.signed_requests import parse_authority
 from ledger.surface.terms import expand_purpose, hash_purpose
@@ -133,13 +133,23 @@ def pull(
         flow = transfers.pull(
             version, to, consumer, choice=choice, grant=chosen, replace=replace, progress=progress, told=given.note
         )
-        done = gateway.run(flow)
+        done = _receive(gateway, flow, to)
     _show_pulled(given, version, f"{dataset}@{number}", to, done)
     if evidence is not None and done.transfer is None:
         given.note("nothing was received now, so there is no evidence of it")
     elif evidence is not None and done.transfer is not None:
         write_file(evidence, _fetch_bundle(gateway, done.transfer, pins_of(pinned)))
         given.note(f"evidence of what was sealed, receipted and released is in {evidence}")
+
+
+def _receive(gateway: Gateway, flow: Flow[transfers.Pulled], to: Path) -> transfers.Pulled:
+    try:
+        return gateway.run(flow)
+    except OSError as error:
+        raise UnavailableError(
+            f"what is received can not be written to {to}: {error.strerror or error}. Make room there, then run this "
+            "again in the same words: it goes on with what is there"
+        ) from error
 
 
 def _find_grant(context: Context, dataset: str, number: int, purpose: str) -> Bytes32:
