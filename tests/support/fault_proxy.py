@@ -104,8 +104,9 @@ class FaultProxy:
         else:
             if fault.host is not None:
                 head = _replace_host(head, fault.host)
+            if fault.twice or fault.rewrite is not None:
+                body, length = body + _read(client, length), 0
             if fault.twice:
-                assert length <= 0, "it came in one piece"
                 self._ask(head, body)
             if fault.rewrite is not None:
                 client.sendall(_rewrite(self._ask(head, body), fault.rewrite))
@@ -113,7 +114,7 @@ class FaultProxy:
             self._pass_on(client, head, body, length, fault)
 
     def _ask(self, head: bytes, body: bytes) -> bytes:
-        """The whole answer to a request that came in one piece."""
+        """The whole answer to a request."""
         with socket.create_connection(("127.0.0.1", self.upstream)) as server:
             server.sendall(_close_after(head) + body)
             return b"".join(iter(lambda: server.recv(_BLOCK), b""))
@@ -215,6 +216,13 @@ def _header_of(head: bytes, wanted: bytes) -> bytes:
         if name.lower() == wanted:
             return value
     return b""
+
+
+def _read(client: socket.socket, length: int) -> bytes:
+    raw = b""
+    while len(raw) < length and (block := client.recv(min(_BLOCK, length - len(raw)))):
+        raw += block
+    return raw
 
 
 def _drain(client: socket.socket, length: int) -> None:
