@@ -18,6 +18,9 @@ EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --n
 # Both cores; AGAIN=1: only what failed in the last run, on one.
 PYTEST := $(BIN)/python -m pytest $(if $(AGAIN),--last-failed --last-failed-no-failures none,-n 2 --dist loadfile)
 
+# `make test-postgres` runs them, where they say most: `make test` does not run them a second time on SQLite.
+ON_POSTGRES := tests/integration/test_several_processes.py tests/integration/test_backup_of_a_named_database.py
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo serve system test test-python test-slow test-contracts test-postgres test-objects test-kms test-network engine soak lint types bench contracts lock auditor-kit clean
@@ -36,15 +39,15 @@ system: ## the programs of Debian that some tests drive: strace, PostgreSQL (as 
 		echo "Installing strace and postgresql (once) ..." && apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends strace postgresql >/dev/null; }
 
-test: test-python test-contracts ## the tests of Python and Solidity, but for the slow ones
+test: test-python test-contracts ## the tests of Python and Solidity in ten minutes, but for the slow ones
 
 test-python: $(DEV_STAMP) $(NODE_STAMP)
-	@$(PYTEST) $(if $(AGAIN),--cov-append,--no-loadscope-reorder) --cov --cov-report=
+	@$(PYTEST) $(if $(AGAIN),--cov-append,--no-loadscope-reorder) --cov --cov-report= $(addprefix --ignore=,$(ON_POSTGRES))
 	@$(BIN)/coverage report --skip-covered --fail-under=95
 	@$(BIN)/coverage report --format=total --fail-under=100 \
 		--include='ledger/merkle/*,ledger/statements/*,ledger/evidence/*'
 
-test-slow: $(DEV_STAMP) $(NODE_STAMP) ## the slow ones that `make test` leaves out
+test-slow: $(DEV_STAMP) $(NODE_STAMP) ## the slow ones that `make test` leaves out: further points of what it tests, and whole processes
 	@$(PYTEST) -m slow
 
 # That the committed artifacts are what the sources build to is shown by tests/contracts.
@@ -56,9 +59,8 @@ test-postgres: $(DEV_STAMP) ## the store's tests and the service's, kept in a re
 	@$(PYTEST) --database postgresql \
 		tests/unit/test_store_*.py tests/unit/test_projections.py tests/unit/test_outbox_table.py \
 		tests/unit/test_exchange_gateway.py tests/unit/test_exchange_workers.py tests/unit/test_exchange_tenure.py \
-		tests/integration/test_several_processes.py \
 		tests/integration/test_every_route.py tests/integration/test_write_answers.py tests/integration/test_gateway_past.py \
-		tests/integration/test_backup_of_a_named_database.py
+		$(ON_POSTGRES)
 
 test-objects: $(DEV_STAMP) $(if $(CONCORD_VERSITYGW),,$(VERSITYGW)) ## object stores, on a real S3 server and through its failures (CONCORD_VERSITYGW names a versitygw)
 	@CONCORD_VERSITYGW=$(or $(CONCORD_VERSITYGW),$(abspath $(VERSITYGW))) $(PYTEST) tests/objects

@@ -76,6 +76,7 @@ def test_the_service(reader: Path, tmp_path: Path) -> None:
     assert out.startswith(f"{size} entries, root ")
 
 
+@pytest.mark.slow
 def test_the_service_of_a_large_log(reader: Path, log: Path, tmp_path: Path) -> None:
     """The production routes over the large log, in place of the gateway's own."""
     store = MemoryCheckpointStore()

@@ -34,6 +34,7 @@ def test_a_build_would_change_nothing() -> None:
     assert ran.stdout.endswith("files as built\n")
 
 
+@pytest.mark.slow
 def test_check_names_what_a_build_would_change(tmp_path: Path) -> None:
     """A copy of the tree in which one artifact is stale and one generated file is missing."""
     for folder in ("contracts/src", "contracts/test", "ledger", "scripts", "tests/contracts"):

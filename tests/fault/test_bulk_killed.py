@@ -107,6 +107,7 @@ def test_killed_in_mid_stream_the_file_sent_again_enters_once(home: tuple[Path, 
     assert all(entries[answer["index"]] == digest for digest, answer in after.items())
 
 
+@pytest.mark.slow
 def test_a_killed_checking_process_is_replaced_and_the_stream_goes_on(home: tuple[Path, Founded]) -> None:
     folder, founded = home
     said = [sayer_of(founded).register() for _ in range(LINES)]
@@ -122,6 +123,7 @@ def test_a_killed_checking_process_is_replaced_and_the_stream_goes_on(home: tupl
     assert (last["done"], last["accepted"]) == (True, LINES)
 
 
+@pytest.mark.slow
 def test_asked_to_end_it_answers_what_it_read_and_says_so(home: tuple[Path, Founded]) -> None:
     folder, founded = home
     said = [sayer_of(founded).register() for _ in range(20)]

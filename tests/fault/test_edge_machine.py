@@ -69,6 +69,7 @@ def test_the_disk_is_full_and_has_room_again(world: EdgeWorld) -> None:
     assert {outcome.in_force for outcome in told.values()} == {InForce.YES}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_programs() is None, reason="POSTGRESQL IS MISSING: make system installs it")
 def test_the_database_goes_and_comes_back(world: EdgeWorld, tmp_path: Path) -> None:
     home, fresh = tmp_path / "home", Anvil(tmp_path)
@@ -96,7 +97,7 @@ def test_the_database_goes_and_comes_back(world: EdgeWorld, tmp_path: Path) -> N
     assert {outcome.in_force for outcome in told.values()} == {InForce.YES}
 
 
-@pytest.mark.parametrize("ahead_s", [-HOUR_S, HOUR_S])
+@pytest.mark.parametrize("ahead_s", [-HOUR_S, pytest.param(HOUR_S, marks=pytest.mark.slow)])
 def test_the_clock_is_an_hour_off(world: EdgeWorld, ahead_s: float) -> None:
     clock = Clock()
     # Receipts promise to be anchored within ten minutes by the clock of their moment.

@@ -59,9 +59,12 @@ FAULTS: dict[str, tuple[Fault, int]] = {
     "wrong chain id": (refuse(-32000, "Wrong chainId"), 2),
     "slow": (wait(1.0), 2),
 }
+SLOW = ("sent twice", "cut", "all but the first taken and forgotten", "nonce too high", "wrong chain id", "slow")
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=[pytest.mark.slow] if each in SLOW else []) for each in FAULTS]
+)
 def test_sending_fails(world: EdgeWorld, name: str) -> None:
     fault, times = FAULTS[name]
     with world.gateway(batch_delay_s=BATCHED) as gateway:
@@ -100,6 +103,7 @@ def test_the_node_starts_again_with_an_empty_pool(world: EdgeWorld) -> None:
         world.settle(gateway, digests)
 
 
+@pytest.mark.slow
 def test_the_pool_is_dropped_under_way(world: EdgeWorld) -> None:
     with world.gateway() as gateway:
         world.anvil.ask("evm_setAutomine", False)
@@ -123,7 +127,7 @@ def test_the_node_loses_fifty_blocks(world: EdgeWorld) -> None:
     assert {outcome.in_force for outcome in told.values()} == {InForce.YES}
 
 
-@pytest.mark.parametrize("depth", [1, 4])
+@pytest.mark.parametrize("depth", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_the_chain_is_reorganised(world: EdgeWorld, depth: int) -> None:
     world.anvil.mine(8)  # it reorganises what it mined since it started
     with world.gateway(finality_depth=8) as gateway:
@@ -152,6 +156,7 @@ def test_a_reorganisation_lets_a_rival_in(world: EdgeWorld) -> None:
     assert refusal.code == "dataset-registry-version-taken"
 
 
+@pytest.mark.slow
 def test_the_node_counts_nonces_wrongly_and_leaves_a_gap(world: EdgeWorld) -> None:
     with world.gateway() as gateway:
         world.wire.break_with(shift_nonce(2), "eth_getTransactionCount", times=2)
@@ -161,7 +166,7 @@ def test_the_node_counts_nonces_wrongly_and_leaves_a_gap(world: EdgeWorld) -> No
     assert {outcome.in_force for outcome in told.values()} == {InForce.YES}
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_somebody_else_spends_our_nonces(world: EdgeWorld, count: int) -> None:
     relay = KeyStore.open(Home(world.home).keys_folder, PASSPHRASE).load_relay()
     with world.gateway() as gateway:
@@ -192,6 +197,7 @@ def test_one_reverts_in_front_of_ninety(world: EdgeWorld) -> None:
     assert refusal.code == "dataset-registry-version-taken"
 
 
+@pytest.mark.slow
 def test_another_chain_answers_for_a_while(world: EdgeWorld, tmp_path: Path) -> None:
     other = Anvil(tmp_path, chain_id=5)
     other.start()
@@ -219,6 +225,7 @@ def test_another_chain_answers_for_a_while(world: EdgeWorld, tmp_path: Path) -> 
         other.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("down_s", [2.0])
 def test_the_node_is_down(world: EdgeWorld, down_s: float) -> None:
     with world.gateway() as gateway:
@@ -237,6 +244,7 @@ def test_the_node_is_down(world: EdgeWorld, down_s: float) -> None:
         world.settle(gateway, digests)
 
 
+@pytest.mark.slow
 def test_a_node_that_is_behind_catches_up(world: EdgeWorld, tmp_path: Path) -> None:
     with world.gateway() as gateway:
         digests = world.register(gateway, 3)

@@ -56,7 +56,7 @@ def open_and_check(folder: Path, acknowledged: list[list[str]]) -> int:
         return head.number
 
 
-@pytest.mark.parametrize("kill_at", [1, 7, 16, 40])
+@pytest.mark.parametrize("kill_at", [7, *(pytest.param(each, marks=pytest.mark.slow) for each in (1, 16, 40))])
 def test_kill_in_the_middle_of_a_block(tmp_path: Path, kill_at: int) -> None:
     acknowledged = run_writer(tmp_path, kill_at)
     height = open_and_check(tmp_path, acknowledged)
@@ -65,6 +65,7 @@ def test_kill_in_the_middle_of_a_block(tmp_path: Path, kill_at: int) -> None:
     assert open_and_check(tmp_path, acknowledged + again) > height
 
 
+@pytest.mark.slow
 def test_kill_at_any_moment_again_and_again(tmp_path: Path) -> None:
     acknowledged: list[list[str]] = []
     for round_number in range(3):

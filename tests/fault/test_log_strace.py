@@ -34,12 +34,12 @@ CALLS: Final = {
     "mkdir": "mkdir,mkdirat",
 }
 FAULTS: Final = [
-    ("write", "error=EIO"),
-    ("write", "signal=SIGKILL"),
-    ("fsync", "error=EIO"),
+    pytest.param("write", "error=EIO", marks=pytest.mark.slow),
+    pytest.param("write", "signal=SIGKILL", marks=pytest.mark.slow),
+    pytest.param("fsync", "error=EIO", marks=pytest.mark.slow),
     ("fsync", "signal=SIGKILL"),
-    ("rename", "error=EIO"),
-    ("rename", "signal=SIGKILL"),
+    pytest.param("rename", "error=EIO", marks=pytest.mark.slow),
+    pytest.param("rename", "signal=SIGKILL", marks=pytest.mark.slow),
     ("mkdir", "error=ENOSPC"),
 ]
 

@@ -68,7 +68,10 @@ def check(folder: Path, acknowledged: Acknowledged) -> None:
     check_nothing_lost(folder / "log", [*entries, b"later"], [last])
 
 
-@pytest.mark.parametrize("round_name", ["first", "second", "third"])
+LATER = [pytest.param(each, marks=pytest.mark.slow) for each in ("second", "third")]
+
+
+@pytest.mark.parametrize("round_name", ["first", *LATER])
 def test_over_one_database_one_wins_and_the_other_stops(tmp_path: Path, round_name: str) -> None:
     homes = shared_copies(tmp_path)
     with ExitStack() as stack:

@@ -25,7 +25,6 @@ from tests.support.served import ROOT, command_line, environment, served
 from tests.support.waiting import eventually
 from tests.support.world import PLAN, settings_of
 
-KILLS: Final = 3
 WRITERS: Final = 4
 LARGE: Final = bytes(8 << 20)
 LARGE_FILE: Final = "/v1/datasets/chamber~large/versions/1/files/a.bin"
@@ -134,17 +133,18 @@ def verify(folder: Path, home: Path, url: str, http: httpx.Client, digest: str) 
     assert "VERIFIED" in done.stdout.upper()
 
 
-def test_killed_again_and_again_nothing_that_was_accepted_is_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_killed_again_and_again_nothing_that_was_accepted_is_lost(tmp_path: Path, kills: int) -> None:
     home, founded = found_once(tmp_path)
     stream = Stream("", founded.api_keys["chamber"])
     chance = random.Random()
-    for kill in range(KILLS):
+    for kill in range(kills):
         with served(home) as (child, url):
             stream.url = url
             ready = httpx.get(url + "/v1/ready").json()
             assert ready["ready"], ready
             stream.run_until_killed(child, f"r{kill}", wanted=chance.randrange(1, 12), extra_s=chance.random() * 0.3)
-    assert len(stream.accepted) >= KILLS
+    assert len(stream.accepted) >= kills
     assert stream.unanswered
     headers = {"Authorization": f"Bearer {stream.token}"}
     with served(home) as (_, url), httpx.Client(base_url=url, headers=headers, timeout=60) as http:
@@ -160,6 +160,7 @@ def test_killed_again_and_again_nothing_that_was_accepted_is_lost(tmp_path: Path
         verify(tmp_path, home, url, http, next(iter(stream.accepted.values()))["digest"])
 
 
+@pytest.mark.slow
 def test_a_second_process_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     home, founded = found_once(tmp_path)
     headers = {"Authorization": f"Bearer {founded.api_keys['chamber']}"}
@@ -184,6 +185,7 @@ def _limit_files(size_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, size_bytes))
 
 
+@pytest.mark.slow
 def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
     home, founded = found_once(tmp_path)
     headers = {"Authorization": f"Bearer {founded.api_keys['chamber']}"}

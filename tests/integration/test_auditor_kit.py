@@ -87,6 +87,7 @@ def test_its_readme_starts_nothing_from_the_folder_where_one_stands(kit: Path, t
     assert all("python -I -m scripts." in line for line in started)
 
 
+@pytest.mark.slow
 def test_it_is_made_the_same_twice(kit: Path, tmp_path: Path) -> None:
     assert build_kit(tmp_path, [], []).read_bytes() == kit.read_bytes()
 

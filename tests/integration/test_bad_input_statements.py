@@ -204,6 +204,7 @@ def test_a_window_that_is_over_or_empty(service: Asking) -> None:
             assert_problem(request, 422, "malformed", "window")
 
 
+@pytest.mark.slow
 def test_a_grant_to_a_stranger_is_refused_by_the_contract(service: Asking) -> None:
     message = prepared_grant(service) | {"consumer": "0x" + "77" * 32}
     with service.unchanged():
@@ -243,6 +244,7 @@ def agreement(**members: object) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_an_agreement_without_the_other_party(service: Asking) -> None:
     with service.unchanged():
         for members in (
@@ -309,6 +311,7 @@ def at_once(service: Asking, who: str, type_name: str, messages: list[dict[str, 
         return list(pool.map(lambda body: submit(service, body, who), bodies))
 
 
+@pytest.mark.slow
 def test_reports_and_disputes_at_once_are_counted_one_after_the_other(service: Asking) -> None:
     proposed = service.final(service.state("utility", "AgreementProposal", agreement()))
     named = proposed["ids"]["agreement"]
@@ -330,6 +333,7 @@ def test_reports_and_disputes_at_once_are_counted_one_after_the_other(service: A
     assert [(each["digest"], each["state"]) for each in listed] == [(taken["digest"], "disputed")]
 
 
+@pytest.mark.slow
 def test_denials_at_once_are_one(service: Asking) -> None:
     request = service.final(service.state("factory", "AccessRequest", terms()))
     denials = [
@@ -367,6 +371,7 @@ def test_a_suspended_participant_may_only_revoke(service: Asking) -> None:
     assert service.get("lender", f"/v1/grants/{granted}").json()["state"] == "revoked"
 
 
+@pytest.mark.slow
 def test_a_vote_after_the_subject_changed(service: Asking) -> None:
     world = service.world
     _, applied = world.apply("late")
@@ -389,6 +394,7 @@ def test_a_vote_after_the_subject_changed(service: Asking) -> None:
         assert_problem(again, 409, "proposal-executed", "no votes")
 
 
+@pytest.mark.slow
 def test_who_is_no_governor_has_no_vote(service: Asking) -> None:
     _, applied = service.world.apply("hopeful")
     member = service.world.members["utility"]
@@ -401,6 +407,7 @@ def test_who_is_no_governor_has_no_vote(service: Asking) -> None:
         assert_problem(by_signing_key, 409, "not-control-key")
 
 
+@pytest.mark.slow
 def test_a_taken_handle(service: Asking) -> None:
     key = LocalKey(generate_private_key())
     client = service.world.api_key("apply")
@@ -451,6 +458,7 @@ def log_only(service: Asking, who: str, type_name: str, message: dict[str, Any])
     return submit(service, service.signed(identity_of(service, who), type_name, message), who)
 
 
+@pytest.mark.slow
 def test_requests_denials_and_disputes_are_stated_by_whom_they_concern(service: Asking, active: str) -> None:
     world = service.world
     factory, chamber = (str(world.members["factory"].id), str(world.founded.participants["chamber"]))
@@ -491,6 +499,7 @@ def log_receipt(service: Asking, receipt: dict[str, Any]) -> str:
     return str(service.world.gateway._intake.take(signed, of_transfer=True).digest)
 
 
+@pytest.mark.slow
 def test_sealings_receipts_and_key_releases_belong_together(service: Asking) -> None:
     version = service.get("utility", "/v1/datasets/utility~power/versions/1").json()
     mark = "0x" + "11" * 32

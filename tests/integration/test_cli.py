@@ -110,6 +110,7 @@ def test_the_nightly_call_states_once_and_says_when_nothing_changed(office: Desk
     assert (refuted.returncode, json.loads(refuted.stdout)["verdict"]) == (1, "refuted")
 
 
+@pytest.mark.slow
 def test_a_download_resumes_and_overwrites_nothing_by_itself(office: Desk) -> None:
     source = office.folder / "src"
     source.mkdir()
@@ -129,21 +130,22 @@ def test_a_download_resumes_and_overwrites_nothing_by_itself(office: Desk) -> No
     assert sorted(path.read_text() for path in (office.folder / "got").iterdir()) == ["a", "b"]
 
 
-def test_serving_what_can_not_be_served_is_told(office: Desk) -> None:
+@pytest.mark.parametrize("which", [slice(2), pytest.param(slice(2, None), marks=pytest.mark.slow)])
+def test_serving_what_can_not_be_served_is_told(office: Desk, which: slice) -> None:
     port = office.settings["CONCORD_URL"].rpartition(":")[2]
     cases: tuple[tuple[tuple[str, ...], dict[str, str], int, str], ...] = (
         (("--home", "home", "--port", port), {}, 2, "is in use: stop what listens there, or give another --port"),
+        (("--home", "home", "--port", "0"), {"CONCORD_PASSPHRASE": "wrong"}, 4, "check the passphrase"),
         (("--home", "home", "--port", "0"), {}, 2, "another process"),
         (("--home", "nothing", "--port", "0"), {}, 4, "run `concord init` first"),
         (("--home", "home", "--host", "no.invalid"), {}, 2, "is no address"),
         (("--home", "home", "--port", "99999"), {}, 3, "'--port'"),
         (("--home", "home", "--port", "0"), {"CONCORD_PUBLISH_AFTER_S": "often"}, 3, "CONCORD_PUBLISH_AFTER_S"),
         (("--home", "home", "--port", "0"), {"CONCORD_PASSPHRASE": ""}, 3, "CONCORD_PASSPHRASE is empty"),
-        (("--home", "home", "--port", "0"), {"CONCORD_PASSPHRASE": "wrong"}, 4, "check the passphrase"),
     )
     with ThreadPoolExecutor(3) as pool:
-        endings = list(pool.map(lambda case: office.run("serve", *case[0], **case[1]), cases))
-    for done, (_, _, code, words) in zip(endings, cases, strict=True):
+        endings = list(pool.map(lambda case: office.run("serve", *case[0], **case[1]), cases[which]))
+    for done, (_, _, code, words) in zip(endings, cases[which], strict=True):
         assert (done.returncode, done.stdout) == (code, ""), done.stderr
         assert words in done.stderr
 
@@ -218,6 +220,7 @@ def test_names_are_escaped_where_they_can_not_be_shown(office: Desk) -> None:
     assert "Betreiber \\u6771\\u4eac" in shown
 
 
+@pytest.mark.slow
 def test_completion_answers_each_shell(office: Desk) -> None:
     bash = office.ok(_CONCORD_COMPLETE="complete_bash", COMP_WORDS="concord dataset re", COMP_CWORD="2")
     assert bash.split() == ["register", "retire"]
@@ -233,6 +236,7 @@ def test_completion_answers_each_shell(office: Desk) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_full_disk_and_a_reader_that_left_are_no_tracebacks(office: Desk) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(

@@ -217,6 +217,7 @@ def test_a_source_that_changes_while_it_is_sealed_is_not_sealed_on(stage: Stage)
         stage.provider.client.run(Flowing.state(elsewhere, other.statement))
 
 
+@pytest.mark.slow
 def test_sealing_anew_takes_the_place_of_what_was_sealed(stage: Stage) -> None:
     folder = stage.write("twice")
     before = stage.push(folder, "twice")
@@ -234,6 +235,7 @@ def test_sealing_anew_takes_the_place_of_what_was_sealed(stage: Stage) -> None:
     assert not [path for path in data.rglob("*") if before.sealing.id.hex() in path.as_posix() and path.is_file()]
 
 
+@pytest.mark.slow
 def test_a_push_seals_anew_once_a_grant_is_over(stage: Stage, tmp_path: Path) -> None:
     folder = stage.write("due")
     pushed = stage.push(folder, "due")
@@ -252,6 +254,7 @@ def test_a_push_seals_anew_once_a_grant_is_over(stage: Stage, tmp_path: Path) ->
     assert not stage.push(folder, "due", if_changed=True).was_sealed
 
 
+@pytest.mark.slow
 def test_a_receipt_of_something_else_is_not_answered(stage: Stage, tmp_path: Path) -> None:
     stage.push(stage.write("lied", {"x": b"x"}), "lied")
     stage.grant("lied")

@@ -87,6 +87,7 @@ def test_an_enterprise_joins_by_its_own_keys(concord: Console, tmp_path: Path) -
     assert {key["role"] for key in member_keys} == {"control", "signing"}
 
 
+@pytest.mark.slow
 def test_governors_reject_an_application(concord: Console) -> None:
     _member, applied = concord.world.apply("intruder", custodial=True)
     for handle in ("chamber", "regulator"):
@@ -102,6 +103,7 @@ def test_governors_reject_an_application(concord: Console) -> None:
     assert late.problem["code"]
 
 
+@pytest.mark.slow
 def test_governors_suspend_and_reinstate(concord: Console) -> None:
     concord.world.enroll("sleeper")
     for decision, status in (("suspend", "suspended"), ("reinstate", "active")):
@@ -129,6 +131,7 @@ def test_participants_are_listed_and_shown(concord: Console) -> None:
     concord.fail("chamber", 4, "nobody", "participant", "show", "nobody")
 
 
+@pytest.mark.slow
 def test_a_member_changes_its_profile_and_keys_and_leaves(concord: Console, tmp_path: Path) -> None:
     leaver = concord.world.enroll("leaver")
     profile = tmp_path / "profile.json"
@@ -254,6 +257,7 @@ def test_access_is_asked_for_granted_used_and_revoked(
     assert refused.problem["code"] in ("grant-revoked", "no-grant")
 
 
+@pytest.mark.slow
 def test_a_request_is_denied(concord: Console, utility: Member, factory: Member, folder: Path) -> None:
     concord.ok(utility, "dataset", "register", folder, "utility/sun", "--wait", "final")
     digest = concord.answer(factory, "request", "utility/sun", *TERMS, "--wait", "final")["digest"]

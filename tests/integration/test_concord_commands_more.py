@@ -65,6 +65,7 @@ def test_an_agreement_is_used_and_settled(concord: Console, utility: Member, fac
     concord.fail(utility, 1, "", *report, "1", *PERIOD)
 
 
+@pytest.mark.slow
 def test_an_agreement_is_revised_and_rejected(concord: Console, utility: Member, factory: Member) -> None:
     agreement = concord.answer(utility, *proposal(concord))["ids"]["agreement"]
     revised = concord.ok(utility, *proposal(concord, "--revises", agreement))

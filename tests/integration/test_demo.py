@@ -160,6 +160,7 @@ def check_three_commands(folder: Path, printed: str) -> None:
     assert "VERIFIED" in done.stdout
 
 
+@pytest.mark.slow
 def test_serve_takes_the_demos_state_and_its_three_commands_work(told: tuple[Path, str]) -> None:
     folder, _ = told
     with served(folder, **MEASURED) as (_, printed):
@@ -171,6 +172,7 @@ def test_serve_takes_the_demos_state_and_its_three_commands_work(told: tuple[Pat
     assert (folder / "var" / "demo" / "gateway" / "ledger.db").exists()
 
 
+@pytest.mark.slow
 def test_the_demo_continues_with_its_state(told: tuple[Path, str]) -> None:
     folder, _ = told
     before = json.loads((folder / "var/demo/consortium.json").read_bytes())
@@ -181,6 +183,7 @@ def test_the_demo_continues_with_its_state(told: tuple[Path, str]) -> None:
     assert (folder / "var/demo/data/analytics/charging@2").is_dir()
 
 
+@pytest.mark.slow
 def test_serve_founds_a_consortium_where_there_is_no_demo(tmp_path: Path) -> None:
     with served(tmp_path) as (_, printed):
         assert "with a state of its own" in printed

@@ -88,6 +88,7 @@ def test_a_passphrase_comes_out_of_a_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert read_passphrase("a test") == "from the environment"
 
 
+@pytest.mark.slow
 def test_sigterm_drains_what_was_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As systemd and containers stop it: accepted a moment before, on chain when it has ended."""
     founded = found(tmp_path / "home", PLAN)

@@ -39,6 +39,7 @@ def arguments_of(url: str, key: Path, founding: Path, out: Path) -> list[str]:
     return ["run", "--rpc", url, "--deployer-key", str(key), "--founding", str(founding), "--out", str(out)]
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_ends_with_one_deployment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key, founding, out = prepare(tmp_path)
     with running_anvil("--block-time", "1") as settings:

@@ -102,6 +102,7 @@ def test_was_it_permitted_is_answered_with_a_verdict(concord: Console, utility: 
     assert judged.json["verdict"] == "verified"
 
 
+@pytest.mark.slow
 def test_what_can_not_be_asked_about_permission_is_said(concord: Console, utility: Member, factory: Member) -> None:
     grant = concord.world.grant(utility, factory, "utility/power")
     policy, out = pin(concord), concord.folder / "permitted.json"
@@ -111,6 +112,7 @@ def test_what_can_not_be_asked_about_permission_is_said(concord: Console, utilit
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_what_the_policy_does_not_pin_is_undetermined_until_it_does(
     concord: Console, utility: Member, factory: Member
 ) -> None:
@@ -175,6 +177,7 @@ def test_a_bundle_holds_the_lineage_and_names_what_was_withheld(
     assert (judged.code, judged.json["verdict"]) == (0, "verified")
 
 
+@pytest.mark.slow
 def test_a_bundle_has_ancestors_grants_and_says_what_the_policy_does_not_pin(
     concord: Console, utility: Member, factory: Member
 ) -> None:
@@ -335,6 +338,7 @@ def test_a_statement_that_was_dropped_is_shown_by_an_attestation(
     assert concord.run("verify", evidence, "--policy", policy).code == 0
 
 
+@pytest.mark.slow
 def test_a_statement_that_another_took_the_place_of_is_shown_by_the_tiles(concord: Console, utility: Member) -> None:
     due = datetime.now(UTC) + timedelta(minutes=10)
     kept = keep(concord, dropped(concord.world, utility, due))
@@ -352,6 +356,7 @@ def test_a_statement_that_another_took_the_place_of_is_shown_by_the_tiles(concor
     assert by_url.json["reports"][0]["claim"]["verdict"] == "verified"
 
 
+@pytest.mark.slow
 def test_a_statement_that_came_too_late_is_shown_by_its_checkpoint(concord: Console, utility: Member) -> None:
     due = datetime.now(UTC) - timedelta(minutes=10)
     kept = keep(concord, dropped(concord.world, utility, due))
@@ -362,6 +367,7 @@ def test_a_statement_that_came_too_late_is_shown_by_its_checkpoint(concord: Cons
     assert "broken (missed)" in broken.err
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_history_is_shown_by_the_tiles(concord: Console, utility: Member) -> None:
     made = concord.world.register(utility, "forked", DATA)
     concord.be(utility)
@@ -416,6 +422,7 @@ def test_a_promise_that_was_kept_is_said_to_be(concord: Console, utility: Member
     assert policy.exists()
 
 
+@pytest.mark.slow
 def test_a_node_of_another_chain_tells_nothing_about_a_promise(concord: Console, utility: Member) -> None:
     kept = keep(concord, dropped(concord.world, utility, datetime.now(UTC)))
     policy, out = pin(concord), concord.folder / "breach.json"
@@ -429,6 +436,7 @@ def test_a_node_of_another_chain_tells_nothing_about_a_promise(concord: Console,
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_tiles_that_are_damaged_tell_nothing_about_a_promise(concord: Console, utility: Member) -> None:
     made = concord.world.register(utility, "damaged", DATA)
     concord.be(utility)

@@ -108,6 +108,7 @@ def test_what_is_no_request_for_an_attestation_is_refused(service: Asking) -> No
     assert_problem(service.http.post(path), 401, "unauthorized")
 
 
+@pytest.mark.slow
 def test_who_asks_too_often_gets_503_with_a_time_to_come_back(service: Asking) -> None:
     key = {"Authorization": f"Bearer {service.world.api_key('read', participant='factory')}"}
     path = f"/v1/log/attestation?after={LONG_AGO}"

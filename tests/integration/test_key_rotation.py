@@ -183,6 +183,7 @@ def further_relays(world: World) -> Iterator[list[Address]]:
     relays._others = None
 
 
+@pytest.mark.slow
 def test_one_of_several_relay_accounts(world: World, concord: Console, further_relays: list[Address]) -> None:
     prepare = ("key", "rotate", "relay", "--which", "3", "--only-prepare", "--json")
     shown = concord.run(*prepare).json["further_relays"]
@@ -198,6 +199,7 @@ def test_one_of_several_relay_accounts(world: World, concord: Console, further_r
     concord.fail("chamber", 3, "name which", "key", "rotate", "relay", "--which", "all", *named)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("further_relays")
 def test_all_relay_accounts_one_by_one(world: World, concord: Console) -> None:
     """Stopped after the first of them, the same command goes on with those that are left."""
@@ -221,6 +223,7 @@ def test_all_relay_accounts_one_by_one(world: World, concord: Console) -> None:
         world.gateway.keys.rotate_relay(taken, only_prepare=True, number=3)
 
 
+@pytest.mark.slow
 def test_a_relay_account_that_a_remote_signer_holds(world: World, concord: Console) -> None:
     mill = world.members["mill"]
     with stand_in_for_web3signer() as remote:
@@ -267,6 +270,7 @@ def test_a_custodial_key_that_a_remote_signer_holds(world: World, concord: Conso
         assert verdict(policy, evidence_of(member, signed.digest, policy)) is Verdict.VERIFIED
 
 
+@pytest.mark.slow
 def test_a_remote_signer_that_does_not_answer_is_not_leant_on(world: World, concord: Console) -> None:
     with stand_in_for_web3signer() as remote:
         key = remote.hold(generate_private_key())
@@ -291,6 +295,7 @@ def running_again(world: World) -> Iterator[Gateway]:
         yield gateway
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["log", "relay"])
 def test_what_the_chain_decided_is_finished_at_the_next_start(
     ending: World, monkeypatch: pytest.MonkeyPatch, which: str
@@ -375,6 +380,7 @@ def test_the_key_encryption_key_at_a_key_service(
     assert (checked.standing, checked.detail) == (Standing.OK, "none: the key-encryption key is the keystore's")
 
 
+@pytest.mark.slow
 def test_what_keeps_a_rotation_from_its_work(ending: World, monkeypatch: pytest.MonkeyPatch) -> None:
     keys, parts = ending.gateway.keys, ending.gateway.parts
     with monkeypatch.context() as patch:
@@ -472,6 +478,7 @@ def test_the_keystores_passphrase(world: World, concord: Console, tmp_path: Path
     concord.fail("chamber", 3, "neither TLS nor this machine", "key", "rotate", "passphrase", *new_file)
 
 
+@pytest.mark.slow
 def test_the_passphrase_of_a_stopped_gateway(
     ending: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

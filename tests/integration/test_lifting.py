@@ -135,6 +135,7 @@ def test_what_no_checkpoint_covers_yet_is_asked_for_again(asked: Asking, monkeyp
     assert post(asked, "utility", said).status_code == 201
 
 
+@pytest.mark.slow
 def test_while_the_index_is_behind_the_chain_one_comes_back(asked: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
     said = say(asked, asked.world.members["utility"])
 
@@ -152,6 +153,7 @@ def test_while_the_index_is_behind_the_chain_one_comes_back(asked: Asking, monke
     assert post(asked, "utility", said).status_code == 201
 
 
+@pytest.mark.slow
 def test_a_lift_whose_transaction_failed_is_asked_for_again(asked: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
     utility = asked.world.members["utility"]
     said = say(asked, utility)
@@ -170,6 +172,7 @@ def test_a_lift_whose_transaction_failed_is_asked_for_again(asked: Asking, monke
     assert asked.world.gateway.parts.store.outbox.find(f"lift:{said.digest}:1") is not None
 
 
+@pytest.mark.slow
 def test_a_key_that_ended_is_followed_by_one_that_is_active(asked: Asking, concord: Console) -> None:
     member = asked.world.enroll("mill")
     said, other = say(asked, member), say(asked, member)
@@ -208,6 +211,7 @@ def test_the_command_lifts_by_digest_or_by_name_and_show_says_that_one_can(asked
     concord.fail(utility, 4, "no", "dataset", "lift", "0x" + "ab" * 32)
 
 
+@pytest.mark.slow
 def test_the_gateway_signs_anew_with_a_custodial_key(asked: Asking, concord: Console) -> None:
     member = asked.world.enroll("plant")
     said = say(asked, member)

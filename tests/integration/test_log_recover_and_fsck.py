@@ -165,6 +165,7 @@ def stream(running: Consortium, who: str, data: bytes) -> list[tuple[int, bool]]
     return found
 
 
+@pytest.mark.slow
 def test_texts_that_come_again_take_their_old_places(
     copies: Copies,
     tmp_path: Path,
@@ -219,6 +220,7 @@ def test_everything_fetched_again_heals_a_damaged_folder(
     assert check(capsys, "--home", home)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_mirror_that_ends_early_is_completed_from_statements(copies: Copies, tmp_path: Path) -> None:
     home = copies.restore(tmp_path / "home", "log")
     old = Mirror(str(copies.folder / "old" / "log"))
@@ -227,6 +229,7 @@ def test_a_mirror_that_ends_early_is_completed_from_statements(copies: Copies, t
     goes_on(home, copies.founded)
 
 
+@pytest.mark.slow
 def test_mirrors_that_do_not_help(copies: Copies, tmp_path: Path) -> None:
     home = copies.restore(tmp_path / "home", *OLD)
     before = (home / "log" / "checkpoint").read_bytes()
@@ -364,6 +367,7 @@ def test_statements_that_can_not_be_read(home: Path, capsys: pytest.CaptureFixtu
     assert check(capsys, "--home", home)[0] == 3
 
 
+@pytest.mark.slow
 def test_a_log_key_that_the_index_does_not_know_yet(copies: Copies, tmp_path: Path) -> None:
     home = copies.restore(tmp_path / "home", "log")
     for tail in ("", "-wal", "-shm"):

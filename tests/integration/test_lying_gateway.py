@@ -200,6 +200,7 @@ def test_a_statement_that_was_receipted_and_dropped(liar: LyingWorld, auditor: A
     assert auditor.compare(receipt) == 1
 
 
+@pytest.mark.slow
 def test_two_statements_that_changed_places(liar: LyingWorld, auditor: Auditor) -> None:
     gateway = liar.gateway
     gateway.withholds = True
@@ -237,6 +238,7 @@ def test_a_kept_promise_is_no_breach(liar: LyingWorld, auditor: Auditor) -> None
     assert auditor.compare(receipt) == 0
 
 
+@pytest.mark.slow
 def test_a_late_statement_dated_back(liar: LyingWorld, auditor: Auditor) -> None:
     earlier, late = (ask_and_wait(liar, liar.world.members[handle]) for handle in ("bank", "analyst"))
     old, new = (parse_evidence(auditor.evidence(each.digest)) for each in (earlier, late))
@@ -253,6 +255,7 @@ def test_a_late_statement_dated_back(liar: LyingWorld, auditor: Auditor) -> None
     assert (code, steps[6], steps[7]) == (1, "PASS", "FAIL")
 
 
+@pytest.mark.slow
 def test_a_statement_that_came_too_late(liar: LyingWorld, auditor: Auditor) -> None:
     """Taken after its deadline: it may have been made at any time, and the verifier does not say that it was."""
     member = liar.world.members["analyst"]
@@ -263,6 +266,7 @@ def test_a_statement_that_came_too_late(liar: LyingWorld, auditor: Auditor) -> N
     assert "deadline" in next(step["detail"] for step in report["steps"] if step["number"] == 10)
 
 
+@pytest.mark.slow
 def test_a_key_used_after_its_revocation_and_the_revocation_left_out(liar: LyingWorld, auditor: Auditor) -> None:
     member = liar.world.enroll("thief")
     before = ask_and_wait(liar, member)

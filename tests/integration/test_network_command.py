@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import pytest
+
+from scripts.concord import main
 
 
-def concord(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scripts.concord", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def test_a_network_is_made_once_and_says_how_to_start_it(tmp_path: Path) -> None:
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def concord(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["concord", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, out, err)
+
+    return run
+
+
+def test_a_network_is_made_once_and_says_how_to_start_it(concord: Command, tmp_path: Path) -> None:
     folder = tmp_path / "network"
     made = concord("--json", "network", "init", folder, "--validators", 4, "--period", 5)
     assert made.returncode == 0, made.stderr
@@ -31,7 +54,7 @@ def test_a_network_is_made_once_and_says_how_to_start_it(tmp_path: Path) -> None
     assert "holds something already" in again.stderr
 
 
-def test_it_says_what_it_can_not_stand(tmp_path: Path) -> None:
+def test_it_says_what_it_can_not_stand(concord: Command, tmp_path: Path) -> None:
     lone = concord("network", "init", tmp_path / "lone", "--validators", 3)
     assert "stands still when one validator is lost" in lone.stdout
     uneven = concord("network", "init", tmp_path / "uneven", "--host", "10.0.0.1")
@@ -39,7 +62,7 @@ def test_it_says_what_it_can_not_stand(tmp_path: Path) -> None:
     assert "each of the 4 validators: 1 given" in uneven.stderr
 
 
-def test_accounts_are_named_later(tmp_path: Path) -> None:
+def test_accounts_are_named_later(concord: Command, tmp_path: Path) -> None:
     account = "0x" + "0A" * 20
     concord("network", "init", tmp_path / "network")
     allowed = concord("network", "allow", tmp_path / "network", account)
@@ -49,7 +72,7 @@ def test_accounts_are_named_later(tmp_path: Path) -> None:
     assert concord("network", "allow", tmp_path, account).returncode == 4
 
 
-def test_a_founding_names_a_node_before_its_fee(tmp_path: Path) -> None:
+def test_a_founding_names_a_node_before_its_fee(concord: Command, tmp_path: Path) -> None:
     refused = concord("init", "--home", tmp_path / "home", "--gas-price", 7)
     assert refused.returncode == 3
     assert "name its node with --rpc" in refused.stderr

@@ -176,6 +176,7 @@ def test_a_restored_home_behind_its_chain_signs_nothing_until_it_is_recovered(
         running.state("utility", registration("later", {"a.csv": b"2"}))
 
 
+@pytest.mark.slow
 def test_a_restored_home_behind_a_mirror_signs_nothing_until_it_is_recovered(
     kept: Kept, home: Path, tmp_path: Path, run: Callable[..., Ran]
 ) -> None:
@@ -232,6 +233,7 @@ def test_what_is_no_backup_is_not_restored(kept: Kept, home: Path, tmp_path: Pat
     assert not restored.exists()
 
 
+@pytest.mark.slow
 def test_what_can_not_be_backed_up_is_not(home: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no gateway"):
         back_up(Home(tmp_path / "none"), tmp_path / "backup")
@@ -312,6 +314,7 @@ def set_schema(home: Path, revision: str) -> str:
     return str(before)
 
 
+@pytest.mark.slow
 def test_an_upgrade_never_goes_back(kept: Kept, home: Path, run: Callable[..., Ran]) -> None:
     ran = run("upgrade", "--home", home)
     assert (ran.code, "already" in ran.out) == (0, True), ran

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, cast
 
-__all__ = ["MEASURED", "keep_children_unmeasured", "measured_in_part", "unmeasured"]
+import pytest
+
+__all__ = ["MEASURED", "in_steps", "keep_children_unmeasured", "unmeasured"]
 
 MEASURED: Final[dict[str, str]] = {}
 """What tells a child, by its environment, to measure itself; nothing where this run does not measure."""
@@ -41,8 +43,5 @@ def unmeasured() -> Iterator[None]:
         sys.settrace(own)
 
 
-def measured_in_part(positions: Sequence[int]) -> Iterator[int]:
-    """All of them, every eighth first, and only those are measured: the others go the same ways many times more."""
-    yield from positions[::8]
-    with unmeasured():
-        yield from (each for place, each in enumerate(positions) if place % 8)
+in_steps: Final = pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
+"""For what is done at every position of many: at every seventh, and at all of them only where slow tests run."""

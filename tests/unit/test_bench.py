@@ -78,6 +78,7 @@ def test_usage_is_read_as_proc_tells_it() -> None:
     assert parse_usage(stat, status, 100) == Usage(2.0, 1024 * 1024, 2048 * 1024)
 
 
+@pytest.mark.slow
 def test_hashing_is_measured_beside_sha256_and_in_flat_memory(tmp_path: Path) -> None:
     hashing.make_large(tmp_path / "large", 4 << 20)
     hashing.make_small(tmp_path / "small", 5)
@@ -233,6 +234,7 @@ def test_tessera_is_skipped_with_its_reason(tmp_path: Path, monkeypatch: pytest.
     assert measure_tessera(10) == "go install failed: broken"
 
 
+@pytest.mark.slow
 def test_the_verifiers_parts_are_measured() -> None:
     assert measure_parts(0.01, entries=64) > 0
     assert measure_cpu_rate(lambda: sum(range(100)), 0.01) > 0

@@ -17,10 +17,11 @@ class KilledError(BaseException):
     """Stands for a kill: nothing catches it."""
 
 
-def test_a_founding_goes_on_after_a_kill_at_every_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [9, pytest.param(3, marks=pytest.mark.slow)])
+def test_a_founding_goes_on_after_a_kill_at_every_step(tmp_path: Path, every: int) -> None:
     steps: list[str] = []
     found(tmp_path / "whole", plan_of(), on_step=steps.append)
-    for stop in range(0, len(steps), 3):
+    for stop in range(0, len(steps), every):
         home = tmp_path / f"killed-{stop}"
         seen = 0
 
