@@ -65,7 +65,7 @@ def dying() -> Iterator[Dying]:
 
 @pytest.mark.parametrize(
     "trap",
-    [each if at % 3 == 0 else pytest.param(each, marks=pytest.mark.slow) for at, each in enumerate(ON_THE_WAY)],
+    [each if at % 4 == 0 else pytest.param(each, marks=pytest.mark.slow) for at, each in enumerate(ON_THE_WAY)],
     ids=str,
 )
 def test_killed_on_the_way(world: EdgeWorld, dying: Dying, trap: Trap) -> None:
@@ -78,7 +78,7 @@ def test_killed_on_the_way(world: EdgeWorld, dying: Dying, trap: Trap) -> None:
     assert {outcome.in_force for outcome in told.values()} == {InForce.YES}
 
 
-@pytest.mark.parametrize("count", [0, 1, STATEMENTS])
+@pytest.mark.parametrize("count", [1, *(pytest.param(each, marks=pytest.mark.slow) for each in (0, STATEMENTS))])
 def test_killed_in_the_middle_of_a_batch(world: EdgeWorld, dying: Dying, count: int) -> None:
     world.wire.break_with(pass_some(count), SEND)
     signed = [world.signatory.register() for _ in range(STATEMENTS)]

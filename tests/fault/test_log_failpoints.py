@@ -178,9 +178,8 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(
-    "size", [300, pytest.param(2300, marks=pytest.mark.slow)]
-)  # a few files, and so many that several threads write them
+# A few files, and so many that several threads write them.
+@pytest.mark.parametrize("size", [300, pytest.param(2300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("point", TABLE, ids=lambda point: point.name)
 def test_failpoint(point: Failpoint, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(tmp_path / "log", monkeypatch)
