@@ -87,12 +87,13 @@ class Traffic:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self, member: Member) -> None:
-        """State until told to stop."""
+        """State until told to stop, each in force before the next: a profile's versions follow one another."""
         number = 0
         while not self.stop.is_set():
             try:
                 profile: JsonValue = {"handle": member.handle, "name": f"Mill {number}"}
-                self.outcomes.append(member.client.run(statements.state("ProfileUpdate", {"profile": profile})))
+                outcome = member.client.run(statements.state("ProfileUpdate", {"profile": profile}))
+                self.outcomes.append(member.client.run(statements.wait(outcome.digest)))
                 number += 1
             except LedgerError as error:
                 self.errors.append(error)
