@@ -195,6 +195,7 @@ def test_a_bundle_has_ancestors_grants_and_says_what_the_policy_does_not_pin(
     assert f"GrantAttested {grant} outside-range" in concord.ok(factory, *ask)
 
 
+@pytest.mark.slow
 def test_kept_evidence_is_upgraded_under_a_newer_policy(concord: Console, utility: Member) -> None:
     old, new = concord.folder / "old.json", concord.folder / "new.json"
     policy = pin(concord)

@@ -249,6 +249,7 @@ def test_a_relay_account_that_a_remote_signer_holds(world: World, concord: Conso
         assert (back.code, back.json["remote"]) == (0, False)
 
 
+@pytest.mark.slow
 def test_a_custodial_key_that_a_remote_signer_holds(world: World, concord: Console, tmp_path: Path) -> None:
     member = world.enroll("remote", custodial=True)
     with stand_in_for_web3signer() as remote:

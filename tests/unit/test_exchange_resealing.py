@@ -70,6 +70,7 @@ def test_who_is_still_permitted_gets_a_new_sealing(consortium: Consortium) -> No
     eventually(lambda: sold.current is None and is_gone(consortium, after))
 
 
+@pytest.mark.slow
 def test_where_nobody_is_permitted_the_next_transfer_seals(consortium: Consortium) -> None:
     sold = Sold(consortium)
     buyer = sold.to("manufacturer")
@@ -84,6 +85,7 @@ def test_where_nobody_is_permitted_the_next_transfer_seals(consortium: Consortiu
     assert current_of(sold) != before
 
 
+@pytest.mark.slow
 def test_a_retired_data_set_keeps_no_sealing(consortium: Consortium) -> None:
     sold = Sold(consortium)
     buyer = sold.to("manufacturer")
@@ -93,6 +95,7 @@ def test_a_retired_data_set_keeps_no_sealing(consortium: Consortium) -> None:
     eventually(lambda: sold.current is None and is_gone(consortium, before))
 
 
+@pytest.mark.slow
 def test_a_store_that_fails_is_told_and_tried_again(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
     sold = Sold(consortium)
     one, other = sold.to("manufacturer"), sold.to("analyst")
@@ -161,6 +164,7 @@ def test_what_is_receipted_is_released_before_its_key_goes(
     assert buyer.open_key(buyer.receive(view)).commitment == before
 
 
+@pytest.mark.slow
 def test_a_gateway_that_stops_in_the_middle_goes_on_at_its_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
