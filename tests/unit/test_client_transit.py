@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -84,11 +84,12 @@ def test_a_service_that_misbehaves_is_said_to(stand_in: TransitStandIn, name: st
 
 def test_what_it_answers_is_looked_at(stand_in: TransitStandIn) -> None:
     transit = transit_at(stand_in)
+    data: Mapping[str, object]
     for data, expected in (
         ({"plaintext": 7}, "answered no plaintext"),
         ({"plaintext": "no base64"}, "answered no plaintext"),
     ):
-        stand_in.twist = lambda *_, data=data: (200, {"data": data})  # type: ignore[misc]  # a default of a lambda
+        stand_in.twist = lambda *_, data=data: (200, {"data": data})
         with pytest.raises(UnavailableError, match=expected):
             transit.decrypt("vault:v1:x", b"")
     for data, expected in (
@@ -97,7 +98,7 @@ def test_what_it_answers_is_looked_at(stand_in: TransitStandIn) -> None:
         ({"type": "aes256-gcm96", "latest_version": "1"}, "does not tell the version"),
         ({"type": "aes256-gcm96", "latest_version": 0}, "does not tell the version"),
     ):
-        stand_in.twist = lambda *_, data=data: (200, {"data": data})  # type: ignore[misc]  # as above
+        stand_in.twist = lambda *_, data=data: (200, {"data": data})
         with pytest.raises(UnavailableError, match=expected):
             transit.read_version()
 

@@ -190,6 +190,7 @@ def test_a_file_is_read_strictly() -> None:
     )
     document = json.loads(named.to_bytes())
     assert NamedTransitKey.parse(document) == named
+    wrong: object
     for wrong in (
         [],
         document | {"format": "concord-transit-key/2"},
