@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
 from ledger.checking.layouts import Layout
-from ledger.checking.records import Registered
+from ledger.checking.records import Checked, Registered
 from ledger.keccak import keccak256
 from ledger.statements import STATEMENT_TYPES, Domains, StatementType
 from ledger.statements.eip712 import encode_type
 from ledger.statements.values import MAX_ITEMS
 from ledger.statements.vocabulary import PARENT, Field
 
-__all__ = ["BULK_TYPES", "REGISTRATION", "Codec", "Decoded", "UnusualLineError"]
+__all__ = ["BULK_TYPES", "REGISTRATION", "Codec", "UnusualLineError"]
 
 REGISTRATION: Final = "DatasetRegistration"
 BULK_TYPES: Final = {
@@ -36,8 +36,9 @@ _MAX_BYTES: Final = 4096
 _UINT: Final = re.compile(r"(?:0|[1-9][0-9]{0,77})\Z", re.ASCII)
 _WORD_LENGTHS: Final = {66}
 _MOST_REMEMBERED: Final = 4096
-"""numbers of one width: the same versions and deadlines come again"""
+"""numbers, each and together: the same versions and deadlines come again"""
 _EMPTY_LIST: Final = keccak256(b"")
+_ENTRY_VERSION: Final = b"\x01"
 _MOST_LAYOUTS: Final = 256
 _MOST_MISFITS: Final = 64
 """lines of a known length that have another layout; then layouts are learnt anew"""
@@ -53,20 +54,6 @@ class UnusualLineError(ValueError):
     """Not of the form that the short way knows; says nothing about whether it is right."""
 
 
-@dataclass(slots=True)
-class Decoded:
-    """One line, decoded: its members, the message as canonical JSON, and its digest."""
-
-    type: str
-    message: str
-    signature: bytes
-    signer: bytes
-    digest: bytes
-    participant: bytes
-    deadline: int
-    registered: Registered | None
-
-
 class Codec:
     """Decodes lines of one consortium. Not to be shared between threads."""
 
@@ -79,8 +66,12 @@ class Codec:
         self._layouts: dict[int, tuple[Layout, _Hasher]] = {}
         self._misfits = 0
 
-    def decode(self, line: bytes) -> Decoded:
-        """Decode a line and compute its digest. Raises: UnusualLineError."""
+    def decode(self, line: bytes) -> Checked:
+        """Decode a line: its record, should its signature be good, which nobody has looked at yet.
+
+        Raises:
+            UnusualLineError.
+        """
         known = self._layouts.get(len(line))
         if known is None:
             return self._decode(line, learns=len(self._layouts) < _MOST_LAYOUTS)
@@ -95,7 +86,7 @@ class Codec:
             self._layouts.clear()
         return self._decode(line, learns=False)
 
-    def _decode(self, line: bytes, *, learns: bool) -> Decoded:
+    def _decode(self, line: bytes, *, learns: bool) -> Checked:
         """By its members. Raises: UnusualLineError."""
         try:
             envelope = self._decoder.decode(line)
@@ -191,9 +182,10 @@ class _Hasher:
         self._others = _getter([field.name for field in others])
         self._encoders = tuple(_encoder(field.type) for field in others)
         self._deadline = [field.name for field in others].index("deadline")
-        self._number_encoders = tuple(_digits_encoder(field.type) for field in others if field.name in self._numbers)
+        self._number_encoders = tuple(_encoder(field.type) for field in others if field.name in self._numbers)
         self._list_at = next((at for at, field in enumerate(others) if field.type == "Parent[]"), None)
         self._order = _order(statement_type)
+        self.encode_numbers = lru_cache(maxsize=_MOST_REMEMBERED)(self._encode_numbers)
 
     def encode(self, message: Any, signature: str, signer: str) -> tuple[bytes, list[bytes]]:
         """The words, then signature and signer; the other members, encoded. Raises: UnusualLineError."""
@@ -208,25 +200,29 @@ class _Hasher:
             raise UnusualLineError
         return raw, [encode(value) for encode, value in zip(self._encoders, self._others(message), strict=True)]
 
-    def encode_numbers(self, numbers: Sequence[bytes]) -> list[bytes]:
+    def _encode_numbers(self, numbers: tuple[bytes, ...]) -> tuple[bytes, ...]:
         """The other members of a statement without lists, out of their digits. Raises: UnusualLineError."""
-        parts = [encode(digits) for encode, digits in zip(self._number_encoders, numbers, strict=True)]
+        try:
+            texts = [digits.decode("ascii") for digits in numbers]
+        except UnicodeDecodeError as error:
+            raise UnusualLineError from error
+        parts = [encode(text) for encode, text in zip(self._number_encoders, texts, strict=True)]
         if self._list_at is not None:
             parts.insert(self._list_at, _EMPTY_LIST)
-        return parts
+        return tuple(parts)
 
-    def hash(self, raw: bytes, parts: Sequence[bytes], message: str, parents: Sequence[Any]) -> Decoded:
-        """The digest of what `encode` gave, and all else that is kept of a statement."""
+    def hash(self, raw: bytes, parts: Sequence[bytes], message: str, parents: Sequence[Any]) -> Checked:
+        """The record of what `encode` gave."""
         size, end = self._size, self._size + _SIGNATURE_SIZE
         encoded = [parts[first] if end is None else raw[first:end] for first, end in self._order]
-        return Decoded(
+        digest, signature = keccak256(self._prefix + keccak256(self._type_hash + b"".join(encoded))), raw[size:end]
+        return Checked(
+            _ENTRY_VERSION + digest + raw[:32] + sha256(signature).digest(),
+            raw[end:],
+            signature,
+            int.from_bytes(parts[self._deadline], "big"),
             self.name,
             message,
-            raw[size:end],
-            raw[end:],
-            keccak256(self._prefix + keccak256(self._type_hash + b"".join(encoded))),
-            raw[:32],
-            int.from_bytes(parts[self._deadline], "big"),
             _registered(raw, parts, parents) if self.name == REGISTRATION else None,
         )
 
@@ -299,19 +295,6 @@ def _uint_encoder(bits: int) -> Word:
         return value.to_bytes(32, "big")
 
     return encode
-
-
-def _digits_encoder(kind: str) -> Callable[[bytes], bytes]:
-    encode = _encoder(kind)
-
-    @lru_cache(maxsize=_MOST_REMEMBERED)
-    def encode_digits(digits: bytes) -> bytes:
-        try:
-            return encode(digits.decode("ascii"))
-        except UnicodeDecodeError as error:
-            raise UnusualLineError from error
-
-    return encode_digits
 
 
 def _encode_bytes(text: str) -> bytes:

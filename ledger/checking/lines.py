@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any, Final, cast
 
 from ledger.canonical import JsonValue, encode_canonical, parse_json
-from ledger.checking.codec import BULK_TYPES, REGISTRATION, Codec, Decoded, UnusualLineError
+from ledger.checking.codec import BULK_TYPES, REGISTRATION, Codec, UnusualLineError
 from ledger.checking.records import Checked, Record, Registered, Rejected
 from ledger.checking.recovering import Recoverer
 from ledger.errors import LedgerError, MalformedError, RefusedError, VerificationError
@@ -19,7 +18,6 @@ __all__ = ["MAX_LINE_BYTES", "LineChecker"]
 
 MAX_LINE_BYTES: Final = 64 << 10
 _MEMBERS: Final = ("type", "message", "signature", "signer")
-_VERSION: Final = b"\x01"
 _BROKE: Final = "the short way broke over a line: the long one checks it"
 _logger = logging.getLogger(__name__)
 
@@ -46,10 +44,13 @@ class LineChecker:
         """
         decoded = [self._decode(line) for line in lines]
         signers = [None if each is None else self._find_signer(each) for each in decoded]
-        return list(map(self._record, lines, decoded, signers))
+        return [
+            record if record is not None and record.signer == signer else self._check_at_length(line)
+            for line, record, signer in zip(lines, decoded, signers, strict=True)
+        ]
 
-    def _decode(self, line: bytes) -> Decoded | None:
-        """The line, if it goes the short way."""
+    def _decode(self, line: bytes) -> Checked | None:
+        """The line, if it goes the short way; its signature is not looked at."""
         if len(line) > MAX_LINE_BYTES:
             return None
         try:
@@ -60,26 +61,13 @@ class LineChecker:
             _logger.exception(_BROKE)
             return None
 
-    def _find_signer(self, decoded: Decoded) -> bytes | None:
+    def _find_signer(self, decoded: Checked) -> bytes | None:
         """Whose signature it is, if it is anybody's."""
         try:
             return self._recover(decoded.digest, decoded.signature)
         except Exception:
             _logger.exception(_BROKE)
             return None
-
-    def _record(self, line: bytes, decoded: Decoded | None, signer: bytes | None) -> Record:
-        if decoded is None or signer is None or decoded.signer != signer:
-            return self._check_at_length(line)
-        return Checked(
-            _VERSION + decoded.digest + decoded.participant + sha256(decoded.signature).digest(),
-            signer,
-            decoded.signature,
-            decoded.deadline,
-            decoded.type,
-            decoded.message,
-            decoded.registered,
-        )
 
     def _check_at_length(self, line: bytes) -> Record:
         """Check a line, which nothing in it can break."""

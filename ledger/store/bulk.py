@@ -25,7 +25,7 @@ __all__ = ["BulkStatements"]
 
 _FIRST: Final = f"{1:020d}"
 _MOST: Final = 1000
-"""Values in one query: SQLite takes 32,766, PostgreSQL 65,535."""
+"""Values in one query: SQLite takes 32,766, PostgreSQL 65,535. Rows that are made ready at a time."""
 
 _PAGE: Final = 100_000
 
@@ -136,8 +136,8 @@ class BulkStatements:
                 "received_at": str(moment),
                 "checkpoint_size": f"'{checkpoint_size:0{Uint64.width}d}'",
             }
-            _insert(connection, STATEMENTS, _STATEMENT, list(_statement_rows(bytes(log), placed)), shared)
-            _insert(connection, SAID_PARENTS, _PARENT, list(_parent_rows(said)))
+            _insert(connection, STATEMENTS, _STATEMENT, _statement_rows(log, placed), shared)
+            _insert(connection, SAID_PARENTS, _PARENT, _parent_rows(said))
             _link_documents(connection, said)
 
 
@@ -150,12 +150,14 @@ _PARENT: Final = ("digest", "ordinal", "dataset", "version", "registration")
 
 def _statement_rows(log: bytes, placed: Sequence[tuple[int, Checked, str | None]]) -> Iterator[tuple[Any, ...]]:
     """What differs from one row to the next; the database counts up the keys of arrival itself."""
+    bound_log = bytearray(log)
     for index, record, api_key in placed:
         entry, what = record.entry, cast("Registered", record.registered)
         version = _FIRST if what.version == 1 else f"{what.version:020d}"
         yield (
-            entry[1:33], entry[33:65], record.message, record.signature, record.signer, api_key, log, f"{index:020d}",
-            what.dataset, version, what.content_hash, what.metadata_hash, what.dataset_salt,
+            bytearray(entry[1:33]), bytearray(entry[33:65]), record.message, bytearray(record.signature),
+            bytearray(record.signer), api_key, bound_log, f"{index:020d}", bytearray(what.dataset), version,
+            bytearray(what.content_hash), bytearray(what.metadata_hash), bytearray(what.dataset_salt),
         )  # fmt: skip
 
 
@@ -187,19 +189,20 @@ def _insert(
     connection: Connection,
     table: Table,
     columns: Sequence[str],
-    rows: Sequence[tuple[Any, ...]],
+    rows: Iterable[tuple[Any, ...]],
     shared: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """One statement of the driver for all rows, past SQLAlchemy's work on each value.
+    """The driver's own statements for many rows, past SQLAlchemy's work on each value.
 
-    ``shared`` is what all rows have alike, as SQL of ours: what is bound costs time in each row.
+    ``shared`` is what all rows have alike, as SQL of ours: what is bound costs time in each row. Where rows are many,
+    give bytes as bytearrays, which Python's SQLite driver binds as they are: for bytes it looks for an adapter first,
+    half a microsecond a value.
     """
-    if not rows:
-        return
     names = ", ".join((*columns, *shared))
     values = ", ".join((*[_mark(connection)] * len(columns), *shared.values()))
     statement = f"INSERT INTO {table.name} ({names}) VALUES ({values})"  # noqa: S608  names out of the schema
-    connection.exec_driver_sql(statement, list(rows))
+    for batch in _batched(rows):
+        connection.exec_driver_sql(statement, batch)
 
 
 def _select_among(
@@ -210,7 +213,7 @@ def _select_among(
     for batch in _batched(keys):
         marks = ", ".join([_mark(connection)] * len(batch))
         query = f"SELECT {names} FROM {table} WHERE {columns[0].name} IN ({marks}){condition}"  # noqa: S608  names of ours
-        yield from connection.exec_driver_sql(query, tuple(batch))
+        yield from connection.exec_driver_sql(query, tuple(map(bytearray, batch)))
 
 
 def _find_in_force(connection: Connection, versions: Sequence[Version]) -> dict[Version, bytes]:
@@ -234,7 +237,7 @@ def _select_versions(
             f"SELECT {', '.join(columns)} FROM {table.name} "  # noqa: S608  names out of the schema
             f"WHERE (dataset, version) IN (VALUES {marks}){condition}"
         )
-        values = tuple(value for dataset, version in batch for value in (bytes(dataset), f"{version:020d}"))
+        values = tuple(value for dataset, version in batch for value in (bytearray(dataset), f"{version:020d}"))
         rows += connection.exec_driver_sql(query, values)
     return rows
 
@@ -247,7 +250,7 @@ def _mark(connection: Connection) -> str:
     return "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
 
-def _batched(items: Sequence[T]) -> Iterator[list[T]]:
+def _batched(items: Iterable[T]) -> Iterator[list[T]]:
     remaining = iter(items)
     while batch := list(islice(remaining, _MOST)):
         yield batch

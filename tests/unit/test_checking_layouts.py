@@ -7,7 +7,8 @@ import secrets
 
 import pytest
 
-from ledger.checking.codec import BULK_TYPES, Codec, Decoded, UnusualLineError
+from ledger.checking import Checked
+from ledger.checking.codec import BULK_TYPES, Codec, UnusualLineError
 from ledger.checking.layouts import Layout
 from ledger.client import LocalKey
 from ledger.statements import Domains, generate_private_key
@@ -27,7 +28,7 @@ def line_of(type_name: str, **members: object) -> bytes:
     return SAYER.say(type_name, **{**values, **members}).line.strip()
 
 
-def decode_alone(line: bytes) -> Decoded:
+def decode_alone(line: bytes) -> Checked:
     return Codec(DOMAINS).decode(line)
 
 
