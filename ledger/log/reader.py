@@ -126,16 +126,17 @@ class TileReader:
         return _parsed(parse_tile, raw, Tile(level, index, width))
 
     def load_rows(self, level: int, index: int) -> list[list[bytes]]:
-        """The nodes of a tile by height: its hashes, and of a full one above level 0 all that is over them as well.
+        """The nodes of a tile by height: its hashes, and all that is over them, but of a full tile of level 0.
 
-        Those are kept: most proofs go through the same few such tiles, and a full tile never changes.
+        Those are kept: most proofs go through the same few such tiles. A full tile never changes, a partial one is
+        read again when it is longer.
         """
         rows = self._remembered.get((level, index))
-        if rows is None:
+        if rows is None or len(rows[0]) < tile_width(level, index, self._committed()):
             rows = [self.load_hashes(level, index)]
-            if level and len(rows[0]) == TILE_WIDTH:
+            if level or len(rows[0]) < TILE_WIDTH:
                 while len(rows[-1]) > 1:
-                    rows.append([node_hash(*pair) for pair in zip(rows[-1][0::2], rows[-1][1::2], strict=True)])
+                    rows.append([node_hash(*pair) for pair in zip(rows[-1][0::2], rows[-1][1::2], strict=False)])
                 if len(self._remembered) >= _MOST_REMEMBERED:
                     self._remembered.clear()
                 self._remembered[level, index] = rows

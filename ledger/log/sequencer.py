@@ -74,6 +74,7 @@ class Sequencer:
         self._writing = ThreadPoolExecutor(1, "concord-log")
         self._edge = RightEdge()
         self._row = Checkpoint(signer.name, 0, EMPTY_ROOT)
+        self._reader = TileReader(files.root, lambda: self._row.size)  # one for all, which remembers tiles
         self._note = b""
         self._unsettled: tuple[Checkpoint, RightEdge] | None = None
         self._stopped: FatalError | None = None
@@ -136,7 +137,7 @@ class Sequencer:
     @property
     def reader(self) -> TileReader:
         """A reader of what is committed; other threads may use it."""
-        return TileReader(self._files.root, lambda: self._row.size)
+        return self._reader
 
     def append(self, entries: Sequence[bytes]) -> Batch:
         """Add ``entries`` in order, as one batch; when this returns they are durable and signed for.

@@ -148,7 +148,18 @@ def test_proofs_through_tiles_that_are_remembered(tmp_path: Path, monkeypatch: p
         for index in (0, 65_535, 65_536, 131_071, 131_072, size - 1, 40_000, 100_000, 0):
             proof = reader.prove_inclusion(index, size)
             verify_inclusion(leaves[index], index, size, proof, reader.root(size))
-        assert len(reader._remembered) == min(most, 2)
+        assert len(reader._remembered) == min(most, 5)  # two full ones of level 1, and a partial one of each level
+
+
+def test_a_partial_tile_that_is_remembered_grows(tmp_path: Path) -> None:
+    with open_log(tmp_path, MemoryCheckpointStore()) as log:
+        reader = log.reader
+        assert log.reader is reader
+        for first, end in ((0, 3), (3, 200), (200, 256), (256, 512), (512, 600)):
+            log.append(ENTRIES[first:end])
+            for size in (1, end // 2 + 1, end):
+                assert reader.root(size) == compute_root(LEAVES[:size])
+                assert reader.prove_inclusion(size // 2, size) == prove_inclusion(LEAVES, size // 2, size)
 
 
 def test_reading_while_another_thread_writes(tmp_path: Path) -> None:
