@@ -57,7 +57,9 @@ class ServiceConfig(BaseSettings):
     bulk_batch_size: Annotated[int, Field(gt=0)] = _DEFAULT.bulk_batch_size
     """Lines of all streams that one checkpoint brings, about."""
     bulk_delay_s: Annotated[float, Field(ge=0)] = _DEFAULT.bulk_delay_s
-    """How long such a batch waits for company."""
+    """How long such a batch waits for company that does not come."""
+    bulk_longest_s: Annotated[float, Field(ge=0)] = _DEFAULT.bulk_longest_s
+    """And how long while company keeps coming."""
 
     publish_after_s: Annotated[float, Field(gt=0)] = _DEFAULT.publish_after_s
     """Longest time until what was accepted is published on chain."""

@@ -113,7 +113,9 @@ class GatewaySettings:
     bulk_batch_size: int = 16_384
     """lines of all streams that one checkpoint brings, about"""
     bulk_delay_s: float = 0.25
-    """how long such a batch waits for company"""
+    """how long such a batch waits for company that does not come"""
+    bulk_longest_s: float = 2.0
+    """and how long while company keeps coming"""
     publish_after_s: float = 0.2
     """longest time until what was accepted is published on chain"""
     publish_after_entries: int = 1024

@@ -12,7 +12,8 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from starlette.types import Message
@@ -29,6 +30,7 @@ from ledger.exchange.bulk.appending import BulkAppender
 from ledger.exchange.bulk.batch import Block
 from ledger.exchange.bulk.lines import LineCutter
 from ledger.exchange.bulk.pool import CheckingPool
+from ledger.exchange.parts import Parts
 from ledger.exchange.settings import GatewaySettings
 from ledger.exchange.turns import Turns
 from ledger.statements import Domains, generate_private_key
@@ -214,6 +216,33 @@ class NoLog(BulkAppender):
 
     def hurry(self) -> None:
         pass
+
+    def share(self, streams: int) -> None:
+        pass
+
+
+def test_a_batch_waits_for_company_but_leaves_something_to_check() -> None:
+    settings = GatewaySettings(
+        Path("nowhere"), "", bulk_window=4, bulk_batch_size=3, bulk_delay_s=1000, bulk_longest_s=5000
+    )
+    appender = BulkAppender(cast("Parts", SimpleNamespace(settings=settings)), Turns(), lambda: None)
+    records = LineChecker(DOMAINS).check([SAYER.register().line.strip()])
+
+    def put(lines: int) -> float:
+        appender.put(Block("a stream", Asker(SAYER.participant), 1, records * lines))
+        due_in_s = appender.due_in_s()
+        assert due_in_s is not None
+        return due_in_s
+
+    assert appender.due_in_s() is None
+    assert 500 < put(0) <= 1000
+    assert put(0) == 0.0  # half of what one stream may have on its way
+    appender.share(2)
+    assert 500 < put(2) <= 1000
+    appender.share(9)
+    assert put(1) == 0.0  # as many lines as a batch has
+    appender.fail(UnavailableError("stopped"))
+    assert appender.due_in_s() is None
 
 
 def open_intake(**settings: Any) -> BulkIntake:

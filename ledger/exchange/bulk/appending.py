@@ -34,6 +34,8 @@ class BulkAppender:
         self._blocks: deque[Block] = deque()
         self._waiting_lines = 0
         self._since = 0.0
+        self._last = 0.0
+        self._streams = 1
         self._is_hurried = False
         self._failure: LedgerError | None = None
 
@@ -41,8 +43,9 @@ class BulkAppender:
         """Let a block wait for its turn; its ``done`` tells what became of it."""
         with self._guard:
             if self._failure is None:
+                self._last = time.monotonic()
                 if not self._blocks:
-                    self._since = time.monotonic()
+                    self._since = self._last
                 self._blocks.append(block)
                 self._waiting_lines += len(block.lines)
                 return
@@ -53,15 +56,26 @@ class BulkAppender:
         with self._guard:
             self._is_hurried = True
 
+    def share(self, streams: int) -> None:
+        """So many streams are open: a batch is due when half of what they may have on its way waits."""
+        with self._guard:
+            self._streams = max(1, streams)
+
     def due_in_s(self) -> float | None:
-        """In how many seconds a batch is due; None when nothing waits."""
+        """In how many seconds a batch is due; None when nothing waits.
+
+        The larger it is, the less it costs: while more keeps coming it waits for company, but never so long that
+        nothing is left to be checked meanwhile.
+        """
         settings = self._parts.settings
         with self._guard:
             if not self._blocks:
                 return None
-            if self._is_hurried or self._waiting_lines >= settings.bulk_batch_size:
+            is_half = 2 * len(self._blocks) >= settings.bulk_window * self._streams
+            if self._is_hurried or is_half or self._waiting_lines >= settings.bulk_batch_size:
                 return 0.0
-            return max(0.0, self._since + settings.bulk_delay_s - time.monotonic())
+            due = min(self._last + settings.bulk_delay_s, self._since + settings.bulk_longest_s)
+            return max(0.0, due - time.monotonic())
 
     def fail(self, error: LedgerError) -> None:
         """Tell whoever waits, and whoever comes later."""

@@ -63,6 +63,7 @@ class BulkIntake:
             self._make_room(asker)
             stream = BulkStream(self._settings, asker, self._pool, self._appender, self._wake, self._forget)
             self._streams.add(stream)
+            self._appender.share(len(self._streams))
             return stream
 
     @property
@@ -89,6 +90,7 @@ class BulkIntake:
     def _forget(self, stream: BulkStream) -> None:
         with self._turn:
             self._streams.discard(stream)
+            self._appender.share(len(self._streams))
 
     def drain(self) -> None:
         """Take no stream any more; those that are open answer what they have read, and end. Thread-safe."""
