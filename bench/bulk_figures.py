@@ -12,9 +12,11 @@ from bench.processes import Tree
 from bench.table import format_table
 from bench.tessera import TesseraFigures
 
-__all__ = ["BulkFigures", "Peers", "format_bulk", "moment_of"]
+__all__ = ["BulkFigures", "Peers", "format_bulk", "join_bursts", "moment_of"]
 
-_WARM_UP: Final = 10_000
+_MARGIN: Final = 35_000
+_GAP_S: Final = 0.1
+_BURST_S: Final = 0.5
 _TARGET: Final = 20_000
 _MOST_BYTES: Final = 500 * 10**6
 
@@ -28,6 +30,20 @@ def moment_of(samples: Sequence[tuple[float, int]], count: int, started: float) 
             return since + (until - since) * (count - had) / max(has - had, 1)
         before = sample
     raise ValueError(f"never were {count} accepted")
+
+
+def join_bursts(samples: Sequence[tuple[float, int]]) -> list[tuple[float, int]]:
+    """The last sample of each burst: the answers to a batch come together, and say nothing about its lines apart."""
+    joined: list[tuple[float, int]] = []
+    began = before = float("-inf")
+    for sample in samples:
+        if sample[0] - before < _GAP_S and sample[0] - began < _BURST_S:
+            joined[-1] = sample
+        else:
+            joined.append(sample)
+            began = sample[0]
+        before = sample[0]
+    return joined
 
 
 @dataclass(frozen=True)
@@ -54,16 +70,18 @@ class BulkFigures:
 
     @property
     def windows(self) -> tuple[range, range]:
-        """The statements that count as early, after a warm-up, and as late: the last."""
-        warm_up = min(_WARM_UP, self.entries // 10)
-        width = max(1, self.entries // 20)
-        return range(warm_up, warm_up + width), range(self.entries - width, self.entries)
+        """The statements that count as early and as late, but for some batches at both ends.
+
+        The first is short of processes that still start, the last of lines to check meanwhile.
+        """
+        margin = min(_MARGIN, self.entries // 10)
+        width, end = max(1, self.entries // 20), self.entries - margin
+        return range(margin, margin + width), range(end - width, end)
 
     def rate_in(self, window: range) -> float:
         """Statements accepted in a second within a window."""
-        first, last = (
-            moment_of(self.result.samples, count, self.result.started) for count in (window.start, window.stop)
-        )
+        samples = join_bursts(self.result.samples)
+        first, last = (moment_of(samples, count, self.result.started) for count in (window.start, window.stop))
         return len(window) / max(last - first, 1e-9)
 
     @property

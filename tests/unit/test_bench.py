@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import bulk, hashing, tessera
-from bench.bulk_figures import BulkFigures, Peers, format_bulk, moment_of
+from bench.bulk_figures import BulkFigures, Peers, format_bulk, join_bursts, moment_of
 from bench.bulk_load import BulkResult, Counter
 from bench.bulk_prepared import Prepared, cut_lines, prepare
 from bench.ceilings import measure_rate
@@ -135,10 +135,17 @@ def figures_of(samples: list[tuple[float, int]]) -> BulkFigures:
 
 def test_early_and_late_statements_are_compared() -> None:
     figures = figures_of([(float(second), 100 * second) for second in range(1, 6)] + [(15.0, 1000)])
-    assert figures.windows == (range(100, 150), range(950, 1000))
+    assert figures.windows == (range(100, 150), range(850, 900))
     assert figures.rate_in(range(100, 150)) == pytest.approx(100)
-    assert figures.rate_in(range(950, 1000)) == pytest.approx(50)
+    assert figures.rate_in(range(850, 900)) == pytest.approx(50)
     assert figures.slowing == pytest.approx(2)
+
+
+def test_answers_that_come_together_count_at_the_end_of_their_burst() -> None:
+    samples = [(1.0, 1), (1.05, 5), (1.1, 10), (2.0, 11), (2.15, 12)]
+    assert join_bursts(samples) == [(1.1, 10), (2.0, 11), (2.15, 12)]
+    steady = [(count / 16, count) for count in range(33)]
+    assert join_bursts(steady) == [(7 / 16, 7), (15 / 16, 15), (23 / 16, 23), (31 / 16, 31), (2.0, 32)]
 
 
 def test_bulk_figures_are_told_beside_their_targets() -> None:
