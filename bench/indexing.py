@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bench.outbox import World
-from ledger.chain import ChainEdge, Deployment, LocalSigner, encode_register_batch
+from ledger.chain import ChainEdge, Deployment, LocalSigner, SignedTransaction, encode_register_batch
 from ledger.errors import UnavailableError
 from ledger.exchange.indexer import Indexer
 from ledger.exchange.settings import Home
@@ -18,6 +20,8 @@ from ledger.store import Consortium, Store
 __all__ = ["IndexFigures", "measure_indexing"]
 
 _BATCH: Final = 150  # whose gas limit is just below a block's
+_AHEAD: Final = 8
+_LOOK_AGAIN_S: Final = 0.05
 _WITHIN_S: Final = 600.0
 
 
@@ -58,15 +62,23 @@ def _open_empty(path: Path, deployment: Deployment) -> Store:
 
 
 def _fill(world: World, edge: ChainEdge, events: int) -> None:
-    """Several registrations a transaction, several transactions a block."""
-    relay, nonce, deadline = LocalSigner(generate_private_key()), 0, time.monotonic() + _WITHIN_S
-    world.anvil.ask("evm_setAutomine", False)
-    for first in range(0, events, _BATCH):
-        call = encode_register_batch(world.founded.contracts, world.draw(min(_BATCH, events - first)))
-        if any(edge.send([edge.sign_transaction(relay, call, nonce)])):
-            raise UnavailableError("anvil did not take the registrations that were to fill it")
-        nonce += 1
-    while edge.nonce(relay.address) < nonce:
+    """Many registrations a transaction, a transaction a block; the next are signed while the node executes some."""
+    relay, deadline = LocalSigner(generate_private_key()), time.monotonic() + _WITHIN_S
+    handed = deque[Future[None]]()
+    with ThreadPoolExecutor(1, thread_name_prefix="bench-sender") as sender:
+        for nonce, first in enumerate(range(0, events, _BATCH)):
+            call = encode_register_batch(world.founded.contracts, world.draw(min(_BATCH, events - first)))
+            handed.append(sender.submit(_hand_over, edge, edge.sign_transaction(relay, call, nonce)))
+            if len(handed) > _AHEAD:
+                handed.popleft().result()
+        for each in handed:
+            each.result()
+    while edge.nonce(relay.address) * _BATCH < events:
         if time.monotonic() > deadline:
             raise UnavailableError(f"anvil did not execute {events} registrations in {_WITHIN_S:.0f} s: ask for fewer")
-        world.anvil.mine()
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def _hand_over(edge: ChainEdge, transaction: SignedTransaction) -> None:
+    if any(edge.send([transaction])):
+        raise UnavailableError("anvil did not take the registrations that were to fill it")

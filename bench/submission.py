@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,25 +100,39 @@ def _met(is_met: bool) -> str:
 
 
 def _measure(folder: Path, given: argparse.Namespace) -> Figures:
+    _say("founding a consortium")
     with open_worlds(folder, given.accounts) as worlds:
+        _say(f"{given.one_by_one} + {given.pipelined} registrations by web3.py in pure Python")
         pure_python = measure_web3(next(worlds), given.one_by_one, given.pipelined, pure_python=True)
+        _say("as many by web3.py with coincurve")
         coincurve = measure_web3(next(worlds), given.one_by_one, given.pipelined, pure_python=False)
         outbox, flood = _measure_by_turns(worlds, given.statements, given.rounds)
+        _say(f"{given.rows:,} rows signed, handed to the node, and recovered after kill -9")
         recovery = measure_recovery(replace(next(worlds), accounts=1), given.rows)
+        _say(f"recovered in {recovery.elapsed_s:.1f} s; now {given.events:,} events put on a chain, and indexed")
         index = measure_indexing(next(worlds), given.events)
     return Figures(outbox, flood, pure_python, coincurve, recovery, index)
 
 
 def _measure_by_turns(worlds: Iterator[World], count: int, rounds: int) -> tuple[float, float]:
     """Outbox and flood by turns, for the machine may be busier in one minute than in the next; the median of each."""
-    rates = [(measure_outbox(next(worlds), count), measure_flood(next(worlds), count)) for _ in range(rounds)]
+    rates: list[tuple[float, float]] = []
+    for number in range(1, rounds + 1):
+        _say(f"{count} registrations by the outbox, and as a flood: round {number} of {rounds}")
+        rates.append((measure_outbox(next(worlds), count), measure_flood(next(worlds), count)))
+        _say(f"outbox {rates[-1][0]:,.0f}/s, flood {rates[-1][1]:,.0f}/s")
     return median(outbox for outbox, _ in rates), median(flood for _, flood in rates)
+
+
+def _say(what: str) -> None:
+    """How far it is, to whoever waits."""
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Statements brought to their contracts in a second.")
-    parser.add_argument("--statements", type=int, default=600, help="through the outbox, and flooding, in each round")
+    parser.add_argument("--statements", type=int, default=2_000, help="through the outbox, and flooding, in each round")
     parser.add_argument("--rounds", type=int, default=3, help="of outbox and flood, by turns")
     parser.add_argument("--pipelined", type=int, default=200, help="by web3.py, all sent before one is waited for")
     parser.add_argument("--one-by-one", type=int, default=30, help="by web3.py's transact, each waited for")

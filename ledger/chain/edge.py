@@ -14,10 +14,9 @@ from typing import Any, Final, Self
 
 from ledger.chain.blocks import Block, EventRef, Head, Reading, Receipt
 from ledger.chain.calls import Call
-from ledger.chain.contracts import decode_refusal
 from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
 from ledger.chain.node import NodeConnection, Provider, RpcError, connect_http, open_session
-from ledger.chain.refusals import Refusal, RefusalKind, classify_refusal
+from ledger.chain.refusals import Refusal, RefusalKind, classify_refusal, decode_call_error
 from ledger.chain.settings import ChainSettings
 from ledger.chain.transactions import SignedTransaction, Signer, sign_again, sign_transaction
 from ledger.errors import ConflictError, RefusedError, UnavailableError
@@ -28,11 +27,9 @@ __all__ = ["ChainEdge"]
 
 _LOG_SPAN: Final = 5_000
 _METHOD_NOT_FOUND: Final = -32601
-_REVERT_CODE: Final = 3
 _LIMIT_EXCEEDED: Final = -32005  # EIP-1474; Besu for a range of more than 5,000 blocks
 # Other nodes have no code of their own for it: a range that is too wide, or too many events in it.
 _TOO_MUCH: Final = re.compile(r"range|limit|exceed|too (?:many|large|big|wide)|more than", re.IGNORECASE)
-_STOPPED: Final = re.compile(r"out of gas|invalid (?:opcode|jump|instruction)|stack (?:under|over)flow", re.IGNORECASE)
 
 
 class ChainEdge:
@@ -233,6 +230,13 @@ class ChainEdge:
         """The next nonce of an account, after its blocks or its pooled transactions too. Raises: UnavailableError."""
         return _to_int(self._node.ask("eth_getTransactionCount", str(address), "pending" if pending else "latest"))
 
+    def nonces(self, addresses: Sequence[Address]) -> list[int]:
+        """Like ``nonce`` after the blocks, of several accounts, in batches. Raises: UnavailableError."""
+        return [
+            _to_int(each)
+            for each in self._results([("eth_getTransactionCount", [str(each), "latest"]) for each in addresses])
+        ]
+
     def balance_wei(self, address: Address) -> int:
         """What an account holds. Raises: UnavailableError."""
         found = self._node.ask("eth_getBalance", str(address), "latest")
@@ -268,7 +272,7 @@ class ChainEdge:
         try:
             result = self._node.ask(method, *form)
         except RpcError as error:
-            refusal = _to_refusal(error)
+            refusal = decode_call_error(error)
             if refusal is None:
                 raise
             raise refusal from error
@@ -354,7 +358,7 @@ def _form_call(
 
 
 def _to_result(answer: Any) -> bytes | RefusedError:
-    refusal = _to_refusal(answer) if isinstance(answer, RpcError) else None
+    refusal = decode_call_error(answer) if isinstance(answer, RpcError) else None
     return _to_bytes(_require(answer)) if refusal is None else refusal
 
 
@@ -383,15 +387,4 @@ def _to_outcome(transaction: SignedTransaction, answer: Any) -> Refusal | None:
         return classify_refusal(answer.code, answer.text)
     if answer != str(transaction.hash):
         return Refusal(RefusalKind.OTHER, 0, f"the node answered another hash than {transaction.hash}")
-    return None
-
-
-def _to_refusal(error: RpcError) -> RefusedError | None:
-    """What a failed eth_call says: the contract's refusal, or None when it says nothing about the call."""
-    data = error.data if isinstance(error.data, str) else ""
-    hex_data = re.search(r"0x([0-9a-fA-F]*)", data)
-    if error.code == _REVERT_CODE or "revert" in error.text.lower():
-        return decode_refusal(bytes.fromhex(hex_data[1]) if hex_data else b"")
-    if _STOPPED.search(error.text):
-        return RefusedError(f"the contract stopped: {error.text[:100]}", code="evm-stopped")
     return None

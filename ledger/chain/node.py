@@ -76,9 +76,26 @@ class _HttpProvider(HTTPProvider):
         return cast("RPCResponse", msgspec.json.decode(raw_response))
 
 
+class _Session(requests.Session):
+    """Asks the environment (proxies, certificates) once for each address: for every request would cost more than it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._surroundings: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def merge_environment_settings(self, url: Any, proxies: Any, *given: Any) -> dict[str, Any]:
+        if proxies:
+            return super().merge_environment_settings(url, proxies, *given)
+        known = self._surroundings.get((url, *given))
+        if known is None:
+            known = super().merge_environment_settings(url, proxies, *given)
+            self._surroundings[(url, *given)] = known
+        return dict(known)
+
+
 def open_session() -> requests.Session:
     """The HTTP connections to one node, shared by all threads, to be closed when it is let go of."""
-    session = requests.Session()
+    session = _Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=_MOST_CONNECTIONS))
     return session
@@ -86,7 +103,7 @@ def open_session() -> requests.Session:
 
 def connect_http(url: str, timeout_s: float, session: requests.Session | None = None) -> Provider:
     """A provider over HTTP that neither retries nor caches: both are decided here, not in the library."""
-    options = {"timeout": timeout_s}
+    options = {"timeout": timeout_s, "headers": _HttpProvider.get_request_headers()}
     return cast(
         "Provider",
         _HttpProvider(url, request_kwargs=options, session=session, exception_retry_configuration=None),

@@ -6,11 +6,19 @@ embedded chain, compared without case. The first text that is found decides.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-__all__ = ["Refusal", "RefusalKind", "classify_refusal"]
+from ledger.chain.contracts import decode_refusal
+from ledger.chain.node import RpcError
+from ledger.errors import RefusedError
+
+__all__ = ["Refusal", "RefusalKind", "classify_refusal", "decode_call_error"]
+
+_REVERT_CODE: Final = 3
+_STOPPED: Final = re.compile(r"out of gas|invalid (?:opcode|jump|instruction)|stack (?:under|over)flow", re.IGNORECASE)
 
 
 class RefusalKind(Enum):
@@ -116,3 +124,14 @@ def classify_refusal(code: int, message: str) -> Refusal:
         if any(text in lowered for text in texts):
             return Refusal(kind, code, message)
     return Refusal(RefusalKind.OTHER, code, message)
+
+
+def decode_call_error(error: RpcError) -> RefusedError | None:
+    """What a failed eth_call says: the contract's refusal, or None when it says nothing about the call."""
+    data = error.data if isinstance(error.data, str) else ""
+    hex_data = re.search(r"0x([0-9a-fA-F]*)", data)
+    if error.code == _REVERT_CODE or "revert" in error.text.lower():
+        return decode_refusal(bytes.fromhex(hex_data[1]) if hex_data else b"")
+    if _STOPPED.search(error.text):
+        return RefusedError(f"the contract stopped: {error.text[:100]}", code="evm-stopped")
+    return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from coincurve import PrivateKey
+
 from ledger.evidence.rlp import encode_int, encode_rlp, expect_bytes, expect_list, parse_int, parse_rlp
 from ledger.keccak import keccak256
 from ledger.statements import address_of, sign_digest
@@ -33,7 +35,7 @@ class LocalSigner:
 
     def __init__(self, private_key: bytes) -> None:
         """Raises: ValueError: not a private key."""
-        self._private_key = private_key
+        self._private_key = PrivateKey(private_key)  # whose public key is computed once
         self._address = address_of(private_key)
 
     @property

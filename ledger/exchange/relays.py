@@ -27,6 +27,8 @@ __all__ = ["MOST_IN_FLIGHT", "Lanes", "Relays"]
 
 MOST_IN_FLIGHT: Final = 64
 """transactions of one relay account without an outcome"""
+_PARTS: Final = 3
+"""of what may be on its way: one is executed, one handed to the node, one made ready"""
 _REGISTRATION: Final = "DatasetRegistration"
 _logger = logging.getLogger(__name__)
 
@@ -142,6 +144,11 @@ class Lanes:
     def room(self) -> int:
         """How many more may be on their way."""
         return sum(max(0, MOST_IN_FLIGHT - self._load[each]) for each in self._accounts)
+
+    @property
+    def part(self) -> int:
+        """How many to give transactions at once, so that something is on its way and something made ready."""
+        return -(-MOST_IN_FLIGHT * len(self._accounts) // _PARTS)
 
     def place(self, row: StatementRow) -> Address | None:
         """The account that the next statement goes by, and occupies thereby; None: it waits, and what follows it."""

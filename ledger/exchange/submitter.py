@@ -4,42 +4,48 @@ Of each statement: simulate, then in one SQL transaction nonce, signed bytes and
 stored is sent again until its outcome is final; repeats are no-ops on chain, so that somebody else's relaying of the
 same statement does no harm. A statement is refused when its simulation is while nothing is in flight before it, or
 when its transaction reverted in a final block and would not succeed now either (`ledger.exchange.reverted`).
+
+Node and submitter work at the same time: while the node takes one part of what may be on its way, what it took before
+is followed and the next part is simulated, signed and stored.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from ledger.chain import Call, Receipt, Refusal, RefusalKind, Signer, encode_statement
-from ledger.chain import SignedStatement as ExecutableStatement
 from ledger.chain import SignedTransaction as ChainTransaction
 from ledger.errors import FatalError, RefusedError, UnavailableError
 from ledger.exchange.nonces import Nonces
 from ledger.exchange.parts import Parts
-from ledger.exchange.relays import Lanes, Relays
+from ledger.exchange.relays import MOST_IN_FLIGHT, Lanes, Relays
 from ledger.exchange.reporting import refusal_json
 from ledger.exchange.reverted import Fate, Judgement, Reverted
+from ledger.exchange.submittable import Submittable, executable
 from ledger.exchange.tracing import traces
-from ledger.statements import Statement
 from ledger.store.rows import OutboxRow, OutboxState, SignedTransaction, StatementRow
 from ledger.types import Address, Bytes32
 
 __all__ = ["Submitter"]
 
 _AT_ONCE: Final = 512
+_FEW: Final = 8
+"""so many are sent sooner than anything is gained by doing something else meanwhile"""
 _RESEND_AFTER: Final = timedelta(seconds=5)
 _LOOK_AGAIN_S: Final = 0.01
 _SHORTEST_PAUSE_S: Final = 0.005
 _LOOK_ANYWAY_S: Final = 1.0
 _logger = logging.getLogger(__name__)
-
+_NONCE_SPENT: Final = frozenset({RefusalKind.NONCE_TOO_LOW, RefusalKind.REPLACEMENT_UNDERPRICED})
 
 _Item = tuple[str, Callable[[int], SignedTransaction]]
 _Share = tuple[Signer, Sequence[tuple[str, Call]]]
@@ -53,7 +59,9 @@ class Submitter:
         self._on_sent = on_sent
         self._nonces = Nonces(parts)
         self._is_renewed = False
+        self._looked_at_all_s = -math.inf
         self._relays = Relays(parts)
+        self._waiting = Submittable(parts.store)
         self._reverted = Reverted(parts, self._nonces, self._simulate)
         self._on_way: dict[str, StatementRow] = {}
         self._not_sent: set[str] = set()
@@ -65,19 +73,41 @@ class Submitter:
 
     def step(self) -> bool:
         """Follow what is in flight, submit what is new, send; whether anything moved."""
+        moved, is_prepared = False, self._is_prepared()
+        if not is_prepared:
+            moved, is_all = self._progress()
+            if not is_all:
+                return True  # before anything is sent again, find out what became of it
+        moved = self._send(only_new=is_prepared) or moved
+        if moved:
+            self._pause_s = _SHORTEST_PAUSE_S
+        return moved
+
+    def _is_prepared(self) -> bool:
+        """Whether the last step left enough to send, and nothing may be due to be sent again."""
+        is_fresh = time.monotonic() < self._looked_at_all_s + _RESEND_AFTER.total_seconds()
+        return is_fresh and self._is_overlapping(len(self._not_sent))
+
+    @property
+    def _is_inside(self) -> bool:
+        """Whether the chain is executed in this process: nothing is gained by doing two things at a time."""
+        return self._parts.edge.rpc is not None
+
+    def _is_overlapping(self, count: int) -> bool:
+        """Whether to do something else while so many are sent."""
+        return count > _FEW and not self._is_inside
+
+    def _progress(self) -> tuple[bool, bool]:
+        """Follow what is in flight and store what is new; whether anything moved, and all was followed."""
         moved, is_all = self._follow()
         if moved and not is_all:
-            return True  # before anything is sent again, find out what became of it
+            return True, False
         if not self._is_renewed:
             for relay in self._relays.all():
                 self._nonces.renew(relay)
             self._is_renewed = True
         # What a relay account sent gets its outcome before its successor sends anything.
-        moved = (self._change_over() if self._handing_over else self._enqueue_new()) or moved
-        moved = self._send() or moved
-        if moved:
-            self._pause_s = _SHORTEST_PAUSE_S
-        return moved
+        return (self._change_over() if self._handing_over else self._enqueue_new()) or moved, True
 
     def pause_s(self) -> float:
         """In how many seconds to look again, when a step found nothing to do: soon after a move, then later."""
@@ -137,7 +167,8 @@ class Submitter:
     def _store_signed(self, shares: Sequence[_Share]) -> tuple[OutboxRow, ...]:
         """Store what each account is to send, with its nonces and signed, in one transaction."""
         parts, outbox, now = self._parts, self._parts.store.outbox, self._parts.now()
-        prepared = [self._sign_ahead(signer, calls) for signer, calls in shares]
+        chain_nonces = parts.edge.nonces([signer.address for signer, _ in shares])
+        prepared = [self._sign_ahead(*share, nonce) for share, nonce in zip(shares, chain_nonces, strict=True)]
         rows: list[OutboxRow] = []
         with parts.store.transaction():
             for chain_nonce, relay, items in prepared:
@@ -148,9 +179,10 @@ class Submitter:
                 traces.moved(row.subject, "given a transaction", transaction=str(row.hash), nonce=row.nonce)
         return tuple(rows)
 
-    def _sign_ahead(self, signer: Signer, calls: Sequence[tuple[str, Call]]) -> tuple[int, Address, list[_Item]]:
+    def _sign_ahead(
+        self, signer: Signer, calls: Sequence[tuple[str, Call]], chain_nonce: int
+    ) -> tuple[int, Address, list[_Item]]:
         """Sign with the nonces that the outbox will most likely give: a remote signer must not hold the database."""
-        chain_nonce = self._parts.edge.nonce(signer.address)
         first = self._parts.store.outbox.next_nonce(signer.address, chain_nonce)
         ahead = {
             first + place: (call, self._sign(signer, call, first + place)) for place, (_, call) in enumerate(calls)
@@ -170,10 +202,10 @@ class Submitter:
 
     def _enqueue_new(self) -> bool:
         lanes, is_idle = self._lanes()
-        rows = self._parts.store.statements.list_submittable(min(lanes.room, _AT_ONCE)) if lanes.room else ()
-        calls = [encode_statement(self._parts.deployment.contracts, _executable(row)) for row in rows]
+        rows = self._waiting.first(min(lanes.room, _AT_ONCE if self._is_inside else lanes.part))
+        calls = [encode_statement(self._parts.deployment.contracts, executable(row)) for row in rows]
         ready: defaultdict[Address, list[tuple[str, Call]]] = defaultdict(list)
-        refused = 0
+        refused, cleared = 0, 0
         for row, call, found in zip(rows, calls, self._simulate_each(calls), strict=True):
             if isinstance(found, RefusedError):
                 if ready or not is_idle:
@@ -182,12 +214,15 @@ class Submitter:
                 refused += 1
             elif found:
                 account = lanes.place(row)
-                if account is not None:
-                    ready[account].append((str(row.digest), call))
-                    self._on_way[str(row.digest)] = row
+                if account is None:
+                    continue
+                ready[account].append((str(row.digest), call))
+                self._on_way[str(row.digest)] = row
+            cleared += 1
         if ready:
             with self._turn:
                 self._store_signed([(self._relays.find(account), calls) for account, calls in ready.items()])
+        self._waiting.drop(len(rows), cleared)
         return bool(ready or refused)
 
     def _lanes(self) -> tuple[Lanes, bool]:
@@ -208,7 +243,7 @@ class Submitter:
         return [each if isinstance(each, RefusedError) else any(each) for each in found]
 
     def _simulate(self, row: StatementRow) -> bool | RefusedError:
-        [found] = self._simulate_each([encode_statement(self._parts.deployment.contracts, _executable(row))])
+        [found] = self._simulate_each([encode_statement(self._parts.deployment.contracts, executable(row))])
         return found
 
     def _refuse(self, row: StatementRow, refusal: RefusedError) -> None:
@@ -221,31 +256,52 @@ class Submitter:
 
     # Sending
 
-    def _send(self) -> bool:
-        parts, now = self._parts, self._parts.now()
-        rows: list[OutboxRow] = []
-        for relay in self._relays.all():
-            rows += parts.store.outbox.take(relay.address, limit=_AT_ONCE, resend_before=now - _RESEND_AFTER)
+    def _send(self, *, only_new: bool = False) -> bool:
+        """Send what is due; ``only_new``: of it, what was never sent by anybody."""
+        parts, rows = self._parts, self._find_new() if only_new else self._take_due()
         if not rows:
-            return False
-        answers = parts.edge.send([ChainTransaction(row.relay, row.nonce, row.raw, row.hash) for row in rows])
-        sent = [row.subject for row, answer in zip(rows, answers, strict=True) if _is_sent(answer)]
-        parts.store.outbox.mark_sent(sent, now)
+            return only_new  # then find out what became of them
+        transactions = [ChainTransaction(row.relay, row.nonce, row.raw, row.hash) for row in rows]
+        if not self._is_overlapping(len(rows)):
+            self._note_answers(rows, parts.edge.send(transactions))
+            return True
+        with ThreadPoolExecutor(1, thread_name_prefix="concord-sender") as sender:
+            sending = sender.submit(parts.edge.send, transactions)
+            try:
+                self._progress()
+            finally:  # what the node took counts, whatever else failed
+                self._note_answers(rows, sending.result())
+        return True
+
+    def _find_new(self) -> list[OutboxRow]:
+        subjects = sorted(self._not_sent)
+        rows = self._parts.store.outbox.find_pending(subjects)
+        self._not_sent.difference_update(set(subjects).difference(row.subject for row in rows))
+        return rows
+
+    def _take_due(self) -> list[OutboxRow]:
+        self._looked_at_all_s, resend_before = time.monotonic(), self._parts.now() - _RESEND_AFTER
+        outbox, relays = self._parts.store.outbox, self._relays.all()
+        taken = [outbox.take(each.address, limit=_AT_ONCE, resend_before=resend_before) for each in relays]
+        return [row for rows in taken for row in rows]
+
+    def _note_answers(self, rows: Sequence[OutboxRow], answers: Sequence[Refusal | None]) -> None:
+        parts, answered = self._parts, zip(rows, answers, strict=True)
+        refused = [(row, answer) for row, answer in answered if answer is not None and not answer.kind.is_sent]
+        known = parts.edge.known_transactions([row.hash for row, answer in refused if answer.kind in _NONCE_SPENT])
+        unsent = {row.subject for row, _ in refused if row.hash not in known}
+        sent = [row.subject for row in rows if row.subject not in unsent]
+        parts.store.outbox.mark_sent(sent, parts.now())
         self._not_sent.difference_update(sent)
-        for row, answer in zip(rows, answers, strict=True):
-            if answer is not None and not answer.kind.is_sent:
+        for row, answer in refused:
+            if row.subject in unsent:
                 self._judge(row, answer)
         self._on_sent()
         for account in {row.relay for row in rows if row.state is OutboxState.SENT}:
             self._nonces.fill_gap(self._relays.find(account))
-        return True
 
     def _judge(self, row: OutboxRow, refusal: Refusal) -> None:
-        if refusal.kind in {RefusalKind.NONCE_TOO_LOW, RefusalKind.REPLACEMENT_UNDERPRICED}:
-            if self._parts.edge.is_transaction_known(row.hash):
-                self._not_sent.discard(row.subject)
-                self._parts.store.outbox.mark_sent([row.subject], self._parts.now())
-                return
+        if refusal.kind in _NONCE_SPENT:
             self._nonces.check_node()
             raise FatalError(
                 f"nonce {row.nonce} of the relay account {row.relay} was spent by a transaction that is not ours: "
@@ -272,9 +328,10 @@ class Submitter:
 
         What is pending is looked at too where it was another process's to send: it may have done so before it died.
         """
-        outbox = self._parts.store.outbox
-        shares = [outbox.oldest_in_flight(relay.address, _AT_ONCE) for relay in self._relays.all()]
-        rows = [row for share in shares for row in share if row.subject not in self._not_sent]
+        outbox, relays = self._parts.store.outbox, [relay.address for relay in self._relays.all()]
+        most = max(_AT_ONCE, MOST_IN_FLIGHT * len(relays))
+        oldest = outbox.oldest_in_flight(relays, most)
+        rows = [row for row in oldest if row.subject not in self._not_sent]
         if not rows:
             return False, True
         final_head = self._parts.edge.final_head()
@@ -300,7 +357,7 @@ class Submitter:
                 self._reverted.renew(row, self._relays.find(row.relay))
                 self._not_sent.add(row.subject)
         self._looked_at, self._looked_at_s = looked_at, time.monotonic()
-        return any(moves), all(len(share) < _AT_ONCE for share in shares)
+        return any(moves), len(oldest) < most
 
     def _settle_row(
         self,
@@ -340,12 +397,3 @@ def _trace_done(row: OutboxRow, block: int) -> None:
         traces.anchored(size, checkpoint_size=size, block=block, transaction=str(row.hash))
     else:
         traces.moved(row.subject, "in force", block=block, transaction=str(row.hash))
-
-
-def _executable(row: StatementRow) -> ExecutableStatement:
-    statement = Statement.parse(row.type, dict(row.message))
-    return ExecutableStatement(statement, row.signer, row.signature, row.cosignature)
-
-
-def _is_sent(answer: Refusal | None) -> bool:
-    return answer is None or answer.kind.is_sent

@@ -34,13 +34,14 @@ def address_of(private_key: bytes) -> Address:
     return _to_address(PrivateKey(private_key).public_key)
 
 
-def sign_digest(private_key: bytes, digest: bytes) -> bytes:
-    """Sign a 32-byte digest (RFC 6979, low s); 65 bytes r || s || v.
+def sign_digest(private_key: bytes | PrivateKey, digest: bytes) -> bytes:
+    """Sign a 32-byte digest (RFC 6979, low s); 65 bytes r || s || v. Who signs much hands over coincurve's key.
 
     Raises:
         ValueError: not a private key.
     """
-    raw = PrivateKey(private_key).sign_recoverable(digest, hasher=None)
+    key = private_key if isinstance(private_key, PrivateKey) else PrivateKey(private_key)
+    raw = key.sign_recoverable(digest, hasher=None)
     return raw[:64] + bytes([raw[64] + 27])
 
 

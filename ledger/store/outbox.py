@@ -22,7 +22,9 @@ __all__ = ["Outbox"]
 
 _O = OUTBOX.c
 _CLOCK_PUT_BACK: Final = timedelta(minutes=1)
+_FIELDS: Final = tuple(OutboxRow.__dataclass_fields__)
 _IN_FLIGHT: Final = (OutboxState.PENDING, OutboxState.SENT, OutboxState.INCLUDED)
+_SELECT: Final = select(*(_O[name] for name in _FIELDS))
 # Built once: it is executed for every transaction.
 _SETTLE: Final = (
     update(OUTBOX)
@@ -88,9 +90,17 @@ class Outbox:
         unsettled = _O.state.in_(_IN_FLIGHT)
         return self._load(unsettled if relay is None else unsettled & (_O.relay == relay))
 
-    def oldest_in_flight(self, relay: Address, limit: int) -> tuple[OutboxRow, ...]:
-        """Those of a relay account that have no outcome, by nonce, ``limit`` at most."""
-        return self._load(_O.state.in_(_IN_FLIGHT) & (_O.relay == relay), limit)
+    def oldest_in_flight(self, relays: Sequence[Address], limit: int) -> tuple[OutboxRow, ...]:
+        """Those of several relay accounts that have no outcome, by relay and nonce, ``limit`` at most."""
+        return self._load(_O.state.in_(_IN_FLIGHT) & _O.relay.in_(relays), limit)
+
+    def find_pending(self, subjects: Sequence[str]) -> list[OutboxRow]:
+        """Those of ``subjects`` that are to be sent for the first time, by relay and nonce."""
+        found: list[OutboxRow] = []
+        with self._database.read():
+            for batch in batched(subjects):
+                found += self._load(_O.subject.in_(batch) & (_O.state == OutboxState.PENDING))
+        return sorted(found, key=lambda row: (row.relay, row.nonce))
 
     def subjects_in_flight(self) -> tuple[tuple[str, Address], ...]:
         """Subject and relay account of everything without an outcome."""
@@ -223,7 +233,7 @@ class Outbox:
             return connection.scalar(query) or 0
 
     def _load(self, condition: ColumnElement[bool], limit: int | None = None) -> tuple[OutboxRow, ...]:
-        query = select(OUTBOX).where(condition).order_by(_O.relay, _O.nonce).limit(limit)
+        query = _SELECT.where(condition).order_by(_O.relay, _O.nonce).limit(limit)
         with self._database.read() as connection:
             return tuple(_to_row(row) for row in connection.execute(query))
 
@@ -274,12 +284,13 @@ def _new_row(
 
 
 def _to_values(row: OutboxRow) -> dict[str, Any]:
-    values: dict[str, Any] = {name: getattr(row, name) for name in OutboxRow.__dataclass_fields__}
+    values: dict[str, Any] = {name: getattr(row, name) for name in _FIELDS}
     values["digest"] = Bytes32.parse(row.subject) if row.subject.startswith("0x") else None
     return values
 
 
 def _to_row(row: Row[Any]) -> OutboxRow:
-    values = {name: row._mapping[name] for name in OutboxRow.__dataclass_fields__}
-    values |= {"raw": bytes(row.raw), "state": OutboxState(row.state)}
+    """Of a row of `_SELECT`: so many are read that each look-up by name would count."""
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["raw"], values["state"] = bytes(values["raw"]), OutboxState(values["state"])
     return OutboxRow(**values)

@@ -310,6 +310,7 @@ def test_transactions_in_flight_and_their_refusals(consortium: Consortium) -> No
     receipts = edge.receipts([each.hash for each in flight])
     assert all(receipt is not None and receipt.is_successful for receipt in receipts)
     assert edge.nonce(relay.address) == edge.nonce(relay.address, pending=True) == 12
+    assert edge.nonces([relay.address, LocalSigner(generate_private_key()).address]) == [12, 0]
     assert edge.is_transaction_known(flight[0].hash)
     assert not edge.is_transaction_known(draw())
     repeated, other = edge.send([flight[3], edge.sign_creation(relay, b"\x00", 3, 100_000)])

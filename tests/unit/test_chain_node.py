@@ -14,7 +14,7 @@ from web3.exceptions import Web3ValueError
 
 from ledger.chain import ChainEdge, ChainSettings, RefusalKind, RpcError
 from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
-from ledger.chain.node import NodeConnection, connect_http
+from ledger.chain.node import NodeConnection, connect_http, open_session
 from ledger.chain.transactions import LocalSigner
 from ledger.errors import ConflictError, RefusedError, UnavailableError
 from ledger.types import Address, Bytes32
@@ -335,3 +335,17 @@ def test_final_head_stands_deep_enough() -> None:
 def test_settings_that_contradict(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         ChainSettings(**settings)
+
+
+def test_the_environment_is_asked_once_for_each_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:3128")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with open_session() as session:
+        first = session.merge_environment_settings("http://node:8545", {}, None, None, None)
+        assert first["proxies"]["http"] == "http://127.0.0.1:3128"
+        monkeypatch.setattr("requests.sessions.get_environ_proxies", lambda *_given, **_named: pytest.fail("again"))
+        assert session.merge_environment_settings("http://node:8545", {}, None, None, None) == first
+        monkeypatch.setattr("requests.sessions.get_environ_proxies", lambda *_given, **_named: {})
+        own = {"http": "http://127.0.0.1:1"}
+        assert session.merge_environment_settings("http://node:8545", own, None, None, None)["proxies"] == own

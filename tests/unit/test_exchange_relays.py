@@ -208,6 +208,7 @@ def test_what_another_process_sent_before_it_died_is_not_sent_again(
 
 def test_many_in_flight_are_settled_before_any_is_sent_again(node: OnANode, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ledger.exchange.submitter._AT_ONCE", 2)
+    monkeypatch.setattr("ledger.exchange.submitter.MOST_IN_FLIGHT", 0)
     with node.gateway(1) as gateway:
         subjects = node.register(gateway, 5)
         while gateway._submitter._enqueue_new():
@@ -216,7 +217,7 @@ def test_many_in_flight_are_settled_before_any_is_sent_again(node: OnANode, monk
         gateway.parts.edge.send([SignedTransaction(row.relay, row.nonce, row.raw, row.hash) for row in rows[:4]])
     with node.gateway(1) as gateway:
         await_receipt(gateway.parts.edge, rows[3].hash)
-        monkeypatch.setattr(gateway._submitter, "_send", lambda: pytest.fail("it was sent"))
+        monkeypatch.setattr(gateway._submitter, "_send", lambda **_: pytest.fail("it was sent"))
         assert gateway._submitter.step()
         assert gateway._submitter.step()
         monkeypatch.undo()

@@ -117,6 +117,19 @@ def test_what_was_lost_is_pending_again(world: World) -> None:
     assert outbox.in_flight(OTHER) == ()
 
 
+def test_several_accounts_are_looked_at_together(world: World) -> None:
+    enqueue(world, "a", "b")
+    enqueue(world, "c", "d", relay=OTHER)
+    outbox = world.store.outbox
+    outbox.mark_sent(["a"], NOW)
+    by_account = sorted([(RELAY, "b"), (OTHER, "c"), (OTHER, "d")], key=lambda each: (each[0], each[1]))
+    assert [(row.relay, row.subject) for row in outbox.find_pending(["d", "c", "b", "a", "none"])] == by_account
+    outbox.mark_done("b", NOW)
+    assert {row.subject for row in outbox.oldest_in_flight([RELAY, OTHER], 9)} == {"a", "c", "d"}
+    assert len(outbox.oldest_in_flight([RELAY, OTHER], 2)) == 2
+    assert [row.subject for row in outbox.oldest_in_flight([OTHER], 1)] == ["c"]
+
+
 def test_a_failure_is_the_statement_s_refusal_in_one_transaction(world: World) -> None:
     new = world.say("ParticipantRetirement", participant=word("a"))
     (row,) = enqueue(world, str(new.digest))
