@@ -14,6 +14,7 @@ from fastapi_offline import FastAPIOffline
 from api.access.routes import router as access
 from api.agreements.routes import router as agreements
 from api.api_keys.routes import router as api_keys
+from api.catalogue.routes import router as catalogue
 from api.datasets.files import router as files
 from api.datasets.routes import router as datasets
 from api.deliveries.routes import router as deliveries
@@ -40,8 +41,8 @@ _THREADS: Final = 200
 """Requests that wait (``Prefer: wait``, downloads) hold a thread each."""
 
 _ROUTERS: Final[tuple[APIRouter, ...]] = (
-    participants, datasets, files, sealings, access, transfers, deliveries, agreements, statements, batch, documents,
-    evidence, log, verification, api_keys, operations, gateway_keys,
+    participants, datasets, catalogue, files, sealings, access, transfers, deliveries, agreements, statements, batch,
+    documents, evidence, log, verification, api_keys, operations, gateway_keys,
 )  # fmt: skip
 
 

@@ -81,6 +81,11 @@ class ServiceConfig(BaseSettings):
     deliveries_most_bytes: Annotated[int, Field(gt=0)] = _DEFAULT.deliveries_most_bytes
     """Of the disk for what is fetched from other gateways; what does not fit is refused before it is fetched."""
 
+    catalogue_every_s: Annotated[float, Field(ge=0)] = _DEFAULT.catalogue_every_s
+    """How often other members' gateways are asked what they offer; 0: never."""
+    catalogue_kept_s: Annotated[float, Field(gt=0)] = _DEFAULT.catalogue_kept_s
+    """How long what they offered is shown after they told it last."""
+
     log_format: LogFormat = "text"
     """``json``: a JSON object a line, for machines."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"

@@ -17,7 +17,7 @@ import rfc8785
 from ledger.errors import MalformedError
 from ledger.types import Bytes32
 
-__all__ = ["JsonValue", "encode_canonical", "hash_document", "parse_canonical", "parse_json"]
+__all__ = ["JsonValue", "check_depth", "encode_canonical", "hash_document", "parse_canonical", "parse_json"]
 
 
 class _AnyJson:
@@ -84,7 +84,7 @@ def parse_json(raw: bytes) -> JsonValue:
 
 
 def _parse(raw: bytes, numbers: _Numbers) -> JsonValue:
-    _check_depth(raw)
+    check_depth(raw)
     try:
         value: JsonValue = json.loads(
             raw.decode(),
@@ -139,8 +139,8 @@ def _refuse_constant(name: str) -> NoReturn:
     raise MalformedError(f"{name} is not JSON")
 
 
-def _check_depth(raw: bytes) -> None:
-    """Bound the nesting before the parser sees it.
+def check_depth(raw: bytes) -> None:
+    """Bound the nesting before the parser sees it. Raises: MalformedError: it is nested too deep.
 
     CPython's parser recurses on the C stack as deep as the recursion limit lets it, and other libraries raise that
     limit: a megabyte of brackets would end the process.

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from ledger.canonical import check_depth
 from ledger.errors import (
     ConflictError,
     LedgerError,
@@ -57,8 +58,9 @@ def _describe(status: int) -> str:
 
 def _read(content: bytes) -> dict[str, object]:
     try:
+        check_depth(content)
         problem = json.loads(content)
-    except ValueError:
+    except (ValueError, MalformedError):
         return {}
     return problem if isinstance(problem, dict) else {}
 

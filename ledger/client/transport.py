@@ -12,6 +12,7 @@ from typing import Final, Self
 
 import httpx
 
+from ledger.canonical import check_depth
 from ledger.client.flow import Answer, Flow, Request, Result, Upload
 from ledger.client.problems import AtWorkError, error_of
 from ledger.errors import ConflictError, LedgerError, MalformedError, UnavailableError
@@ -81,6 +82,8 @@ def _parse(response: httpx.Response, content: bytes) -> Answer:
     if _is_refusal(response):
         raise error_of(response.status_code, response.headers, content)
     is_json = response.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
+    if is_json:
+        check_depth(content)
     try:
         value = json.loads(content) if is_json and content else None
     except ValueError as error:

@@ -157,9 +157,10 @@ class Directory:
     def name_of(self, dataset: Bytes32) -> str | None:
         """``provider/slug``, None when the names are not known here."""
         named = self._store.names.name_of(dataset)
-        if named is None:
+        offered = self._store.catalogue.name_of(dataset) if named is None else named[:2]
+        if offered is None:
             return None
-        provider, slug, _ = named
+        provider, slug = offered
         handle = self.handle_of(provider)
         return None if handle is None else f"{handle}/{slug}"
 

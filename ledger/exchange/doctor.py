@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from typing import Final, TypeVar
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 from ledger.chain import ChainEdge, ChainSettings, Deployment, check_deployment
 from ledger.errors import ConflictError, LedgerError
+from ledger.exchange.catalogue import read_standing
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.keystore import KeyStore
 from ledger.exchange.settings import GatewaySettings, Home
@@ -86,6 +88,7 @@ class Diagnosis:
             ("disk", self._check_disk),
             ("log", self._check_log),
             ("lag", self._check_lag),
+            ("catalogue", self._check_catalogue),
         )
         try:
             for name, look in checks:
@@ -276,6 +279,10 @@ class Diagnosis:
                 "start the gateway; /v1/ready names what keeps it",
             )
         return f"{max(0, behind)} blocks behind, {store.outbox.depth()} transactions without an outcome"
+
+    def _check_catalogue(self) -> str:
+        store = _need(self._store)
+        return read_standing(store, datetime.fromtimestamp(self.clock(), UTC)).to_sentence()
 
 
 def diagnose(settings: GatewaySettings, service_url: str) -> tuple[Check, ...]:

@@ -18,6 +18,7 @@ from ledger.exchange.asker import Asker
 from ledger.exchange.bulk import BulkIntake
 from ledger.exchange.bulk.appending import BulkAppender
 from ledger.exchange.bulk.pool import CheckingPool
+from ledger.exchange.catalogue import Catalogue
 from ledger.exchange.client_sealings import ClientSealings
 from ledger.exchange.deliveries import Deliveries
 from ledger.exchange.drafting import Drafting
@@ -86,6 +87,7 @@ class Gateway:
             Worker(f"delivery-{number}", self.deliveries.fetching.step, poll_s=poll_s)
             for number in range(1, parts.settings.deliveries_at_once + 1)
         )
+        self.catalogue = Catalogue(parts)
         self._is_started = False
         leases = parts.store.leases
         self._tenure = Tenure(leases, self._take_up, parts.reread_keys, self._lose) if leases.is_shared else None
@@ -100,8 +102,7 @@ class Gateway:
         pool = CheckingPool(parts.domains, parts.settings.bulk_workers)
         self.bulk = BulkIntake(parts.settings, pool, appender, self._writer.wake)
         self.statements = Statements(parts, Drafting(parts, self._settle), intake, prover)
-        attestations = Attestations(parts, self._submitter, self._submitting.wake)
-        self.evidence = EvidenceRoom(parts, prover, attestations)
+        self.evidence = EvidenceRoom(parts, prover, Attestations(parts, self._submitter, self._submitting.wake))
         self.participants = Participants(parts)
         self.sealings = Sealings(parts, self.statements.sign_and_submit)
         self.client_sealings = ClientSealings(parts, self.sealings)
@@ -114,7 +115,11 @@ class Gateway:
         self._reseal = AwaitingStep(self._resealing.step)
         self._erase = AwaitingStep(erasing.step)
         self._relaying = (self._writing, self._submitting, self._indexing, self._publishing, self._tidying)
-        keeping = Worker("eraser", self._erase, poll_s=poll_s), Worker("sealer", self._reseal, poll_s=poll_s)
+        keeping = (
+            Worker("eraser", self._erase, poll_s=poll_s),
+            Worker("sealer", self._reseal, poll_s=poll_s),
+            Worker("catalogue", self.catalogue.gathering.step, poll_s=poll_s),
+        )
         self._workers = (*keeping, *self._fetchers, *self._relaying)  # who states is stopped before who logs
         self.lifting = Lifting(parts, self._submitter, self._submitting.wake)
         self.access = Access(parts)
@@ -219,6 +224,7 @@ class Gateway:
             self._reseal.interrupt()
             self._erase.interrupt()
             self.deliveries.fetching.stop()
+            self.catalogue.gathering.stop()
             for worker in self._workers:
                 worker.stop()
             self._writer.fail_waiting()

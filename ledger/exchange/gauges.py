@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ledger.errors import LedgerError
+from ledger.exchange.catalogue import read_standing
 from ledger.exchange.parts import Parts
 from ledger.surface.views import HealthView
 
@@ -14,6 +15,7 @@ def read_gauges(parts: Parts, health: HealthView) -> dict[str, tuple[str, float]
     try:
         oldest = parts.store.statements.oldest_unanchored(parts.log)
         last = parts.store.chain.last_checkpoint(parts.log)
+        catalogue = read_standing(parts.store, parts.now())
     except LedgerError:
         return {}
     now = parts.now()
@@ -31,6 +33,7 @@ def read_gauges(parts: Parts, health: HealthView) -> dict[str, tuple[str, float]
             0.0 if oldest is None else max(0.0, (now - oldest).total_seconds()),
         ),
     }
+    gauges |= catalogue.to_gauges()
     if last is not None:
         age_s = max(0.0, (now - last.time).total_seconds())
         gauges["checkpoint_age_seconds"] = ("Age of the last checkpoint on chain", age_s)

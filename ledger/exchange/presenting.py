@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from ledger.canonical import JsonValue
 from ledger.statements import Choice, Custody, Decision, Resource
@@ -16,6 +17,7 @@ from ledger.store.rows import (
     GrantRow,
     KeyRow,
     MatchRow,
+    OriginRow,
     ParticipantRow,
     ProposalRow,
     SettlementRow,
@@ -23,6 +25,7 @@ from ledger.store.rows import (
     UsageRow,
     VersionRow,
 )
+from ledger.surface.catalogue import OriginView
 from ledger.surface.scopes import Scope
 from ledger.surface.terms import dump_quantity, name_rights, purpose_of_policy, read_time, read_unit
 from ledger.surface.views import (
@@ -115,8 +118,8 @@ def present_proposal(row: ProposalRow) -> ProposalView:
     )
 
 
-def present_dataset(row: DatasetRow) -> DatasetView:
-    """A dataset."""
+def present_dataset(row: DatasetRow, now: datetime) -> DatasetView:
+    """A dataset, as of ``now``."""
     keywords = row.metadata.get("keywords") if isinstance(row.metadata, dict) else None
     return DatasetView(
         id=row.id,
@@ -132,7 +135,13 @@ def present_dataset(row: DatasetRow) -> DatasetView:
         retired_at=row.retired_at,
         registered_at=row.registered_at,
         updated_at=row.updated_at,
+        origin=None if row.origin is None else _present_origin(row.origin, now),
     )
+
+
+def _present_origin(row: OriginRow, now: datetime) -> OriginView:
+    age_s = max(0, int((now - row.seen_at).total_seconds()))
+    return OriginView(row.endpoint, row.seen_at, age_s, row.version)
 
 
 def present_version(row: VersionRow, *, opened: bool) -> VersionView:

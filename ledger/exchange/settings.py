@@ -136,4 +136,8 @@ class GatewaySettings:
     """versions that are fetched from other gateways at once"""
     deliveries_most_bytes: int = 64 << 30
     """of the disk for what is being fetched and was delivered; what does not fit is refused before it is fetched"""
+    catalogue_every_s: float = 300.0
+    """how often other members' gateways are asked what they offer; 0: never"""
+    catalogue_kept_s: float = 604_800.0
+    """how long what they offered is shown after they told it last"""
     download_chunk_size_bytes: int = 1 << 20

@@ -17,7 +17,7 @@ from ledger.store.rows import DocumentRow
 from ledger.store.schema.gateway import DOCUMENT_READERS, DOCUMENTS
 from ledger.types import Bytes32
 
-__all__ = ["Documents"]
+__all__ = ["Documents", "search_text"]
 
 _PUBLIC: Final = frozenset({"profile", "metadata"})
 _SEARCHED: Final = ("handle", "slug", "name", "title", "description", "keywords", "licence")
@@ -128,12 +128,12 @@ def _to_values(document: DocumentRow) -> dict[str, Any]:
         "kind": document.kind,
         "created_at": document.created_at,
         "bound": document.bound,
-        "search": _search_text(content) if document.kind in _PUBLIC else "",
+        "search": search_text(content) if document.kind in _PUBLIC else "",
     }
 
 
-def _search_text(content: JsonValue) -> str:
-    """The words that a search looks in, case-folded here since databases differ in how they do it."""
+def search_text(content: JsonValue) -> str:
+    """The words of a public document that a search looks in, case-folded: databases differ in how they do it."""
     if not isinstance(content, dict):
         return ""
     words: list[str] = []

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 from ledger.errors import ConflictError
 from ledger.store.api_keys import ApiKeys
 from ledger.store.bulk import BulkStatements
+from ledger.store.catalogue import Catalogue
 from ledger.store.checkpoints import Checkpoints
 from ledger.store.contents import Contents
 from ledger.store.cursors import Cursors
@@ -66,6 +67,7 @@ class Store:
         self.erasures = Erasures(database)
         self.transfers = Transfers(database.unfenced, cursors)
         self.deliveries = Deliveries(database)
+        self.catalogue = Catalogue(database, cursors)
         self.names = Names(database)
         self.api_keys = ApiKeys(database, cursors, database.unfenced)
         self.idempotency = Idempotency(database)

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from ledger.canonical import JsonValue
+from ledger.surface.catalogue import OriginView
 from ledger.surface.outcomes import Outcome, SaltedDocument
 from ledger.surface.scopes import Scope
 from ledger.types import Address, Bytes32
@@ -151,7 +152,7 @@ class DescendantView:
 
 @dataclass(frozen=True, slots=True)
 class DatasetView:
-    """A dataset with what its latest version says of it."""
+    """A dataset with what its latest version says of it; ``origin``: another gateway told of it, else None."""
 
     id: Bytes32
     provider: Bytes32
@@ -167,6 +168,7 @@ class DatasetView:
     retired_at: datetime | None
     registered_at: datetime | None
     updated_at: datetime | None
+    origin: OriginView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,14 +214,17 @@ def list_datasets(
     status: Annotated[str | None, typer.Option("--state", help="active or retired")] = None,
     text: Annotated[str | None, typer.Option(help="in slug, title, description, keywords")] = None,
 ) -> None:
-    """Search the datasets."""
+    """Search the datasets, also those that other members' gateways offer.
+
+    Of those FROM says where they come from, and how old what is known of them is.
+    """
     given = context_of(context)
     found = given.run(flows.list_all(role=role, provider=provider, status=status, text=text))
     columns = {
         "provider_handle": "PROVIDER", "slug": "SLUG", "latest_version": "VERSION", "title": "TITLE",
         "state": "STATE", "updated_at": "UPDATED",
     }  # fmt: skip
-    given.show_list(found, columns)
+    given.show_list(found, columns | ({"origin": "FROM"} if any(each.origin for each in found) else {}))
 
 
 @app.command()

@@ -24,7 +24,7 @@ from ledger.exchange.doctor import Standing, diagnose
 from ledger.keyfiles import write_key_file
 from ledger.statements import compute_log_id
 from ledger.surface.transfers import AccessView
-from ledger.surface.views import VersionView
+from ledger.surface.views import DatasetView, VersionView
 from ledger.types import Bytes32
 from tests.support.console import Console, draw_key_file
 from tests.support.content import make_bytes, write_files
@@ -356,3 +356,64 @@ def test_a_profile_that_was_changed_at_the_other_gateway_is_learnt_anew(
     assert console.run("participant", "learn", profile_file).code == 1
     console.ok_quietly(*pull)
     assert found_in(tmp_path / "in") == {"c.csv": b"2\n"}
+
+
+@pytest.fixture
+def asking(gateways: TwoGateways, monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoGateways]:
+    """B asks A what it offers, several times a second."""
+    with monkeypatch.context() as environ:
+        environ.setenv("CONCORD_PEERS", gateways.endpoint)
+        environ.setenv("CONCORD_CATALOGUE_EVERY_S", "0.2")
+        gateways.b.restart()
+    yield gateways
+    gateways.proxy.rule = None
+
+
+def test_what_a_offers_is_found_at_b_marked_with_its_age_and_asked_for_and_pulled_by_name(
+    asking: TwoGateways, console: Console, tmp_path: Path
+) -> None:
+    asking.chamber.run(participants.show("chamber"))
+    made = asking.register("solar", {"e.csv": b"4\n"})
+    search = ("dataset", "list", "--text", "power", "--provider", "chamber")
+
+    def entry() -> DatasetView | None:
+        found = asking.analyst.run(datasets.list_all(text="POWER", provider="chamber"))
+        return next((each for each in found if each.id == made.dataset), None)
+
+    eventually(lambda: entry() is not None)
+    found = entry()
+    assert found is not None
+    assert (found.provider, found.provider_handle, found.slug) == (asking.provider, "chamber", "solar")
+    assert (found.title, found.licence, found.keywords) == ("Power", "CC0-1.0", ("power",))
+    assert found.origin is not None
+    assert (found.origin.endpoint, found.origin.version) == (asking.endpoint, 1)
+    told = console.ok_quietly(*search)
+    assert "FROM" in told
+    assert f"{asking.endpoint}, as of" in told
+    listed = {each["slug"]: each["origin"] for each in console.run("--json", *search).json}
+    assert set(listed["solar"]) == {"endpoint", "as_of", "age_s", "version"}
+    assert asking.chamber.run(datasets.show("chamber/solar")).origin is None, "at home it is no other gateway's"
+
+    terms = ("--purpose", "ResearchAndDevelopment", "--right", "read", "--until", "2099-01-01")
+    console.ok_quietly("access", "request", "chamber/solar", *terms)
+    asking.grant("solar")
+    asking.catch_up()
+    console.ok_quietly("dataset", "pull", "chamber/solar", "--to", tmp_path / "in")
+    assert found_in(tmp_path / "in") == {"e.csv": b"4\n"}
+
+    asking.proxy.rule = lambda asked: Fault(status=503)
+    eventually(lambda: "concord_catalogue_peers_failing 1.0" in metrics_of(asking))
+    while_down = entry()
+    assert while_down is not None
+    last = while_down.origin
+    assert last is not None
+    asking.proxy.rule = None
+    eventually(lambda: (now := entry()) is not None and now.origin is not None and now.origin.as_of > last.as_of)
+
+    asking.chamber.run(datasets.retire("chamber/solar", wait_s=WAIT_S))
+    eventually(lambda: entry() is None)
+
+
+def metrics_of(gateways: TwoGateways) -> str:
+    key = {"Authorization": f"Bearer {gateways.joined.api_key}"}
+    return httpx.get(f"{gateways.b.url}/metrics", headers=key).text

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from ledger.canonical import hash_document
+from ledger.canonical import JsonValue, hash_document
 from ledger.errors import MalformedError, UnavailableError
 from ledger.exchange.parts import Parts
 from ledger.surface.signed_requests import parse_authority
 from ledger.types import Bytes32
 
-__all__ = ["Peer", "Peers", "UnknownPeerError", "parse_endpoint", "parse_peers"]
+__all__ = ["Peer", "Peers", "UnknownPeerError", "endpoint_of", "parse_endpoint", "parse_peers"]
 
 _MOST_CHARS: Final = 2048
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*\Z", re.ASCII)
@@ -55,6 +55,15 @@ def parse_peers(text: str) -> frozenset[str]:
         return frozenset(parse_endpoint(each.strip()) for each in text.split(",") if each.strip())
     except MalformedError as error:
         raise MalformedError(f"CONCORD_PEERS lists what is no gateway's URL: {error}") from error
+
+
+def endpoint_of(profile: JsonValue) -> str | None:
+    """The endpoint that a profile names; None: it names none that is one."""
+    endpoint = profile.get("endpoint") if isinstance(profile, dict) else None
+    try:
+        return parse_endpoint(endpoint) if isinstance(endpoint, str) else None
+    except MalformedError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +115,7 @@ class Peers:
         found = kept.get(row.profile_hash)
         if found is None or hash_document(found.salt, found.document) != row.profile_hash:
             return None
-        endpoint = found.document.get("endpoint") if isinstance(found.document, dict) else None
-        try:
-            return parse_endpoint(endpoint) if isinstance(endpoint, str) else None
-        except MalformedError:
-            return None
+        return endpoint_of(found.document)
 
     def _look_up(self, endpoint: str) -> None:
         parts = urlsplit(endpoint)

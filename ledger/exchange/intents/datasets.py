@@ -26,6 +26,7 @@ __all__ = [
     "build_dataset_retirement",
     "build_erasure",
     "build_registration",
+    "check_metadata",
 ]
 
 _REQUIRED_TEXTS = ("title", "description", "licence", "contact")
@@ -84,7 +85,7 @@ def build_registration(draft: Draft, intent: DatasetRegistrationIntent) -> State
     """The next version of a dataset, the first one with a fresh dataset salt."""
     if not HANDLE_PATTERN.match(intent.slug):
         raise MalformedError("a slug has 1 to 63 of a-z, 0-9 and -, not a dash in front")
-    metadata = _check_metadata(intent.metadata)
+    metadata = check_metadata(intent.metadata)
     manifest, chunks = _read_content(intent)
     known = draft.directory.find_dataset(draft.participant, intent.slug)
     version = 1 if known is None else known.latest_version + 1
@@ -124,7 +125,8 @@ def _check_version(intent: DatasetRegistrationIntent, version: int, *, is_retire
         )
 
 
-def _check_metadata(metadata: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+def check_metadata(metadata: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Check what a provider says of a version. Raises: MalformedError."""
     document = dict(metadata)
     unknown = sorted(document.keys() - _METADATA_MEMBERS)
     if unknown:

@@ -79,7 +79,8 @@ class Datasets:
             limit=paging.limit,
             cursor=paging.cursor,
         )
-        return present_page(rows, present_dataset)
+        now = self._parts.now()
+        return present_page(rows, lambda row: present_dataset(row, now))
 
     def get(self, _asker: Asker, name: str) -> Stamped[DatasetView]:
         """A dataset. Raises: NotFoundError."""
@@ -87,7 +88,7 @@ class Datasets:
             row = self._parts.store.datasets.find(self._parts.directory.dataset(name).id)
             if row is None:
                 raise NotFoundError(f"no dataset {name[:140]} is known here")
-            return Stamped(present_dataset(row), self._as_of_block())
+            return Stamped(present_dataset(row, self._parts.now()), self._as_of_block())
 
     def versions(self, asker: Asker, name: str, paging: Paging) -> Page[VersionView]:
         """Versions, the newest first. Raises: NotFoundError, MalformedError."""

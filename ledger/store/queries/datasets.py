@@ -19,7 +19,8 @@ from ledger.store.queries.joined import check_choice, document_of, documents_as,
 from ledger.store.queries.moments import block_moment
 from ledger.store.queries.standing import read_as_of
 from ledger.store.queries.versions import Condition, has_digest, versions_known
-from ledger.store.rows import DatasetRow, DescendantRow, ParentRow, RowPage, VersionRow
+from ledger.store.rows import DatasetRow, DescendantRow, OriginRow, ParentRow, RowPage, VersionRow
+from ledger.store.schema.catalogue import CATALOGUE_OFFERS
 from ledger.store.schema.chain import GRANTS, PARENTS, RETIREMENTS
 from ledger.store.schema.gateway import CONTENTS, DATASET_SLUGS, OPENINGS, PARTICIPANT_HANDLES
 from ledger.store.schema.said import ACCESS_REQUESTS, SAID_GRANTS, SAID_PARENTS
@@ -52,8 +53,14 @@ class Datasets:
             .join(PARTICIPANT_HANDLES, handles.participant == slugs.provider)
             .where(handles.handle == provider_handle, slugs.slug == slug)
         )
+        offers = CATALOGUE_OFFERS.c
+        offered = (
+            select(offers.dataset)
+            .join(PARTICIPANT_HANDLES, handles.participant == offers.provider)
+            .where(handles.handle == provider_handle, offers.slug == slug)
+        )
         with self._database.read() as connection:
-            dataset = connection.scalar(named)
+            dataset = connection.scalar(named) or connection.scalar(offered)
             return None if dataset is None else self.find(dataset)
 
     def list(
@@ -171,7 +178,8 @@ def _search(query: Select[Any], state: str | None, text: str | None) -> Select[A
     if state is not None:
         retired = RETIREMENTS.c.dataset.is_not(None)
         query = query.where(retired if state == "retired" else ~retired)
-    return query.where(mentions(text, _METADATA.c.search, DATASET_SLUGS.c.slug)) if text else query
+    searched = (_METADATA.c.search, DATASET_SLUGS.c.slug, CATALOGUE_OFFERS.c.search)
+    return query.where(mentions(text, *searched)) if text else query
 
 
 def _select_datasets(of: Condition) -> tuple[Select[Any], Subquery]:
@@ -188,17 +196,27 @@ def _select_datasets(of: Condition) -> tuple[Select[Any], Subquery]:
         latest.outerjoin(DATASET_SLUGS, DATASET_SLUGS.c.dataset == latest.c.dataset)
         .outerjoin(PARTICIPANT_HANDLES, PARTICIPANT_HANDLES.c.participant == latest.c.participant)
         .outerjoin(RETIREMENTS, RETIREMENTS.c.dataset == latest.c.dataset)
+        .outerjoin(CATALOGUE_OFFERS, _is_offered(latest))
     )
     joined = join_document(joined, _METADATA, latest.c.metadata_hash, latest.c.participant, "metadata")
     query = select(
         latest,
-        DATASET_SLUGS.c.slug,
+        func.coalesce(DATASET_SLUGS.c.slug, CATALOGUE_OFFERS.c.slug).label("slug"),
         func.coalesce(DATASET_SLUGS.c.dataset_salt, latest.c.said_salt).label("dataset_salt"),
         PARTICIPANT_HANDLES.c.handle,
-        _METADATA.c.body,
+        func.coalesce(_METADATA.c.body, CATALOGUE_OFFERS.c.body).label("body"),
         block_moment(RETIREMENTS.c.time).label("retired_at"),
+        CATALOGUE_OFFERS.c.endpoint.label("offered_at"),
+        CATALOGUE_OFFERS.c.seen_at.label("offer_seen_at"),
+        CATALOGUE_OFFERS.c.version.label("offered_version"),
     ).select_from(joined)
     return query.where(latest.c.rank == 1), latest
+
+
+def _is_offered(latest: Subquery) -> ColumnElement[bool]:
+    """What another gateway offers, unless it has a name of this gateway's own, or is retired."""
+    named = DATASET_SLUGS.c.dataset.is_(None) & RETIREMENTS.c.dataset.is_(None)
+    return (CATALOGUE_OFFERS.c.dataset == latest.c.dataset) & named
 
 
 def _select_versions(of: Condition) -> tuple[Select[Any], Subquery]:
@@ -208,10 +226,11 @@ def _select_versions(of: Condition) -> tuple[Select[Any], Subquery]:
         .outerjoin(CONTENTS, CONTENTS.c.content_root == OPENINGS.c.content_root)
         .outerjoin(DATASET_SLUGS, DATASET_SLUGS.c.dataset == known.c.dataset)
     )
+    joined = joined.outerjoin(CATALOGUE_OFFERS, CATALOGUE_OFFERS.c.registration == known.c.digest)
     joined = join_document(joined, _METADATA, known.c.metadata_hash, known.c.participant, "metadata")
     query = select(
         known,
-        _METADATA.c.body,
+        func.coalesce(_METADATA.c.body, CATALOGUE_OFFERS.c.body).label("body"),
         OPENINGS.c.content_root,
         OPENINGS.c.version_salt,
         CONTENTS.c.file_count,
@@ -237,6 +256,7 @@ def _to_dataset(row: Row[Any]) -> DatasetRow:
         retired_at=row.retired_at,
         registered_at=row.first_registered_at,
         updated_at=row.registered_at,
+        origin=None if row.offered_at is None else OriginRow(row.offered_at, row.offer_seen_at, row.offered_version),
     )
 
 

@@ -5,6 +5,7 @@ Ids are bytes, moments aware UTC datetimes, members of statements stand as they 
 
 from ledger.store.rows.access import AccessRequestRow, GrantRow, RevocationRow, TermsRow
 from ledger.store.rows.agreements import AgreementRow, SettlementRow, UsageRow
+from ledger.store.rows.catalogue import OfferedRow, OfferRow, OriginRow, PeerRow, RegisteredRow
 from ledger.store.rows.chain import (
     BlockHeader,
     ChainEvent,
@@ -55,12 +56,17 @@ __all__ = [
     "LogRow",
     "MatchRow",
     "NewStatement",
+    "OfferRow",
+    "OfferedRow",
     "OpeningRow",
+    "OriginRow",
     "OutboxRow",
     "OutboxState",
     "ParentRow",
     "ParticipantRow",
+    "PeerRow",
     "ProposalRow",
+    "RegisteredRow",
     "RevocationRow",
     "RowPage",
     "SealingRow",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ledger.canonical import JsonValue
+from ledger.store.rows.catalogue import OriginRow
 from ledger.types import Bytes32
 
 __all__ = ["DatasetRow", "DescendantRow", "ParentRow", "VersionRow"]
@@ -81,3 +82,5 @@ class DatasetRow:
     retired_at: datetime | None
     registered_at: datetime
     updated_at: datetime
+    origin: OriginRow | None = None
+    """the gateway that told of it; None: this one's own, or known by the chain alone"""

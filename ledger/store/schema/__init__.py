@@ -1,6 +1,17 @@
-"""The tables, in rooms: the gateway's, what was said, what is on chain, who writes, what is delivered, what erased."""
+"""The tables, in rooms: the gateway's, what was said, what is on chain, who writes, what is delivered or offered."""
 
-from ledger.store.schema import chain, deliveries, erasures, gateway, leases, said, sealings, transfers
+from ledger.store.schema import catalogue, chain, deliveries, erasures, gateway, leases, said, sealings, transfers
 from ledger.store.schema.metadata import METADATA
 
-__all__ = ["METADATA", "chain", "deliveries", "erasures", "gateway", "leases", "said", "sealings", "transfers"]
+__all__ = [
+    "METADATA",
+    "catalogue",
+    "chain",
+    "deliveries",
+    "erasures",
+    "gateway",
+    "leases",
+    "said",
+    "sealings",
+    "transfers",
+]
