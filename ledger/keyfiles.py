@@ -7,9 +7,6 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from eth_keyfile.exceptions import EthKeyfileValueError
-from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
-
 from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
 from ledger.statements import address_of, generate_private_key
 
@@ -41,6 +38,8 @@ def write_key_file(path: Path, private_key: bytes, passphrase: str, *, kdf_cost:
     Raises:
         ConflictError: the file is there already.
     """
+    from eth_keyfile.keyfile import create_keyfile_json  # noqa: PLC0415 - loads for half a second, and few commands need it
+
     if path.exists():
         raise _there_already(path)
     document = create_keyfile_json(private_key, passphrase.encode(), version=3, kdf="scrypt", iterations=kdf_cost)
@@ -56,6 +55,9 @@ def read_key_file(path: Path, passphrase: str) -> bytes:
         WrongPassphraseError: the passphrase is another.
         VerificationError: the key is not the one of the address that the file names.
     """
+    from eth_keyfile.exceptions import EthKeyfileValueError  # noqa: PLC0415 - loads for half a second
+    from eth_keyfile.keyfile import decode_keyfile_json  # noqa: PLC0415 - loads for half a second
+
     try:
         document = _check_form(json.loads(path.read_bytes()))
         private_key = decode_keyfile_json(document, passphrase.encode())

@@ -8,10 +8,11 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 from urllib.parse import quote
 
 from ledger.canonical import JsonValue, parse_canonical
+from ledger.client.batching import BatchUpload, cut_into_batches
 from ledger.client.flow import LARGE_BYTES, ByteProgress, Download, Flow, Request, Upload, quote_name
 from ledger.client.identity import Identity
 from ledger.client.operations import whoami
@@ -53,6 +54,9 @@ __all__ = [
     "version",
     "versions",
 ]
+
+
+_REPEATING: Final = "Repeat it: a file that is there already is not sent again"
 
 
 @dataclass(frozen=True)
@@ -254,11 +258,17 @@ def upload(
 ) -> Flow[int]:
     """Upload the manifest's files whose bytes are not there yet; returns how many. Raises: as ``put_file``."""
     there = {view.path for view in (yield from files(dataset, number)) if view.uploaded}
-    missing = [entry.path for entry in manifest.files if entry.path not in there]
+    missing = {entry.path: entry for entry in manifest.files if entry.path not in there}
     places = {found.path: found.location for found in list_files(folder)} if missing else {}
-    for path in missing:
-        if path not in places:
-            raise NotFoundError(f"{path} is gone from {folder}: put it back and register again with --if-changed")
+    gone = next((path for path in missing if path not in places), None)
+    if gone is not None:
+        raise NotFoundError(f"{gone} is gone from {folder}: put it back and register again with --if-changed")
+    batches = cut_into_batches(missing.values())
+    for batch in batches:
+        body = BatchUpload.of(folder, progress, batch, places)
+        yield Request("POST", f"{_path(dataset, number)}/files:batch", body=body, repeating=_REPEATING)
+    sent = {entry.path for batch in batches for entry in batch}
+    for path in [each for each in missing if each not in sent]:
         yield from put_file(dataset, number, path, places[path], progress=progress)
     return len(missing)
 
@@ -272,8 +282,7 @@ def put_file(dataset: str, number: int, path: str, source: Path, *, progress: By
         OSError: it can not be read.
     """
     body = Upload(source, source.stat().st_size, progress)
-    repeating = "Repeat it: a file that is there already is not sent again"
-    yield Request("PUT", f"{_path(dataset, number)}/files/{quote(path)}", body=body, repeating=repeating)
+    yield Request("PUT", f"{_path(dataset, number)}/files/{quote(path)}", body=body, repeating=_REPEATING)
 
 
 def download(

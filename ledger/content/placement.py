@@ -6,10 +6,11 @@ import asyncio
 import os
 import shutil
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import obstore
 from obstore import exceptions
@@ -37,6 +38,10 @@ _INCOMING: Final = "incoming"
 _PART_SIZE_BYTES: Final = 8 << 20
 _MAX_PARTS: Final = 9_000
 _PARTS_IN_FLIGHT: Final = 4
+_OBJECTS_IN_FLIGHT: Final = 8
+"""Of many small ones: the disk makes what is flushed at the same time durable together."""
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -79,6 +84,9 @@ class Placement(Protocol):
     async def place(self, key: str, chunks: AsyncGenerator[bytes, None], size_bytes: int) -> None:
         """Store the chunks under ``key`` once all came, replacing what is there; nothing when one is refused."""
 
+    async def place_many(self, objects: Mapping[str, bytes]) -> None:
+        """Store small objects under their keys; where it fails, some of them, each whole."""
+
     async def remove(self, key: str) -> None:
         """Remove the object under ``key``; whether there is one does not matter."""
 
@@ -99,6 +107,22 @@ class BucketPlacement:
         """Store the chunks under ``key``. Raises: UnavailableError, and whatever ``chunks`` raises."""
         await _put(self._store, key, chunks, size_bytes)
 
+    async def place_many(self, objects: Mapping[str, bytes]) -> None:
+        """Store objects, several at a time. Raises: UnavailableError."""
+        turns = asyncio.Semaphore(_OBJECTS_IN_FLIGHT)
+
+        async def put(key: str, data: bytes) -> None:
+            async with turns:
+                await obstore.put_async(self._store, key, data)
+
+        with translate_errors("store an object"):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for key, data in objects.items():
+                        group.create_task(put(key, data))
+            except ExceptionGroup as failed:
+                raise failed.exceptions[0] from None  # the others were called off
+
     async def remove(self, key: str) -> None:
         """Remove the object under ``key``. Raises: UnavailableError."""
         await _remove(self._store, key)
@@ -114,6 +138,10 @@ class NoPlacement:
     async def place(self, key: str, chunks: AsyncGenerator[bytes, None], size_bytes: int) -> None:  # noqa: ARG002
         """Refuse, before a byte of ``chunks`` is asked for. Raises: UnavailableError."""
         await chunks.aclose()
+        raise _read_only("store an object")
+
+    async def place_many(self, objects: Mapping[str, bytes]) -> None:  # noqa: ARG002
+        """Refuse. Raises: UnavailableError."""
         raise _read_only("store an object")
 
     async def remove(self, key: str) -> None:  # noqa: ARG002
@@ -144,6 +172,11 @@ class FolderPlacement:
         finally:
             with suppress(OSError):  # what can not be removed now, the next start removes
                 (self._root / aside).unlink(missing_ok=True)
+
+    async def place_many(self, objects: Mapping[str, bytes]) -> None:
+        """Store objects, flushed several at a time, and each folder once. Raises: UnavailableError."""
+        with translate_errors("keep an object"):
+            await _finish_in_thread(lambda: _place_all(self._root, objects))
 
     async def remove(self, key: str) -> None:
         """Remove the file under ``key``. Raises: UnavailableError."""
@@ -232,6 +265,43 @@ class _Source:
 
 class _InterruptedPutError(Exception):
     """Makes a cancelled put abort; never leaves this module."""
+
+
+async def _finish_in_thread(act: Callable[[], T]) -> T:
+    """Run it in a thread, to its end also where whoever waits for it is cancelled."""
+    running = asyncio.ensure_future(asyncio.to_thread(act))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        running.exception()  # nobody is there to be told
+        raise
+
+
+def _place_all(root: Path, objects: Mapping[str, bytes]) -> None:
+    incoming = root / _INCOMING
+    incoming.mkdir(exist_ok=True)
+    aside = {key: incoming / uuid.uuid4().hex for key in objects}
+    try:
+        with ThreadPoolExecutor(_OBJECTS_IN_FLIGHT, thread_name_prefix="placing") as flushers:
+            list(flushers.map(_write_durably, aside.values(), objects.values()))
+        for key, place in aside.items():
+            (root / key).parent.mkdir(parents=True, exist_ok=True)
+            place.rename(root / key)
+        folders = {folder for key in objects for folder in (root / key).parents if folder.is_relative_to(root)}
+        for folder in sorted(folders, key=lambda each: len(each.parts), reverse=True):
+            _flush(folder)
+    finally:
+        for place in aside.values():
+            with suppress(OSError):  # what can not be removed now, the next start removes
+                place.unlink(missing_ok=True)
+
+
+def _write_durably(place: Path, data: bytes) -> None:
+    with place.open("xb") as target:
+        target.write(data)
+        target.flush()
+        os.fsync(target.fileno())
 
 
 def _flush(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -106,6 +106,12 @@ class Contents:
             row = connection.execute(_select_files(named)).one_or_none()
         return None if row is None else _to_file(row)
 
+    def find_files(self, registration: Bytes32, paths: Set[str]) -> tuple[FileRow, ...]:
+        """Those files of a version that have these paths, in the manifest's order."""
+        named = (OPENINGS.c.registration == registration) & CONTENT_FILES.c.path.in_(paths)
+        with self._database.read() as connection:
+            return tuple(_to_file(row) for row in connection.execute(_select_files(named)))
+
     def mark_uploaded(self, registration: Bytes32, path: str, now: datetime) -> None:
         """Record that the file's bytes are here, checked and durable.
 
@@ -122,6 +128,23 @@ class Contents:
             else:
                 row = {"registration": registration, "position": file.position, "uploaded_at": now}
                 connection.execute(insert(UPLOADS).values(**row))
+
+    def mark_many_uploaded(self, registration: Bytes32, paths: Set[str], now: datetime) -> None:
+        """Record that the bytes of all these files are here, checked and durable.
+
+        Raises:
+            NotFoundError: the version has not all of these files.
+        """
+        with self._database.write() as connection:
+            found = self.find_files(registration, paths)
+            if len(found) != len(paths):
+                raise NotFoundError("the version has not all of these files")
+            known = [file.position for file in found if file.uploaded_at is not None]
+            here = (UPLOADS.c.registration == registration) & UPLOADS.c.position.in_(known)
+            if known:
+                connection.execute(delete(UPLOADS).where(here))
+            rows = [{"registration": registration, "position": each.position, "uploaded_at": now} for each in found]
+            connection.execute(insert(UPLOADS), rows)
 
     def match(self, sha256: Bytes32, limit: int = 50) -> tuple[MatchRow, ...]:
         """Files of registered versions with this SHA-256, those in force and the oldest first."""

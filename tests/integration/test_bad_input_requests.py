@@ -260,6 +260,42 @@ def test_uploads_go_where_the_manifest_says_and_nowhere_else(service: Asking) ->
     )
 
 
+BATCHES: Final[dict[str, tuple[bytes, int, str]]] = {
+    "nothing": (b"", 422, "JSON list of paths"),
+    "no line": (b'["a.csv"]', 422, "JSON list of paths"),
+    "no JSON": (b"a.csv\n" + FILE, 422, "JSON list of paths"),
+    "deep": (b"[" * 9_000 + b"\n", 422, "JSON list of paths"),
+    "no list": (b'"a.csv"\n' + FILE, 422, "JSON list of paths"),
+    "no path": (b"[1]\n" + FILE, 422, "JSON list of paths"),
+    "no file": (b"[]\n", 422, "1 to 1,000 files"),
+    "many files": (json.dumps(["a.csv"] * 1_001).encode() + b"\n", 422, "1 to 1,000 files"),
+    "no such file": (b'["a.csv", "b.csv"]\n' + FILE, 404, "no file 'b.csv'"),
+    "outside": (b'["../a.csv"]\n' + FILE, 404, "no file"),
+    "twice": (b'["a.csv", "a.csv"]\n' + FILE + FILE, 422, "named twice"),
+    "too few bytes": (b'["a.csv"]\n' + FILE[:-1], 422, "13 bytes came"),
+    "too many bytes": (b'["a.csv", "empty.bin"]\n' + FILE + b"x", 422, "15 bytes came"),
+    "other bytes": (b'["a.csv"]\n' + FILE[:-1] + b"x", 422, "a.csv"),
+    "too large": (b'["a.csv"]\n' + bytes(8 << 20), 413, "8388608 bytes"),
+}
+
+
+@pytest.mark.parametrize("given", BATCHES)
+def test_a_batch_that_is_not_right_is_refused_whole(service: Asking, given: str) -> None:
+    body, status, sentence = BATCHES[given]
+    found = service.post("utility", FILES.rstrip("/") + ":batch", body)
+    assert found.status_code == status
+    assert sentence in found.json()["detail"]
+    assert service.get("utility", FILES + "a.csv").content == FILE
+
+
+def test_a_batch_is_taken_again_from_its_provider_alone(service: Asking) -> None:
+    path, body = FILES.rstrip("/") + ":batch", b'["empty.bin", "a.csv"]\n' + FILE
+    assert_problem(service.post("chamber", path, body), 403, "not-yours")
+    stored = service.post("utility", path, body)
+    assert {each["path"]: each["uploaded"] for each in stored.json()["files"]} == {"a.csv": True, "empty.bin": True}
+    assert service.get("utility", FILES + "a.csv").content == FILE
+
+
 @pytest.mark.parametrize("given", ["bytes=14-", "bytes=200-300", "bytes=9999999999-", "bytes=14-14"])
 def test_a_range_beyond_the_file_is_416_with_its_size(service: Asking, given: str) -> None:
     answer = service.get("utility", FILES + "a.csv", Range=given)

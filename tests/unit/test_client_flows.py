@@ -13,7 +13,7 @@ import pytest
 
 from ledger.client import Flow, datasets, participants, statements
 from ledger.content import scan_folder
-from ledger.errors import MalformedError, NotFoundError
+from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.surface.codec import dump_value
 from ledger.surface.outcomes import InForce, Outcome, SaltedDocument, State
 from ledger.surface.views import FileView, MatchView, ParticipantView, ProfileView, VerdictView
@@ -21,6 +21,8 @@ from ledger.types import Address, Bytes32
 from tests.support.answering import FACES, Run, Said, answering, run_sync
 
 ID: Final = Bytes32(b"\xab" * 32)
+LARGE: Final = bytes(300_000)
+"""So large that it goes by itself."""
 
 
 def member(number: int) -> ParticipantView:
@@ -158,7 +160,7 @@ def uploading(folder: Path, there: dict[str, bool]) -> tuple[Flow[int], list[Fil
 def test_only_what_was_scanned_and_is_missing_is_uploaded(run: Run, tmp_path: Path) -> None:
     (tmp_path / "n").mkdir()
     for name in ("a", "n/ü %?#.txt", "c"):
-        (tmp_path / name).write_text(name)
+        (tmp_path / name).write_bytes(LARGE if name == "c" else name.encode())
     flow, views = uploading(tmp_path, {"a": True, "n/ü %?#.txt": False, "c": False})
     strange = FileView("../../etc/passwd", 5, ID, ID, uploaded=False)
     sent: dict[str, bytes] = {}
@@ -171,9 +173,50 @@ def test_only_what_was_scanned_and_is_missing_is_uploaded(run: Run, tmp_path: Pa
     with answering(answer) as url:
         assert run(url, flow) == 2
     assert sent == {
-        "/v1/datasets/utility~power/versions/1/files/c": b"c",
+        "/v1/datasets/utility~power/versions/1/files/c": LARGE,
         "/v1/datasets/utility~power/versions/1/files/n/%C3%BC%20%25%3F%23.txt": "n/ü %?#.txt".encode(),
     }
+
+
+@FACES
+def test_small_files_go_together_in_batches_that_a_gateway_takes(run: Run, tmp_path: Path) -> None:
+    contents = {f"{number:03}": bytes([number % 256]) * (250_000 if number < 20 else number) for number in range(530)}
+    contents |= {"large": LARGE, "gone": b""}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    told: list[int] = []
+    scanned = scan_folder(tmp_path)
+    flow = datasets.upload(tmp_path, scanned.manifest, "utility/power", 1, progress=told.append)
+    sent: list[str] = []
+
+    def answer(method: str, path: str, _headers: Mapping[str, str], body: bytes) -> Said:
+        if method == "POST":
+            line, _, data = body.partition(b"\n")
+            sent.extend(json.loads(line))
+            assert path == "/v1/datasets/utility~power/versions/1/files:batch"
+            assert len(json.loads(line)) <= 500
+            assert len(data) <= 4 << 20
+            assert data == b"".join(contents[name] for name in json.loads(line))
+        elif method == "PUT":
+            sent.append(path.rpartition("/")[2])
+        return said({"files": []})
+
+    with answering(answer) as url:
+        assert run(url, flow) == 532
+    assert sorted(sent) == sorted(contents)
+    assert sum(told) == sum(map(len, contents.values()))
+
+
+def test_a_small_file_that_changed_since_is_named(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    flow, views = uploading(tmp_path, {"a": False, "b": False})
+    (tmp_path / "b").write_text("longer")
+    with (
+        answering(lambda *_: said({"files": [dump_value(each) for each in views]})) as url,
+        pytest.raises(ConflictError, match=r"b changed while it was uploaded"),
+    ):
+        run_sync(url, flow)
 
 
 def test_a_file_that_is_gone_before_its_upload_is_named(tmp_path: Path) -> None:

@@ -206,3 +206,41 @@ def test_a_missing_object_is_not_found() -> None:
 
     with pytest.raises(NotFoundError, match="can not read it"):
         asyncio.run(consume())
+
+
+def test_many_objects_stand_under_their_keys_and_nothing_is_left_aside(
+    place: tuple[Objects, Placement], tmp_path: Path
+) -> None:
+    store, placement = place
+    for suffix in (b"old", b"new"):
+        asyncio.run(placement.place_many({f"files/{number % 3}/{number}": suffix for number in range(20)}))
+        assert {bytes(store.get(key).bytes()) for key in keys(store)} == {suffix}
+    assert len(keys(store)) == 20
+    assert not any(tmp_path.glob("incoming/*"))
+
+
+@pytest.mark.parametrize("kind", [FolderPlacement, BucketPlacement])
+def test_of_many_objects_each_is_whole_or_absent_where_the_disk_says_no(
+    kind: type[FolderPlacement | BucketPlacement], tmp_path: Path
+) -> None:
+    local = LocalStore(tmp_path)
+    placement = FolderPlacement(local, tmp_path) if kind is FolderPlacement else BucketPlacement(local)
+    (tmp_path / "in-the-way").write_bytes(b"a file")
+    with pytest.raises(UnavailableError):
+        asyncio.run(placement.place_many({"first/a": b"whole", "in-the-way/b": b"none"}))
+    assert all(path.read_bytes() in (b"whole", b"a file") for path in files_in(tmp_path))
+
+
+def test_many_objects_that_nobody_waits_for_any_more_are_placed_all_the_same(tmp_path: Path) -> None:
+    async def go_away() -> None:
+        task = asyncio.create_task(placement.place_many({f"k/{number}": b"x" for number in range(50)}))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    placement = FolderPlacement(LocalStore(tmp_path), tmp_path)
+    asyncio.run(go_away())
+    assert not any(tmp_path.glob("incoming/*"))
+    with pytest.raises(UnavailableError, match="over HTTP it is only read"):
+        asyncio.run(NoPlacement().place_many({"k": b"x"}))

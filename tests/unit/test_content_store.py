@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from obstore.store import MemoryStore, S3Store
+from obstore.store import LocalStore, MemoryStore, S3Store
 
 from ledger.content import CHUNK_SIZE_BYTES, ChunkMismatchError, FileEntry, hash_bytes
 from ledger.content.placement import BucketPlacement
@@ -60,6 +60,26 @@ def stored_file(folder: Path, entry: FileEntry, kind: str = "files") -> Path:
 
 def stored_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_small_files_are_put_together_and_heal_what_was_damaged(store: ContentStore) -> None:
+    files = [hash_bytes(f"{number}.csv", str(number).encode() * number)[0] for number in range(30)]
+    data = [str(number).encode() * number for number in range(30)]
+    for _ in range(2):
+        asyncio.run(store.put_files(list(zip(files, data, strict=True))))
+        assert [read(store, entry) for entry in files] == data
+    if isinstance(store.objects, LocalStore):
+        place = stored_file(Path(str(store.objects.prefix)), files[7])
+        place.write_bytes(b"damaged")
+        asyncio.run(store.put_files([(files[7], data[7])]))
+        assert read(store, files[7]) == data[7]
+
+
+def test_of_small_files_none_is_kept_where_one_is_not_right(local: ContentStore, folder: Path) -> None:
+    for wrong in (b"hour,mwh", b"hour,mwh\nx", b"hour,mwx\n"):
+        with pytest.raises(VerificationError):
+            asyncio.run(local.put_files([(EMPTY, b""), (SMALL, wrong)]))
+    assert stored_names(folder) == []
 
 
 @pytest.mark.parametrize("hashes", [HASHES, None])

@@ -155,6 +155,11 @@ def test_files_arrive_one_by_one(world: World) -> None:
     assert contents.files(word("again"))[1].uploaded_at is None
     with pytest.raises(NotFoundError):
         contents.mark_uploaded(registration, "c", NOW)
+    contents.mark_many_uploaded(word("again"), {"a", "b"}, NOW)
+    contents.mark_many_uploaded(word("again"), {"a"}, NOW + DAY)
+    assert [row.uploaded_at for row in contents.files(word("again"))] == [NOW + DAY, NOW]
+    with pytest.raises(NotFoundError):
+        contents.mark_many_uploaded(registration, {"a", "c"}, NOW)
 
 
 def test_contents_that_nothing_opens_to_are_dropped(world: World) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import ExitStack
 from datetime import datetime
+from itertools import accumulate
 from typing import Final
 
 from ledger.content import FileEntry, parse_chunks, parse_manifest
-from ledger.errors import ConflictError, NotFoundError
+from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.exchange.asker import Asker, Scope
 from ledger.exchange.erasing import Erasing, check_kept
 from ledger.exchange.errors import ForbiddenError, NoSuchRangeError
@@ -160,6 +162,46 @@ class Datasets:
             await self._parts.content.put_file(_entry_of(file), self._while_kept(row, stream), hashes)
             return await asyncio.to_thread(self._finish_upload, row, path)
 
+    def upload_many(
+        self, asker: Asker, name: str, version: int, paths: Sequence[str], data: bytes
+    ) -> Stamped[tuple[FileView, ...]]:
+        """Take small files in one go; ``data`` holds their bytes, one after another in the order of ``paths``.
+
+        Raises:
+            As `upload`, for the first file that is not right; nothing of any of them stays then.
+            MalformedError: ``data`` is not as long as they are together, or one is named twice or has several chunks.
+        """
+        row, files = self._find_small(asker, name, version, paths)
+        if sum(file.size_bytes for file in files) != len(data):
+            raise MalformedError(f"{len(data)} bytes came, which is not what these {len(files)} files have together")
+        ends = accumulate(file.size_bytes for file in files)
+        pieces = [(_entry_of(file), data[end - file.size_bytes : end]) for file, end in zip(files, ends, strict=True)]
+        with ExitStack() as arriving:
+            for file in files:
+                arriving.enter_context(self._erasing.arriving(file.sha256))
+            for file in files:
+                self._check_arrival(row, file)
+            asyncio.run(self._parts.content.put_files(pieces))
+            self._check_kept(row)
+            self._parts.store.contents.mark_many_uploaded(row.registration, set(paths), self._parts.now())
+        there = self._parts.store.contents.find_files(row.registration, set(paths))
+        return Stamped(tuple(present_file(each) for each in there), self._as_of_block())
+
+    def _find_small(
+        self, asker: Asker, name: str, version: int, paths: Sequence[str]
+    ) -> tuple[VersionRow, tuple[FileRow, ...]]:
+        row = self._find_own(asker, name, version)
+        found = {file.path: file for file in self._parts.store.contents.find_files(row.registration, set(paths))}
+        missing = next((path for path in paths if path not in found), None)
+        if missing is not None:
+            raise NotFoundError(f"version {row.version} has no file {missing[:200]!r}")
+        if len(found) != len(paths):
+            raise MalformedError("a file is named twice: name each once")
+        large = next((file.path for file in found.values() if _entry_of(file).chunk_count > 1), None)
+        if large is not None:
+            raise MalformedError(f"{large[:200]!r} has more than one chunk: send it by itself")
+        return row, tuple(found[path] for path in paths)
+
     def _check_arrival(self, row: VersionRow, file: FileRow) -> None:
         self._check_kept(row)
         if self._erasing.is_going(file.sha256):
@@ -184,17 +226,22 @@ class Datasets:
     def _find_upload(
         self, asker: Asker, name: str, version: int, path: str
     ) -> tuple[VersionRow, FileRow, tuple[bytes, ...] | None]:
+        row = self._find_own(asker, name, version)
+        file = self._find_file(row, path)
+        content = self._content(row)
+        if content.chunks is None:
+            return row, file, None
+        return row, file, parse_chunks(content.chunks, parse_manifest(content.manifest))[path]
+
+    def _find_own(self, asker: Asker, name: str, version: int) -> VersionRow:
+        """A version to which the asker may upload. Raises: ForbiddenError, NotFoundError, ErasedError."""
         row = self._find_version(name, version)
         if asker.participant != row.provider:
             raise ForbiddenError("only the provider uploads a dataset's files", code="not-yours")
         if not asker.may(Scope.WRITE):
             raise ForbiddenError("this key may not upload: it needs the scope write", code="missing-scope")
         check_kept(row)
-        file = self._find_file(row, path)
-        content = self._content(row)
-        if content.chunks is None:
-            return row, file, None
-        return row, file, parse_chunks(content.chunks, parse_manifest(content.manifest))[path]
+        return row
 
     def _finish_upload(self, row: VersionRow, path: str) -> Stamped[FileView]:
         self._check_kept(row)
