@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from ledger.content.chunks import ChunkMismatchError, check_chunk_hashes, derive_chunk_hashes
 from ledger.content.manifest import CHUNK_SIZE_BYTES, FileEntry
@@ -11,6 +14,9 @@ from ledger.content.reading import FileHasher
 from ledger.errors import VerificationError
 
 __all__ = ["FileIntake", "cut_chunks", "verify_stream"]
+
+_LEAVES: Final = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="concord-leaves")
+"""Hashes full chunks as leaves while the flat hash takes them elsewhere; its threads begin with the first one."""
 
 
 class FileIntake:
@@ -29,7 +35,7 @@ class FileIntake:
             check_chunk_hashes(entry, chunk_hashes)
         self._entry = entry
         self._expected = chunk_hashes if chunk_hashes is not None else derive_chunk_hashes(entry)
-        self._hasher = FileHasher()
+        self._hasher = FileHasher(_LEAVES)
         self._buffer = bytearray()
         self._received = 0
 
@@ -92,7 +98,8 @@ class FileIntake:
 def cut_chunks(buffer: bytearray, *, is_last: bool) -> Iterator[bytes]:
     """Take the whole chunks out of ``buffer``, and what remains too when it holds the file's last byte."""
     while len(buffer) >= CHUNK_SIZE_BYTES or (is_last and buffer):
-        chunk = bytes(buffer[:CHUNK_SIZE_BYTES])
+        with memoryview(buffer) as view:
+            chunk = bytes(view[:CHUNK_SIZE_BYTES])
         del buffer[:CHUNK_SIZE_BYTES]
         yield chunk
 

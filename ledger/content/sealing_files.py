@@ -94,16 +94,28 @@ class FileSealer:
             ChunkMismatchError: it is not the chunk that the manifest names; nothing was encrypted.
             VerificationError: the file has no further chunk.
         """
-        entry, index = self._entry, len(self._leaves)
-        count = sealed_chunk_count(entry)
-        if index == count or (entry.size_bytes == 0 and chunk):
+        sealed, leaf = self.seal_at(len(self._leaves), chunk)
+        self.keep(sealed, leaf)
+        return sealed
+
+    def seal_at(self, index: int, chunk: bytes) -> tuple[bytes, bytes]:
+        """Seal the chunk at ``index`` and hash it, in any thread; `keep` takes what it returns, in order.
+
+        Raises:
+            ChunkMismatchError, VerificationError: as `seal`.
+        """
+        entry, count = self._entry, sealed_chunk_count(self._entry)
+        if index >= count or (entry.size_bytes == 0 and len(chunk)):
             raise VerificationError(f"{entry.path} has more bytes than the {entry.size_bytes} of its entry")
         if entry.size_bytes:
             check_chunk(entry, self._hashes, index, chunk)
         sealed = self._cipher.encrypt(_nonce(index, is_last=index == count - 1), chunk, None)
-        self._leaves.append(leaf_hash(sealed))
+        return sealed, leaf_hash(sealed)
+
+    def keep(self, sealed: bytes, leaf: bytes) -> None:
+        """Count the next chunk that `seal_at` sealed."""
+        self._leaves.append(leaf)
         self._size_bytes += len(sealed)
-        return sealed
 
     def finish(self) -> SealedFile:
         """Return the sealed file once its last chunk is sealed.

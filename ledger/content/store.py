@@ -158,6 +158,16 @@ class ContentStore:
         pieces = self._read_checked(entry, hashes, first_byte, last_byte)
         return _resume(await anext(pieces, None), pieces)
 
+    async def read_file(self, entry: FileEntry) -> AsyncIterator[bytes]:
+        """Return the stored bytes of a file in pieces of whole chunks, unchecked: for whoever checks each chunk itself.
+
+        Raises:
+            NotFoundError, UnavailableError: as `open_file`.
+            StoredContentError: it has another size.
+        """
+        await self._check_size(entry)
+        return self._read(entry, 0, entry.size_bytes)
+
     async def load_chunk_hashes(self, entry: FileEntry) -> tuple[bytes, ...]:
         """Return the chunk hashes of a stored file, checked against the entry's root.
 

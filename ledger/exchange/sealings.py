@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
-from ledger.content import ChunkIndex, Manifest, parse_chunks, parse_manifest
+from ledger.content import ChunkIndex, ChunkMismatchError, Manifest, parse_chunks, parse_manifest
 from ledger.content.sealing import SealingDescriptor, SealingKey, parse_sealing
 from ledger.content.sealing_store import SealedObjects
 from ledger.content.sealing_version import VersionSealer
+from ledger.content.store import StoredContentError
 from ledger.errors import ConflictError, NotFoundError, UnavailableError
 from ledger.exchange.asker import Asker, Scope
 from ledger.exchange.intake import Announce
@@ -188,7 +189,11 @@ class Sealings:
 
     async def _write_objects(self, key: SealingKey, source: _Source) -> SealingDescriptor:
         sealer = VersionSealer(key, source.manifest, source.chunks)
-        await self.objects.place_data(key.commitment, sealer.seal(self._parts.content.open_file), sealer.size_bytes)
+        try:
+            await self.objects.place_data(key.commitment, sealer.seal(self._parts.content.read_file), sealer.size_bytes)
+        except ChunkMismatchError as error:  # each chunk is checked there, before it is encrypted
+            entry = next(each for each in source.manifest.files if each.path == error.path)
+            raise StoredContentError(entry, error) from error
         descriptor = sealer.finish()
         await self.objects.place_descriptor(descriptor, sealer.leaves)
         return descriptor

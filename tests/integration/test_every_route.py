@@ -125,7 +125,7 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ("get", _VERSION + "/files"): Route(CONTENTS),
     ("get", _VERSION + "/files/{path}"): Route(BYTES),
     ("put", _VERSION + "/files/{path}"): Route(answers(403, write=200, own=200), content=DATA),
-    ("post", _VERSION + "/files:batch"): Route(answers(403, write=422, own=422), content=DATA),
+    ("post", _VERSION + "/files:batch"): Route(STATING, content=DATA),
     ("get", _VERSION + "/sealings/current"): Route(answers(403, read=404, own=404)),
     ("put", _VERSION + "/sealings/{digest}"): Route(answers(403, write=422, own=422), _new_sealing, content=DATA),
     ("post", _VERSION + "/sealings/{digest}/statement"): Route(answers(403, write=404, own=404), json={}),
