@@ -23,6 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from bench.delivery_ceiling import Ceiling, measure_ceiling
 from bench.hashing import make_small
 from bench.processes import watching_tree
 from bench.table import format_table
@@ -137,6 +138,7 @@ def _fetch_plainly(source: Path, target: Path) -> float:
 class _Round:
     """The same bytes plainly, pushed, pulled for the first time and again; then small files."""
 
+    ceiling: Ceiling
     plain_s: float
     push: Run
     first: Run
@@ -152,6 +154,7 @@ def _measure(side: Side, number: int, mebibytes: int, small_files: int) -> _Roun
         for _ in range(mebibytes):
             target.write(os.urandom(_MIB))
     make_small(small, small_files)
+    ceiling = measure_ceiling(side.folder)
     plain_s = _fetch_plainly(large / "data.bin", side.folder / "plain")
     push = side.push(large, large.name)
     side.grant(large.name)
@@ -161,7 +164,7 @@ def _measure(side: Side, number: int, mebibytes: int, small_files: int) -> _Roun
     small_pull = side.pull(small.name)
     shutil.rmtree(large)
     shutil.rmtree(small)
-    return _Round(plain_s, push, first, again, small_push, small_pull)
+    return _Round(ceiling, plain_s, push, first, again, small_push, small_pull)
 
 
 def format_figures(rounds: Sequence[_Round], mebibytes: int, small_files: int) -> str:
@@ -174,14 +177,23 @@ def format_figures(rounds: Sequence[_Round], mebibytes: int, small_files: int) -
         ratios = [each.plain_s / run.elapsed_s for each, run in zip(rounds, runs, strict=True)]
         return f"{median(ratios):.2f}"
 
-    rows = [("plain HTTP, MiB/s", speed([each.plain_s for each in rounds]), "")]
-    for name, runs in (
-        ("registered and uploaded", [each.push for each in rounds]),
-        ("pulled for the first time: sealed, too", [each.first for each in rounds]),
-        ("pulled again", [each.again for each in rounds]),
+    def ceiling(hashes: int, ciphers: int) -> float:
+        return median(each.ceiling.speed(hashes, ciphers) for each in rounds)
+
+    rows = [
+        ("plain HTTP, MiB/s", speed([each.plain_s for each in rounds]), ""),
+        ("SHA-256 in memory, all cores, MiB/s", f"{median(each.ceiling.hashed for each in rounds):,.0f}", ""),
+        ("AES-256-GCM in memory, all cores, MiB/s", f"{median(each.ceiling.enciphered for each in rounds):,.0f}", ""),
+        ("written and synced, MiB/s", f"{median(each.ceiling.written for each in rounds):,.0f}", ""),
+    ]
+    for name, runs, work in (
+        ("registered and uploaded", [each.push for each in rounds], (4, 0)),
+        ("pulled for the first time: sealed, too", [each.first for each in rounds], (5, 2)),
+        ("pulled again", [each.again for each in rounds], (3, 1)),
     ):
         rows.append((f"{name}, MiB/s", speed([run.elapsed_s for run in runs]), ""))
         rows.append(("  of plain HTTP", share(runs), f"{_SHARE}"))
+        rows.append(("  what its hashes and ciphers allow, MiB/s", f"{ceiling(*work):,.0f}", ""))
     for name, runs in (
         ("pushed", [each.small_push for each in rounds]),
         ("pulled", [each.small for each in rounds]),

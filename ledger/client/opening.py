@@ -6,6 +6,7 @@ import os
 import shutil
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,8 @@ from ledger.content.sealing_files import ByteRange, FileOpener, open_chunks, ope
 
 __all__ = ["open_aside", "open_files"]
 
+_AT_ONCE: Final = 8
+"""Files that are flushed at the same time: the disk makes them durable together."""
 _MANY: Final = 4
 """Chunks of a file from which on a thread opens and checks the next ones while one is written."""
 
@@ -78,6 +81,9 @@ def open_aside(
                     continue
                 with closing(make_ahead(pieces)) as ahead:
                     _write_file(plain / part.path, ahead, progress)
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="concord-flush") as flushers:
+            for _ in flushers.map(_flush, [plain / part.path for part in parts]):
+                pass
     except BaseException:
         shutil.rmtree(plain, ignore_errors=True)
         raise
@@ -91,7 +97,10 @@ def _write_file(place: Path, pieces: Iterator[bytes], progress: ByteProgress | N
             opened.write(piece)
             if progress is not None:
                 progress(len(piece))
-        opened.flush()
+
+
+def _flush(place: Path) -> None:
+    with place.open("r+b") as opened:
         os.fsync(opened.fileno())
 
 

@@ -44,6 +44,7 @@ from scripts.concord import (
     signing,
     statements,
 )
+from scripts.concord.allocating import keep_buffers
 from scripts.concord.context import DEFAULT_URL, Context
 from scripts.concord.exit_codes import exit_code_of
 
@@ -165,6 +166,7 @@ def _json_first(arguments: list[str]) -> list[str]:
 
 def main() -> None:
     """Run `concord`; an error is a sentence on stderr and an exit code, never a traceback."""
+    keep_buffers()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that can not show a character gets it escaped; the program never ends on one.
         if isinstance(stream, io.TextIOWrapper):

@@ -15,6 +15,7 @@ from bench.bulk_figures import BulkFigures, Peers, format_bulk, join_bursts, mom
 from bench.bulk_load import BulkResult, Counter
 from bench.bulk_prepared import Prepared, cut_lines, prepare
 from bench.ceilings import measure_rate
+from bench.delivery_ceiling import Ceiling, measure_ceiling
 from bench.gas import Cost, exceeds, format_costs
 from bench.hashing import Took
 from bench.idiom import IdiomRates
@@ -269,3 +270,11 @@ def test_the_bulk_bench_runs_and_keeps_what_it_signed(
     ]  # fmt: skip
     assert (tmp_path / "bulk").stat().st_mode & 0o077 == 0
     assert (tmp_path / "bulk" / "signed.ndjson").stat().st_size > 300 * 500
+
+
+def test_what_hashing_and_ciphering_allow(tmp_path: Path) -> None:
+    assert Ceiling(1000.0, 4000.0, 0.0).speed(4, 0) == pytest.approx(250)
+    assert Ceiling(1000.0, 4000.0, 0.0).speed(3, 1) == pytest.approx(1 / 0.00325)
+    found = measure_ceiling(tmp_path, buffers=1)
+    assert min(found.hashed, found.enciphered, found.written) > 0
+    assert list(tmp_path.iterdir()) == []
