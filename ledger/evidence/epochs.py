@@ -7,7 +7,7 @@ without a gap, each sealed by its own quorum and naming its parent's hash.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ledger.errors import MalformedError, VerificationError
@@ -74,7 +74,7 @@ class _SealedChain:
         block_hash = self._check_seals(header, extra)
         vote = extra.parse_vote()
         if vote is not None:
-            self._tally.count(header.proposer, vote)
+            self._tally.count(header.number, header.proposer, vote)
         self._leaves.append(leaf_hash(block_hash))
         self._parent = block_hash
 
@@ -131,32 +131,46 @@ class _SealedChain:
 
 
 class _Tally:
-    """The validators' votes as QBFT counts them: of each voter the last one about a subject."""
+    """The validators' votes as QBFT counts them: of each voter the last one about a subject.
+
+    At blocks that its genesis file alone names (each a multiple of ``epochLength``) a network forgets the votes so far,
+    and does not count that block's own. Headers do not tell which these are; they show it where a change that the votes
+    would make does not come. Then those votes have lapsed that must have, and the later ones still count.
+    """
 
     def __init__(self, validators: tuple[Address, ...]) -> None:
         self._validators = validators
-        self._ballots: dict[Address, dict[Address, bool]] = {}
+        self._ballots: dict[Address, dict[Address, tuple[bool, int]]] = {}
+        self._deciding: int = -1
         self.decided = validators
 
-    def count(self, voter: Address, vote: Vote) -> None:
-        """Count a vote; ``decided`` are the validators of the next block. Raises: VerificationError: no validator's."""
+    def count(self, number: int, voter: Address, vote: Vote) -> None:
+        """Count a block's vote; ``decided`` are the next block's validators. Raises: VerificationError: no validator's.
+
+        ``_deciding`` is the block of the oldest vote that a majority needs: without it there is none.
+        """
         if voter not in self._validators:
             raise VerificationError(f"a vote of {voter}, which is no validator")
         ballots = self._ballots.setdefault(vote.subject, {})
-        ballots[voter] = vote.adds
-        adds = vote.subject not in self._validators
-        if sum(each is adds for each in ballots.values()) > len(self._validators) // 2:
-            self.decided = tuple(sorted(set(self._validators) ^ {vote.subject}))
+        ballots[voter] = (vote.adds, number)
+        adds, needed = vote.subject not in self._validators, len(self._validators) // 2 + 1
+        agreeing = sorted((at for each, at in ballots.values() if each is adds), reverse=True)
+        if len(agreeing) >= needed:
+            self.decided, self._deciding = tuple(sorted(set(self._validators) ^ {vote.subject})), agreeing[needed - 1]
 
     def settle(self, *, is_followed: bool) -> None:
-        """Go on to the next block: the decided validators are now the validators, or else the votes have lapsed."""
+        """Go on to the next block: the decided validators are now the validators, or else votes have lapsed."""
         if not is_followed:
-            self._ballots, self.decided = {}, self._validators
+            self.decided = self._validators
+            self._keep(lambda _, at: at > self._deciding)
             return
         changed = set(self._validators) ^ set(self.decided)
         self._validators = self.decided
+        self._ballots = {subject: ballots for subject, ballots in self._ballots.items() if subject not in changed}
+        self._keep(lambda voter, _: voter in self.decided)
+
+    def _keep(self, is_kept: Callable[[Address, int], bool]) -> None:
         self._ballots = {
-            subject: {voter: adds for voter, adds in ballots.items() if voter in self.decided}
+            subject: {voter: (adds, at) for voter, (adds, at) in ballots.items() if is_kept(voter, at)}
             for subject, ballots in self._ballots.items()
-            if subject not in changed
         }

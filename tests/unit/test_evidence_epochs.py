@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from ledger.errors import MalformedError, VerificationError
 from ledger.evidence import Header, PinnedRange, Policy, compute_block_root, encode_header, extend_epochs
+from ledger.statements import address_of
 from ledger.types import Address, Bytes32
 from tests.support.evidence_world import World, salt
 from tests.support.qbft_world import SealedWorld, sealed_by, validator_keys, with_seals
@@ -203,6 +205,74 @@ def test_votes_that_lapsed_and_those_that_stay() -> None:
     with pytest.raises(VerificationError, match="votes in the blocks before do not"):
         extend_epochs(second, world.headers(policy.epochs[1].first))
     assert extend_epochs(second, world.headers()) == policy
+
+
+def straddling(*cast: tuple[int, bool]) -> SealedWorld:
+    """Blocks of these proposers, each with or without a vote against the fourth validator; then a block of three."""
+    world = SealedWorld()
+    fourth = world.validators[3]
+    for proposer, is_vote in cast:
+        world.mine(vote=(fourth, DROP) if is_vote else None, proposer=proposer)
+    world.keys = world.keys[:3]
+    world.mine()
+    return world
+
+
+# The network of the first case forgets its votes at the third of these blocks; that of the second at the fourth, whose
+# own vote does not count either; that of the third at the third and at the sixth.
+@pytest.mark.parametrize(
+    "cast",
+    [
+        ((0, True), (1, True), (3, False), (2, True), (0, True), (1, True)),
+        ((0, True), (1, True), (3, False), (2, True), (0, True), (1, True), (2, True)),
+        ((0, True), (1, True), (3, False), (2, True), (0, True), (3, False), (1, True), (0, True), (2, True)),
+    ],
+)
+def test_votes_on_both_sides_of_a_block_at_which_the_network_forgets_them(cast: tuple[tuple[int, bool], ...]) -> None:
+    world = straddling(*cast)
+    assert [each.last for each in world.policy().epochs] == [len(world.blocks) - 2, None]
+
+
+def test_a_vote_that_must_have_lapsed_does_not_count_again() -> None:
+    # Without the change after the third block the vote in the first has lapsed; 2 of 4 are no majority.
+    with pytest.raises(VerificationError, match="votes in the blocks before do not"):
+        straddling((0, True), (1, True), (2, True), (3, False)).policy()
+
+
+class Network:
+    """Validators that stand by their votes in every block they propose, counted as Besu counts them."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.world = SealedWorld(keys=validator_keys(1, 2, 3, 4, 5))
+        self.length = self.chance.randint(5, 12)
+        self.votes: dict[Address, set[Address]] = {}
+
+    def mine(self, subject: Address) -> None:
+        """The next block drops ``subject``, or has no vote."""
+        world, number = self.world, len(self.world.blocks)
+        proposer = self.chance.randrange(len(world.keys))
+        is_vote = subject in world.validators and self.chance.random() < 0.7
+        world.mine(vote=(subject, DROP) if is_vote else None, proposer=proposer)
+        if number % self.length == 0:
+            self.votes = {}
+        elif is_vote:
+            voters = self.votes.setdefault(subject, set())
+            voters.add(world.validators[proposer])
+            if len(voters) > len(world.keys) // 2:
+                del self.votes[subject]
+                world.keys = [key for key in world.keys if address_of(key) != subject]
+                self.votes = {each: cast - {subject} for each, cast in self.votes.items()}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_network_that_forgets_its_votes_is_followed_whatever_the_length_of_its_epochs(seed: int) -> None:
+    network = Network(seed)
+    first = network.world.validators
+    for _ in range(45):
+        network.mine(network.chance.choice(first[:2]))
+    assert network.world.policy().epochs[-1].validators == network.world.validators
+    assert len(network.world.validators) < len(first)
 
 
 def test_votes_that_are_none() -> None:
