@@ -34,6 +34,8 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
 
     mapping(bytes32 log => Record) private _logs;
     mapping(bytes32 digest => bool) public isExecuted;
+    // Whose a verifier key is, from its first use on.
+    mapping(bytes32 verifierKey => bytes32 log) private _owners;
 
     constructor(IParticipantRegistry registry_) ParticipantStatementExecutor(registry_) {}
 
@@ -47,6 +49,7 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         bytes32 id = keccak256(abi.encode(statement.participant, keccak256(bytes(statement.origin))));
         Record storage record = _logs[id];
         if (record.head != 0) revert CheckpointLogAlreadyOpen(id);
+        _takeKey(id, statement.verifierKey);
         isExecuted[digest] = true;
         record.head = _packed(statement.publisher, 0, uint64(block.timestamp));
         record.participant = statement.participant;
@@ -72,6 +75,8 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         _checkKeys(statement.publisher, statement.verifierKey);
         uint64 expected = record.rotations + 1;
         if (statement.counter != expected) revert CheckpointLogCounter(statement.log, expected, statement.counter);
+        // The present key may stay, so that the publisher alone is replaced.
+        if (statement.verifierKey != record.verifierKey) _takeKey(statement.log, statement.verifierKey);
         isExecuted[digest] = true;
         record.rotations = expected;
         record.head = _packed(statement.publisher, _checkpointsOf(record.head), _timeOf(record.head));
@@ -191,6 +196,14 @@ contract CheckpointLog is ICheckpointLog, ParticipantStatementExecutor {
         if (record.head == 0) revert CheckpointLogUnknown(log);
         if (_isClosed(record.head)) revert CheckpointLogClosed(log);
         if (record.participant != participant) revert CheckpointLogNotOperator(log, record.participant, participant);
+    }
+
+    // A checkpoint names origin and key, never the log's id: with one key, two logs could be taken for each other.
+    // Nor does a log go back to a key that it had: whoever saw the newer one takes the older for replaced.
+    function _takeKey(bytes32 log, bytes32 verifierKey) private {
+        bytes32 owner = _owners[verifierKey];
+        if (owner != 0) revert CheckpointLogKeyTaken(log, verifierKey, owner);
+        _owners[verifierKey] = log;
     }
 
     function _record(Record storage record, uint256 head, uint64 size, bytes32 root) private {

@@ -16,7 +16,7 @@ contract CheckpointLogTest is Gateway {
         ICheckpointLog.Log memory opened = logs.logOf(_logOf(alpha, "alpha.example/log"));
         vm.assertEq(opened.participant, alpha.id, "operator");
         vm.assertEq(uint256(uint160(opened.publisher)), uint160(PUBLISHER), "publisher");
-        vm.assertEq(opened.verifierKey, VERIFIER_KEY, "verifier key");
+        vm.assertEq(opened.verifierKey, _verifierKey(alpha, "alpha.example/log"), "verifier key");
         vm.assertEq(opened.checkpoints, 0, "checkpoints");
         vm.assertEq(opened.time, NOW, "time");
         vm.assertFalse(opened.closed, "open");
@@ -68,13 +68,13 @@ contract CheckpointLogTest is Gateway {
     function test_refusesAPublisherOrVerifierKeyOfZero() external {
         LogOpening memory opening = _opening(delta, "x");
         opening.publisher = address(0);
-        _refusedByLogs(_call(delta, opening), _keyZero(address(0), VERIFIER_KEY));
+        _refusedByLogs(_call(delta, opening), _keyZero(address(0), opening.verifierKey));
         opening = _opening(delta, "x");
         opening.verifierKey = 0;
         _refusedByLogs(_call(delta, opening), _keyZero(PUBLISHER, 0));
         _refusedByLogs(
             _call(delta, _logRotation(1, address(0))),
-            _keyZero(address(0), keccak256("next key"))
+            _keyZero(address(0), _rotatedKey(1))
         );
     }
 
@@ -112,13 +112,43 @@ contract CheckpointLogTest is Gateway {
         _assertExecutes(address(logs), call, false);
         ICheckpointLog.Log memory rotated = logs.logOf(log);
         vm.assertEq(uint256(uint160(rotated.publisher)), uint160(next), "publisher");
-        vm.assertEq(rotated.verifierKey, keccak256("next key"), "verifier key");
+        vm.assertEq(rotated.verifierKey, _rotatedKey(1), "verifier key");
         vm.assertEq(rotated.rotations, 1, "rotations");
         _refusesPublishing(
             PUBLISHER,
             _publishCall(1),
             abi.encodeWithSelector(ICheckpointLog.CheckpointLogNotPublisher.selector, log, next, PUBLISHER)
         );
+    }
+
+    function test_aVerifierKeyBelongsToTheLogThatFirstHadItForEver() external {
+        bytes32 first = _verifierKey(delta, "gateway.example/log");
+        _executesOnLogs(_call(delta, _logRotation(1, PUBLISHER)));
+        _executesOnLogs(_call(delta, _closing(0)));
+        for (uint64 i = 0; i < 2; ++i) {
+            LogOpening memory clone = _opening(alpha, "gateway.example/log");
+            clone.verifierKey = i == 0 ? first : _rotatedKey(i);
+            _refusedByLogs(_call(alpha, clone), _keyTaken(_logOf(alpha, clone.origin), clone.verifierKey, log));
+        }
+        _open(alpha, "gateway.example/log");
+    }
+
+    function test_rotateRefusesAKeyOfAnotherLogAndAnOldOneOfItsOwn() external {
+        bytes32 other = _open(alpha, "alpha.example/log");
+        LogRotation memory rotation = _logRotation(1, PUBLISHER);
+        rotation.verifierKey = _verifierKey(alpha, "alpha.example/log");
+        _refusedByLogs(_call(delta, rotation), _keyTaken(log, rotation.verifierKey, other));
+        _executesOnLogs(_call(delta, _logRotation(1, PUBLISHER)));
+        rotation = _logRotation(2, PUBLISHER);
+        rotation.verifierKey = _verifierKey(delta, "gateway.example/log");
+        _refusedByLogs(_call(delta, rotation), _keyTaken(log, rotation.verifierKey, log));
+    }
+
+    function test_rotateTakesThePresentKeyWithAnotherPublisher() external {
+        LogRotation memory rotation = _logRotation(1, address(0x7e87));
+        rotation.verifierKey = _verifierKey(delta, "gateway.example/log");
+        _executesOnLogs(_call(delta, rotation));
+        vm.assertEq(logs.logOf(log).verifierKey, rotation.verifierKey, "the key stays");
     }
 
     function test_rotateRefusesEveryOtherCounter(uint64 counter) external {
@@ -176,6 +206,10 @@ contract CheckpointLogTest is Gateway {
 
     function _keyZero(address publisher, bytes32 verifierKey) private pure returns (bytes memory) {
         return abi.encodeWithSelector(ICheckpointLog.CheckpointLogKeyZero.selector, publisher, verifierKey);
+    }
+
+    function _keyTaken(bytes32 taker, bytes32 verifierKey, bytes32 owner) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(ICheckpointLog.CheckpointLogKeyTaken.selector, taker, verifierKey, owner);
     }
 
     function _notActive(Member memory member, uint8 status, bool keyActive) private pure returns (bytes memory) {

@@ -158,7 +158,8 @@ contract RegisterFromLogTest is Statements {
     }
 
     function _open(Gateway storage gateway, Member memory operator, string memory origin, address publisher) private {
-        LogOpening memory statement = LogOpening(operator.id, origin, publisher, keccak256("key"), DEADLINE, _salt());
+        bytes32 key = keccak256(bytes(origin));
+        LogOpening memory statement = LogOpening(operator.id, origin, publisher, key, DEADLINE, _salt());
         bytes memory fields = abi.encode(
             CheckpointLogTypes.LOG_OPENING_TYPEHASH,
             operator.id,

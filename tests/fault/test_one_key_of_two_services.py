@@ -12,6 +12,8 @@ from pathlib import Path
 from ledger.exchange import Gateway, InForce, State
 from ledger.exchange.doctor import Diagnosis, Standing
 from ledger.exchange.gateway_file import GatewayFile
+from ledger.exchange.keystore import KeyStore
+from ledger.exchange.settings import Home
 from ledger.statements import Statement, address_of, sign_digest
 from ledger.surface.outcomes import SignedStatement
 from ledger.types import Bytes32
@@ -23,15 +25,19 @@ ORIGIN = "second.example/log"
 PATIENCE_S = 90.0
 
 
-def open_second_log(world: EdgeWorld, gateway: Gateway) -> None:
-    """The analyst, who runs a gateway too, opens its log with the same publisher."""
+def open_second_log(world: EdgeWorld, gateway: Gateway, home: Path) -> None:
+    """The analyst, who runs a gateway too, opens its log with the same publisher and a key of its own."""
+    settings = settings_for(home)
+    keystore = KeyStore.open(Home(home).keys_folder, settings.passphrase)
+    key = keystore.ensure_next_log_signer(ORIGIN).verifier_key
+    keystore.adopt_next_log_signer()
     signatory, parts = world.signatory, gateway.parts
     statement = Statement.build(
         "LogOpening",
         participant=signatory.participant,
         origin=ORIGIN,
         publisher=parts.relay.address,
-        verifierKey=Bytes32(parts.log_signer.verifier_key.public_key),
+        verifierKey=Bytes32(key.public_key),
         deadline=int(time.time()) + 3600,
         salt=Bytes32(secrets.token_bytes(32)),
     )
@@ -41,7 +47,7 @@ def open_second_log(world: EdgeWorld, gateway: Gateway) -> None:
 
 
 def copy_of(world: EdgeWorld) -> Path:
-    """The second gateway's home: its own log and database, the first one's keys."""
+    """The second gateway's home: its own log and database, the first one's relay account."""
     home = world.home.with_name("second")
     shutil.copytree(world.home, home)
     config = GatewayFile.load(home / "gateway.json")
@@ -65,8 +71,8 @@ def outcomes_of(gateway: Gateway, digests: Sequence[Bytes32]) -> set[tuple[State
 
 def test_the_second_to_send_notices_and_nothing_is_lost(world: EdgeWorld) -> None:
     with world.gateway() as first:
-        open_second_log(world, first)
         home = copy_of(world)
+        open_second_log(world, first, home)
         with Gateway.open(settings_for(home)) as second:
             assert second.parts.relay.address == first.parts.relay.address
             both = (first, second)

@@ -6,6 +6,7 @@ import {LogClosing, LogOpening, LogRotation} from "../types/CheckpointLogTypes.s
 
 /// @title The witness of the gateways' logs: a rewritten history can not be anchored.
 /// @notice Each log is an RFC 6962 SHA-256 tree; its id is keccak256(abi.encode(operator, keccak256(bytes(origin)))).
+/// A verifier key serves one log for ever, so that a signed checkpoint, which names no id, is of one log alone.
 /// Opening, rotation and closing are statements of its operator; checkpoints are published by its publisher account
 /// and must prove that they extend the one before (RFC 9162, section 2.1.4). The last 64 are kept as commitments.
 /// A suspension of the operator does not stop the publisher: it is an account, no key of a participant, and what the
@@ -98,6 +99,10 @@ interface ICheckpointLog is IStatementExecutor {
     /// @notice A publisher or verifier key is zero.
     error CheckpointLogKeyZero(address publisher, bytes32 verifierKey);
 
+    /// @notice The verifier key belongs to `owner`, the log that first opened with it or rotated to it, for ever; and a
+    /// log rotates to none that it had before.
+    error CheckpointLogKeyTaken(bytes32 log, bytes32 verifierKey, bytes32 owner);
+
     /// @notice The log is another participant's.
     error CheckpointLogNotOperator(bytes32 log, bytes32 operator, bytes32 participant);
 
@@ -123,7 +128,7 @@ interface ICheckpointLog is IStatementExecutor {
     /// @notice The new checkpoint has the recorded size and another root: a fork.
     error CheckpointLogRootConflict(bytes32 log, uint64 size, bytes32 recorded, bytes32 root);
 
-    /// @notice Opens a log. `signer` is a signing key of the operator.
+    /// @notice Opens a log with a verifier key that no log had. `signer` is a signing key of the operator.
     /// @return executed false on a repeat
     function open(
         LogOpening calldata statement,
@@ -131,7 +136,8 @@ interface ICheckpointLog is IStatementExecutor {
         bytes calldata signature
     ) external returns (bool executed);
 
-    /// @notice Replaces publisher and verifier key. `signer` is a signing key of the operator.
+    /// @notice Replaces publisher and verifier key; the key is one that no log had, or stays. `signer` is a signing key
+    /// of the operator.
     /// @return executed false on a repeat
     function rotate(
         LogRotation calldata statement,

@@ -10,7 +10,6 @@ import {UniformTree} from "./UniformTree.sol";
 // Delta operates a log, whose tree is uniform unless said otherwise.
 abstract contract Gateway is Consortium {
     address internal constant PUBLISHER = address(0x9b115);
-    bytes32 internal constant VERIFIER_KEY = keccak256("verifier key");
 
     CheckpointLog internal logs;
     bytes32 internal log;
@@ -26,11 +25,19 @@ abstract contract Gateway is Consortium {
     // --- Statements ---
 
     function _opening(Member memory operator, string memory origin) internal returns (LogOpening memory) {
-        return LogOpening(operator.id, origin, PUBLISHER, VERIFIER_KEY, DEADLINE, _salt());
+        return LogOpening(operator.id, origin, PUBLISHER, _verifierKey(operator, origin), DEADLINE, _salt());
     }
 
     function _logRotation(uint64 counter, address publisher) internal returns (LogRotation memory) {
-        return LogRotation(delta.id, log, counter, publisher, keccak256("next key"), DEADLINE, _salt());
+        return LogRotation(delta.id, log, counter, publisher, _rotatedKey(counter), DEADLINE, _salt());
+    }
+
+    function _verifierKey(Member memory operator, string memory origin) internal pure returns (bytes32) {
+        return keccak256(abi.encode("verifier key", _logOf(operator, origin)));
+    }
+
+    function _rotatedKey(uint64 counter) internal pure returns (bytes32) {
+        return keccak256(abi.encode("next key", counter));
     }
 
     function _closing(bytes32 successor) internal returns (LogClosing memory) {
