@@ -2,7 +2,7 @@
 """Verify evidence offline, under a policy of one's own: one line a step, and a verdict in a sentence.
 
     python scripts/verify_provenance.py EVIDENCE... --policy POLICY [--data PATH] [--rpc URL] [--json]
-    ... EVIDENCE... --policy POLICY --permitted-at 2026-11-21T10:00:00Z [--version N] [--right read]
+    ... EVIDENCE... --policy POLICY --permitted-at 2026-11-21T10:00:00Z [--grant DIGEST] [--version N] [--right read]
     ... EVIDENCE --policy POLICY --export-tlog-proof OUT
     ... EVIDENCE --policy POLICY --upgrade NEWER --tiles FOLDER|URL --output OUT
 
@@ -34,6 +34,7 @@ from ledger.evidence.report import Report, Verdict, summarize
 from ledger.evidence.sentence import format_sentence, to_document
 from ledger.evidence.tree import draw_lineage
 from ledger.evidence.verify import Verifier
+from ledger.types import Bytes32
 from scripts.usage import USAGE_ERROR, Parser, UsageError
 
 if TYPE_CHECKING:
@@ -90,10 +91,11 @@ def _parser() -> Parser:
     )
     parser.add_argument("--rpc", metavar="URL", help="a node of your choice, to look blocks up and to check the policy")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    asking = parser.add_argument_group("was it permitted", "answered from the attestation of a grant")
+    asking = parser.add_argument_group("was it permitted", "answered from the attestations of grants")
     when = asking.add_mutually_exclusive_group()
     when.add_argument("--permitted-at", metavar="TIME", help="at this moment: 2026-11-21T10:00:00Z")
     when.add_argument("--permitted", action="store_true", help="at which moments")
+    asking.add_argument("--grant", metavar="DIGEST", help="by this grant alone; without: by any, so no answer is no")
     asking.add_argument("--version", type=int, metavar="N", help="for this version of the dataset")
     asking.add_argument("--right", action="append", metavar="RIGHT", help="to do this: read, derive...; repeatable")
     making = parser.add_argument_group("made out of one evidence file")
@@ -107,15 +109,16 @@ def _parser() -> Parser:
 def _read_question(options: argparse.Namespace) -> PermissionQuestion | None:
     is_asked = options.permitted or options.permitted_at is not None
     if not is_asked:
-        if options.version is not None or options.right:
-            raise UsageError("--version and --right belong to --permitted-at or --permitted")
+        if options.grant is not None or options.version is not None or options.right:
+            raise UsageError("--grant, --version and --right belong to --permitted-at or --permitted")
         return None
     try:
         at = None if options.permitted_at is None else parse_moment(options.permitted_at)
         right = parse_rights(options.right) if options.right else None
+        grant = None if options.grant is None else Bytes32.parse(options.grant)
     except MalformedError as error:
         raise UsageError(str(error)) from error
-    return PermissionQuestion(at, options.version, right)
+    return PermissionQuestion(at, options.version, right, grant)
 
 
 def _make_files(options: argparse.Namespace, files: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:

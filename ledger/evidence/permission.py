@@ -31,21 +31,26 @@ __all__ = [
 ]
 
 _GRANT: Final = "AccessGrant"
-_BEST_FIRST: Final = (Verdict.VERIFIED, Verdict.UNDETERMINED, Verdict.REFUTED)
 _FOREVER: Final = 1 << 64
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class PermissionQuestion:
-    """Was it permitted at a moment (UTC seconds; None: when was it), of a version, for rights (a bit mask)?"""
+    """Was it permitted at a moment (UTC seconds; None: when was it), of a version, for rights (a bit mask)?
+
+    Any grant may permit it, or, where ``grant`` names one, this one alone.
+    """
 
     at: int | None = None
     version: int | None = None
     right: int | None = None
+    grant: Bytes32 | None = None
 
     def __str__(self) -> str:
         words = ["when was it permitted" if self.at is None else f"was it permitted at {format_time(self.at)}"]
+        if self.grant is not None:
+            words[0] += f" by grant {self.grant}"
         if self.version is not None:
             words.append(f"for version {self.version}")
         if self.right is not None:
@@ -135,19 +140,14 @@ def judge_permission(reports: Sequence[Report], question: PermissionQuestion) ->
     """Answer the question by the newest attestation of each grant among the reports, as its report's claim.
 
     Any grant of a dataset to a consumer permits it, so the grants of the same one to the same one answer together:
-    verified where one of them is, refuted only where each is. The terms come from whichever of the reports carries the
-    grant. Where none is an attestation that stands, each report is left open for the lack of one.
+    verified where one of them is. It is never refuted by them, for grants can be left out; only of the one that the
+    question names does its attestation tell that it did not permit. The terms come from whichever of the reports
+    carries the grant. Where none is an attestation that stands, each report is left open for the lack of one.
     """
-    newest: dict[Bytes32, int] = {}
-    for at, report in enumerate(reports):
-        slot = report.attestation
-        if slot is None or report.steps_verdict is not Verdict.VERIFIED:
-            continue
-        known = reports[newest[slot.grant]].attestation if slot.grant in newest else None
-        if known is None or known.attested_at < slot.attested_at:
-            newest[slot.grant] = at
+    newest = _find_newest(reports, question.grant)
     if not newest:
-        missing = "no attestation of a grant that stands, with the registry's history, is among the evidence"
+        which = "a grant" if question.grant is None else f"the grant {question.grant}"
+        missing = f"no attestation of {which} that stands, with the registry's history, is among the evidence"
         return tuple(replace(each, claim=each.claim or _open(question, missing)) for each in reports)
     terms = _collect_terms(reports)
     judged = list(reports)
@@ -156,39 +156,68 @@ def judge_permission(reports: Sequence[Report], question: PermissionQuestion) ->
         slot = cast("Attestation", reports[at].attestation)
         claims.setdefault((slot.dataset, slot.consumer), {})[at] = _judge(slot, terms.get(grant), question)
     for together in claims.values():
-        best = min(together.values(), key=lambda claim: _BEST_FIRST.index(claim.verdict))
+        best = next((each for each in together.values() if each.verdict is Verdict.VERIFIED), None)
         for at, claim in together.items():
             judged[at] = replace(reports[at], claim=_outdo(claim, best))
     return tuple(judged)
 
 
-def _outdo(claim: Claim, best: Claim) -> Claim:
-    """What a grant's claim becomes where the best of the grants of that dataset to that consumer answers otherwise."""
-    if claim.verdict is best.verdict:
+def _find_newest(reports: Sequence[Report], grant: Bytes32 | None) -> dict[Bytes32, int]:
+    """Where the newest attestation that stands is, of each grant or of the one that is named."""
+    newest: dict[Bytes32, int] = {}
+    for at, report in enumerate(reports):
+        slot = report.attestation
+        if slot is None or report.steps_verdict is not Verdict.VERIFIED or grant not in {None, slot.grant}:
+            continue
+        known = reports[newest[slot.grant]].attestation if slot.grant in newest else None
+        if known is None or known.attested_at < slot.attested_at:
+            newest[slot.grant] = at
+    return newest
+
+
+def _outdo(claim: Claim, best: Claim | None) -> Claim:
+    """What a grant's claim becomes where another grant of that dataset to that consumer permits."""
+    if best is None or claim.verdict is Verdict.VERIFIED:
         return claim
     words = f"{best.sentence}; the grant {claim.facts['grant']} alone would not do: {claim.sentence}"
-    return replace(claim, verdict=best.verdict, sentence=words)
+    return replace(claim, verdict=Verdict.VERIFIED, sentence=words)
 
 
 def _judge(slot: Attestation, terms: Statement | None, question: PermissionQuestion) -> Claim:
-    facts = _list_facts(slot)
-    if question.version is not None or question.right is not None:
-        if terms is None:
-            return _open(question, f"the terms of the grant {slot.grant} are not among the evidence", facts)
-        uncovered = _find_uncovered(terms, question)
-        if uncovered is not None:
-            return Claim(str(question), Verdict.REFUTED, f"It was not permitted: {uncovered}", facts)
+    if slot.granted_at == 0 and not slot.revoked_at:  # anyone can have terms attested that nobody signed
+        attested = format_time(slot.attested_at)
+        return _open(question, f"of grant {slot.grant} the contract knew nothing at {attested}", _list_facts(slot))
+    if question.version is None and question.right is None:
+        return _judge_slot(slot, question)
+    if terms is None:
+        return _open(question, f"the terms of the grant {slot.grant} are not among the evidence", _list_facts(slot))
+    uncovered = _find_uncovered(terms, question)
+    if uncovered is not None:
+        return _deny(question, slot, f"did not permit it: {uncovered}")
+    return _judge_slot(slot, question)
+
+
+def _judge_slot(slot: Attestation, question: PermissionQuestion) -> Claim:
     if question.at is None:
-        return Claim(str(question), Verdict.VERIFIED, _describe_windows(slot), facts)
+        return _tell_windows(question, slot)
     moment = format_time(question.at)
     hindrance = find_hindrance(slot, question.at)
     if hindrance is not None and (hindrance.is_certain or question.at < slot.attested_at):
-        return Claim(str(question), Verdict.REFUTED, f"It was not permitted at {moment}: {hindrance.words}", facts)
+        return _deny(question, slot, f"did not permit it at {moment}: {hindrance.words}")
     if question.at >= slot.attested_at:
         attested = format_time(slot.attested_at)
-        return _open(question, f"the attestation is of {attested}, so have the grant attested after {moment}", facts)
+        missing = f"the attestation is of {attested}, so have the grant attested after {moment}"
+        return _open(question, missing, _list_facts(slot))
     sentence = f"It was permitted at {moment} to consumer {slot.consumer}, by grant {slot.grant} of {slot.provider}"
-    return Claim(str(question), Verdict.VERIFIED, sentence, facts)
+    return Claim(str(question), Verdict.VERIFIED, sentence, _list_facts(slot))
+
+
+def _deny(question: PermissionQuestion, slot: Attestation, words: str) -> Claim:
+    """This grant did not permit it: the answer where the question names it, else nothing against any other grant."""
+    sentence, verdict = f"The grant {slot.grant} {words}", Verdict.REFUTED
+    if question.grant is None:
+        sentence, verdict = f"{sentence}; another grant may have", Verdict.UNDETERMINED
+    return Claim(str(question), verdict, sentence, _list_facts(slot))
 
 
 def _open(question: PermissionQuestion, missing: str, facts: dict[str, JsonValue] | None = None) -> Claim:
@@ -250,16 +279,18 @@ def _collect_terms(reports: Iterable[Report]) -> Mapping[Bytes32, Statement]:
     }
 
 
-def _describe_windows(slot: Attestation) -> str:
+def _tell_windows(question: PermissionQuestion, slot: Attestation) -> Claim:
     windows = compute_windows(slot)
     upto = f"before the attestation of {format_time(slot.attested_at)}"
     if not windows:
-        return f"It was permitted at no moment {upto}"
+        denied = _deny(question, slot, f"permitted it at no moment {upto}")
+        return denied if question.grant is None else replace(denied, verdict=Verdict.VERIFIED)
     words = [
         f"from {format_time(each.start)} " + ("on" if each.is_open else f"until {format_time(each.until)}")
         for each in windows
     ]
-    return f"It was permitted {', '.join(words)}, as far as moments {upto} go"
+    sentence = f"It was permitted {', '.join(words)}, as far as moments {upto} go, by grant {slot.grant}"
+    return Claim(str(question), Verdict.VERIFIED, sentence, _list_facts(slot))
 
 
 def _list_facts(slot: Attestation) -> dict[str, JsonValue]:

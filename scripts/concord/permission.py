@@ -50,10 +50,11 @@ def permitted(
         str | None, typer.Option(help="A node of your choice, for blocks that your policy does not pin yet.")
     ] = None,
 ) -> None:
-    """Was it permitted? Writes proof and prints the verdict.
+    """Was it permitted by this grant? Writes proof and prints the verdict.
 
     The proof is the grant and an attestation of it that is later than TIME: one that your policy pins, else one for
-    which the chain is asked. The exit code is the verifier's: 0 it was, 1 it was not, 2 undetermined.
+    which the chain is asked. The exit code is the verifier's: 0 it was, 1 this grant did not permit it (another may
+    have), 2 undetermined.
     """
     given = context_of(context)
     if at is not None and at > now():
@@ -69,6 +70,7 @@ def permitted(
             "--extends`) and ask again, or give --rpc, a node of your choice"
         )
     asked = ["--permitted"] if at is None else ["--permitted-at", f"{at:%Y-%m-%dT%H:%M:%SZ}"]
+    asked += ["--grant", str(grant)]
     asked += [] if version is None else ["--version", str(version)]
     asked += [part for each in right or [] for part in ("--right", each)]
     _judge(given, places, policy, rpc, asked)

@@ -36,7 +36,11 @@ def test_the_program_judges_them_right(path: Path) -> None:
     assert main([str(path), "--policy", POLICY]) == CODES.get(path.parent.name, 1)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['attestation']}-{case['at']}-{case['right']}")
+@pytest.mark.parametrize(
+    "case",
+    CASES,
+    ids=lambda case: f"{case['attestation']}-{case['at']}-{case['right']}-{'any' if case['grant'] is None else 'it'}",
+)
 def test_the_program_answers_what_was_permitted(case: dict[str, Any]) -> None:
     moment = datetime.fromtimestamp(int(case["at"]), UTC).isoformat().replace("+00:00", "Z")
     arguments = [
@@ -46,6 +50,7 @@ def test_the_program_answers_what_was_permitted(case: dict[str, Any]) -> None:
         "--permitted-at",
         moment,
     ]
+    arguments += [] if case["grant"] is None else ["--grant", case["grant"]]
     arguments += [] if case["version"] is None else ["--version", case["version"]]
     arguments += [] if case["right"] is None else ["--right", case["right"]]
     assert main(arguments) == int(case["exit_code"])

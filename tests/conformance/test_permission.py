@@ -193,9 +193,11 @@ def test_the_verifier_answers_as_the_contract_did(consortium: Consortium, clock:
         assert report.attestation is not None
         windows = compute_windows(report.attestation)
         for (at, version, right), answer in grant.answers.items():
-            (judged,) = judge_permission([report], PermissionQuestion(at, version, right))
+            question = PermissionQuestion(at, version, right, report.attestation.grant)
+            (judged,) = judge_permission([report], question)
             assert judged.claim is not None
-            expected = Verdict.VERIFIED if answer else Verdict.REFUTED
+            denied = Verdict.REFUTED if report.attestation.granted_at or report.attestation.revoked_at else None
+            expected = Verdict.VERIFIED if answer else denied or Verdict.UNDETERMINED
             assert judged.claim.verdict is expected, (at, version, right, judged.claim)
             if (version, right) == (2, 1):  # what every one of the grants covers
                 assert any(each.start <= at < each.until for each in windows) is answer

@@ -216,10 +216,10 @@ class Spoiler(FormatStory):
         return {name: self.pinned(each) for name, each in found.items()}
 
     def cases(self) -> list[dict[str, object]]:
-        """Questions by attestation, with the exit code of the answer."""
+        """Questions by attestation, with the exit code of the answer; by its grant alone, and by any."""
         start, end = self.valid_from, self.revoked.time
         lines: list[tuple[str, int, int | None, str | None, int]] = [
-            ("unknown", self.now - 10_000, None, None, 1),
+            ("unknown", self.now - 10_000, None, None, 2),
             ("unknown", self.unknown_at, None, None, 2),
             ("early", self.granted_at - 1, None, None, 1),
             ("early", self.granted_at, None, None, 1),
@@ -241,7 +241,12 @@ class Spoiler(FormatStory):
             ("late", self.valid_until + 10**9, None, None, 1),
         ]
         names = ("attestation", "at", "version", "right", "exit_code")
-        return [dict(zip(names, map(_dump, line), strict=True)) for line in lines]
+        asked = [dict(zip(names, map(_dump, line), strict=True)) for line in lines]
+        grants = {name: each.members["digest"] for name, each in self.attestations().items()}
+        return [
+            *({**each, "grant": grants[cast("str", each["attestation"])]} for each in asked),
+            *({**each, "grant": None, "exit_code": "2"} for each in asked if each["exit_code"] == "1"),
+        ]
 
     @property
     def unknown_at(self) -> int:

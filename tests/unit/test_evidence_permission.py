@@ -131,14 +131,24 @@ def test_the_newest_attestation_answers(asked: Asked) -> None:
     assert "shown" in to_document(late)
 
 
+def granted(report: Report) -> Bytes32:
+    assert report.attestation is not None
+    return report.attestation.grant
+
+
 def test_windows_are_told_where_no_moment_is_asked(asked: Asked) -> None:
     (late,) = judge_permission([asked.report("late")], PermissionQuestion())
-    (early,) = judge_permission([asked.report("early")], PermissionQuestion())
+    (early,) = judge_permission([asked.report("early")], PermissionQuestion(grant=granted(asked.report("early"))))
+    (vague,) = judge_permission([asked.report("early")], PermissionQuestion())
     (middle,) = judge_permission([asked.report("middle")], PermissionQuestion())
     assert late.claim is not None
     assert late.claim.sentence.count("until") == 2
     assert early.claim is not None
-    assert early.claim.sentence.startswith("It was permitted at no moment")
+    assert early.claim.verdict is Verdict.VERIFIED
+    assert early.claim.sentence.startswith(f"The grant {granted(early)} permitted it at no moment before")
+    assert vague.verdict is Verdict.UNDETERMINED
+    assert vague.claim is not None
+    assert vague.claim.sentence == f"{early.claim.sentence}; another grant may have"
     assert middle.claim is not None
     assert "Z on, as far" in middle.claim.sentence
 
@@ -147,8 +157,13 @@ def test_rights_that_are_not_granted(asked: Asked) -> None:
     for right in (0, 1 << 200, Right.ARCHIVE, Right.READ | Right.ARCHIVE):
         (late,) = judge_permission([asked.report("late")], PermissionQuestion(None, None, right))
         assert late.claim is not None
-        assert late.claim.verdict is Verdict.REFUTED
+        assert late.claim.verdict is Verdict.UNDETERMINED
         assert "it grants to read, derive, not to" in late.claim.sentence
+        assert late.claim.sentence.endswith("; another grant may have")
+        (named,) = judge_permission([late], PermissionQuestion(None, None, right, granted(late)))
+        assert named.claim is not None
+        assert named.claim.verdict is Verdict.REFUTED
+        assert named.claim.sentence + "; another grant may have" == late.claim.sentence
 
 
 def test_terms_come_from_any_file_that_has_them(asked: Asked) -> None:
@@ -177,9 +192,9 @@ def test_without_an_attestation_that_stands_it_is_open(asked: Asked) -> None:
     assert refuted.verdict is Verdict.REFUTED
 
 
-def ask_slots(*slots: Attestation, at: int) -> tuple[Report, ...]:
+def ask_slots(*slots: Attestation, at: int, grant: Bytes32 | None = None) -> tuple[Report, ...]:
     reports = [Report(source=str(slot.grant), steps=(), attestation=slot) for slot in slots]
-    return judge_permission(reports, PermissionQuestion(at))
+    return judge_permission(reports, PermissionQuestion(at, grant=grant))
 
 
 def test_any_of_several_grants_permits() -> None:
@@ -190,18 +205,48 @@ def test_any_of_several_grants_permits() -> None:
     claim = reports[1].claim
     assert claim is not None
     assert claim.sentence.startswith("It was permitted at 1970-01-01T00:02:30Z")
-    assert f"the grant {SLOT.grant} alone would not do: It was not permitted" in claim.sentence
+    assert f"the grant {SLOT.grant} alone would not do: The grant {SLOT.grant} did not permit" in claim.sentence
     assert "revoked at" in claim.sentence
     later = replace(other, attested_at=110)
     assert {each.verdict for each in ask_slots(revoked, later, at=150)} == {Verdict.UNDETERMINED}
     both = (revoked, replace(other, revoked_at=130))
-    assert {each.verdict for each in ask_slots(*both, at=150)} == {Verdict.REFUTED}
+    assert {each.verdict for each in ask_slots(*both, at=150)} == {Verdict.UNDETERMINED}
+
+
+def test_that_nothing_permitted_is_not_shown_by_the_grants_that_are_given() -> None:
+    """The one that permitted may be left out; a grant that is named answers for itself."""
+    (report,) = ask_slots(replace(SLOT, revoked_at=120), at=150)
+    assert report.claim is not None
+    assert report.verdict is Verdict.UNDETERMINED
+    assert report.claim.sentence == (
+        f"The grant {SLOT.grant} did not permit it at 1970-01-01T00:02:30Z: it was revoked at 1970-01-01T00:02:00Z; "
+        "another grant may have"
+    )
+    slots = replace(SLOT, revoked_at=120), replace(SLOT, grant=salt(10))
+    revoked, other = ask_slots(*slots, at=150, grant=SLOT.grant)
+    assert (revoked.verdict, other.claim) == (Verdict.REFUTED, None)
+    assert revoked.claim is not None
+    assert revoked.claim.question.endswith(f"by grant {SLOT.grant}")
+    (missing,) = ask_slots(slots[0], at=150, grant=salt(10))
+    assert missing.verdict is Verdict.UNDETERMINED
+    assert f"no attestation of the grant {salt(10)} that stands" in format_sentence(missing)
+
+
+@pytest.mark.parametrize("grant", [None, SLOT.grant])
+def test_a_grant_that_the_contract_does_not_know_says_nothing(grant: Bytes32 | None) -> None:
+    """Anyone can have terms attested that nobody signed."""
+    (report,) = ask_slots(replace(SLOT, granted_at=0, valid_from=0, valid_until=0), at=150, grant=grant)
+    assert report.verdict is Verdict.UNDETERMINED
+    assert f"of grant {SLOT.grant} the contract knew nothing at 1970-01-01T00:16:40Z" in format_sentence(report)
+    slot = replace(SLOT, granted_at=0, valid_from=0, valid_until=0, revoked_at=50)
+    (revoked,) = ask_slots(slot, at=150, grant=grant)
+    assert revoked.verdict is (Verdict.UNDETERMINED if grant is None else Verdict.REFUTED)
 
 
 @pytest.mark.parametrize("change", [{"consumer": OTHER}, {"dataset": salt(41)}])
 def test_a_grant_to_another_or_of_another_dataset_permits_nothing(change: dict[str, Any]) -> None:
     mine, theirs = ask_slots(replace(SLOT, revoked_at=120), replace(SLOT, grant=salt(10), **change), at=150)
-    assert (mine.verdict, theirs.verdict) == (Verdict.REFUTED, Verdict.VERIFIED)
+    assert (mine.verdict, theirs.verdict) == (Verdict.UNDETERMINED, Verdict.VERIFIED)
 
 
 def test_moments_and_rights_are_read_strictly() -> None:

@@ -171,9 +171,20 @@ def test_permission_is_asked_in_words(capsys: pytest.CaptureFixture[str]) -> Non
     assert ask(late, "--permitted-at", "2027-01-15T08:01:45Z", "--right", "read", "--version", "2", "--json") == 0
     report = json.loads(capsys.readouterr().out)["reports"][0]
     assert report["claim"]["facts"]["revoked_at"] == "2027-01-15T08:02:40Z"
-    for wrong in ("--right read", "--version 1", "--permitted --right use", "--permitted-at now"):
+    after = (late, "--permitted-at", "2027-01-15T08:02:40Z")
+    assert ask(*after) == 2
+    assert "another grant may have" in capsys.readouterr().out
+    assert ask(*after, "--grant", report["claim"]["facts"]["grant"]) == 1
+    assert "another grant" not in capsys.readouterr().out
+    assert ask(*after, "--grant", "0x" + "00" * 32) == 2
+    for wrong in (
+        "--right read", "--version 1", "--grant 0x00", "--permitted --grant 0x00", "--permitted --right use",
+        "--permitted-at now",
+    ):  # fmt: skip
         assert ask(late, *wrong.split()) == 3
-    assert "no right is named 'use', only read" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "--grant, --version and --right belong to" in told
+    assert "no right is named 'use', only read" in told
 
 
 def test_a_bundle_is_shown_as_a_tree(capsys: pytest.CaptureFixture[str]) -> None:
