@@ -13,7 +13,7 @@ from ledger.canonical import JsonValue
 from ledger.errors import MalformedError, VerificationError
 from ledger.evidence.anchoring import leaf_of
 from ledger.evidence.breach import Breach, BreachKind, Contradiction, Promise
-from ledger.evidence.log_note import LogNote, check_log, tell_old_key
+from ledger.evidence.log_note import LogNote, check_log, tell_old_key, tell_shared_key
 from ledger.evidence.log_state import LogState, read_log_state
 from ledger.evidence.policy import PinnedLog
 from ledger.evidence.proven_event import ProvenEvent
@@ -144,7 +144,8 @@ class BreachRun:
 
     def _judge(self) -> Claim:
         claim = self._judge_kind()
-        doubt = tell_old_key(self._note.key_ids, self._log.keys)
+        signed, log = self._note.key_ids, self._log
+        doubt = tell_shared_key(signed, log, self._world.policy) or tell_old_key(signed, log.keys)
         if doubt is None or claim.verdict is not Verdict.VERIFIED:
             return claim
         return self._claim(

@@ -11,7 +11,7 @@ from ledger.log.checkpoint import Checkpoint
 from ledger.log.note import NoteSignature, SignedNote, VerifierKey, verify_note, verify_sole_signature
 from ledger.types import Bytes32
 
-__all__ = ["LogNote", "check_log", "find_signer", "tell_old_key"]
+__all__ = ["LogNote", "check_log", "find_signer", "tell_old_key", "tell_shared_key"]
 
 
 class LogNote:
@@ -150,6 +150,22 @@ def tell_old_key(key_ids: Iterable[bytes], keys: Sequence[VerifierKey]) -> str |
     return (
         f"{' and '.join(each.hex() for each in old)} signed, an older key of the log than {keys[-1].key_id.hex()}: "
         "nothing shows that it was still the log's at that time, and not somebody else's since"
+    )
+
+
+def tell_shared_key(key_ids: Iterable[bytes], log: PinnedLog, policy: Policy) -> str | None:
+    """Why notes under these keys do not show what this log did; None: no other log of the policy has them.
+
+    A note names origin and key, never the log. A contract of before gave a key to whoever claimed it, and a policy made
+    before that was known pins it for each.
+    """
+    signed = {key for key in log.keys if key.key_id in set(key_ids)}
+    sharing = [str(each.operator) for each in policy.logs if each != log and signed & set(each.keys)]
+    if not sharing:
+        return None
+    return (
+        f"your policy pins the key that signed for the log {log.origin} of operator {' and of '.join(sharing)} too: "
+        "make it anew with a node of your choice, which leaves out those that had the key later"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ledger.errors import MalformedError, UnavailableError, VerificationError
 from ledger.evidence.epochs import extend_epochs
@@ -37,7 +37,8 @@ def create_policy(
     the blocks 0 to ``last`` (the head by default). A QBFT chain, known by its genesis block, is pinned by its epochs of
     validators, from the genesis block's on, with every seal and vote checked. With ``extends`` the earlier policy's
     ranges and keys are kept, so that evidence made under it stays good. A log whose origin can not name a key is left
-    out, for no evidence can come from it, and ``warn`` is told so in a sentence.
+    out, for no evidence can come from it, and so is a key that another log of that origin had first: what it signs
+    could be held against either. ``warn`` is told of each in a sentence.
 
     Raises:
         UnavailableError: the node does not answer or lacks a contract.
@@ -51,7 +52,7 @@ def create_policy(
     last = head if last is None else last
     if not 0 <= last <= head:
         raise MalformedError(f"the node's last block is {head}, block {last} can not be pinned")
-    hashes = node.fetch_block_hashes(0, last)
+    hashes, tell = node.fetch_block_hashes(0, last), warn or _tell_nobody
     pinned = {name: PinnedContract(address, node.fetch_code_hash(address)) for name, address in contracts.items()}
     keys = _fetch_log_keys(node, contracts["CheckpointLog"], last)
     policy = Policy(
@@ -59,11 +60,11 @@ def create_policy(
         genesis_hash=hashes[0],
         contracts=pinned,
         epochs=(_pin_blocks(node, hashes),),
-        logs=_collect_logs(keys, warn),
+        logs=_collect_logs(keys, tell),
     )
     if policy.open_epoch is not None:
         policy = extend_epochs(policy, node.fetch_headers(0, last))
-    return policy if extends is None else _extend(policy, extends, hashes)
+    return policy if extends is None else _extend(policy, extends, hashes, tell)
 
 
 def diff_policies(old: Policy, new: Policy) -> list[str]:
@@ -109,19 +110,37 @@ def _fetch_log_keys(node: Node, contract: Address, last: int) -> list[LogKey]:
     return [key for key in parsed if key is not None]
 
 
-def _collect_logs(keys: Iterable[LogKey], warn: Callable[[str], object] | None) -> tuple[PinnedLog, ...]:
+def _collect_logs(keys: Iterable[LogKey], warn: Callable[[str], object]) -> tuple[PinnedLog, ...]:
+    """The logs with their keys, each key at the log that had it first, as the contract sees to it by now."""
     logs: dict[Bytes32, PinnedLog] = {}
+    owners: dict[VerifierKey, Bytes32] = {}
     for key in keys:
+        known = logs.get(key.log)
         if key.operator is not None and key.origin is not None:
             if not _is_key_name(key.origin):
-                if warn is not None:
-                    warn(f"left out log {key.log} of operator {key.operator}: its origin {key.origin!a} names no key")
+                warn(f"left out log {key.log} of operator {key.operator}: its origin {key.origin!a} names no key")
                 continue
-            logs[key.log] = PinnedLog(key.operator, key.origin, (VerifierKey(key.origin, key.public_key),))
-        elif key.log in logs:
-            known = logs[key.log]
-            logs[key.log] = _merge(known, (VerifierKey(known.origin, key.public_key),))
+            known = PinnedLog(key.operator, key.origin, ())
+        if known is None:
+            continue
+        added = VerifierKey(known.origin, key.public_key)
+        if owners.setdefault(added, key.log) == key.log:
+            logs[key.log] = _merge(known, (added,))
+        else:
+            warn(_tell_taken(known, added, logs[owners[added]]))
     return tuple(sorted(logs.values(), key=lambda log: (log.operator, log.origin)))
+
+
+def _tell_taken(log: PinnedLog, key: VerifierKey, owner: PinnedLog) -> str:
+    left_out = f"the key {key.key_id.hex()} of log" if log.keys else "log"
+    return (
+        f"left out {left_out} {log.id} of operator {log.operator}: its key {key} is that of log {owner.id} of operator "
+        f"{owner.operator}, which had it first"
+    )
+
+
+def _tell_nobody(sentence: str) -> None:
+    """What becomes of a warning that nobody asked for."""
 
 
 def _is_key_name(origin: str) -> bool:
@@ -135,7 +154,7 @@ def _merge(log: PinnedLog, keys: Iterable[VerifierKey]) -> PinnedLog:
     return PinnedLog(log.operator, log.origin, (*(key for key in log.keys if key not in later), *later))
 
 
-def _extend(policy: Policy, earlier: Policy, hashes: list[Bytes32]) -> Policy:
+def _extend(policy: Policy, earlier: Policy, hashes: list[Bytes32], warn: Callable[[str], object]) -> Policy:
     for name, before, after in (
         ("chain id", earlier.chain_id, policy.chain_id),
         ("genesis hash", earlier.genesis_hash, policy.genesis_hash),
@@ -149,7 +168,7 @@ def _extend(policy: Policy, earlier: Policy, hashes: list[Bytes32]) -> Policy:
         _check_pinned(pinned, policy, hashes)
     kept = [each for each in earlier.epochs if not each.validators]  # of the others ``policy`` has each and more
     epochs = {each.order: each for each in (*kept, *policy.epochs)}
-    logs = {log.id: log for log in earlier.logs}
+    logs = {log.id: log for log in _keep_own(earlier.logs, policy.logs, warn)}
     for log in policy.logs:
         logs[log.id] = _merge(logs.get(log.id, log), log.keys)
     return Policy(
@@ -159,6 +178,19 @@ def _extend(policy: Policy, earlier: Policy, hashes: list[Bytes32]) -> Policy:
         tuple(epochs[key] for key in sorted(epochs)),
         tuple(sorted(logs.values(), key=lambda log: (log.operator, log.origin))),
     )
+
+
+def _keep_own(
+    earlier: Iterable[PinnedLog], logs: Iterable[PinnedLog], warn: Callable[[str], object]
+) -> Iterator[PinnedLog]:
+    """An earlier policy's logs without the keys that are another log's, as the chain tells it."""
+    owners = {key: log for log in logs for key in log.keys}
+    for log in earlier:
+        taken = [key for key in log.keys if owners.get(key, log).id != log.id]
+        for key in taken:
+            warn(_tell_taken(log, key, owners[key]))
+        if len(taken) < len(log.keys):
+            yield PinnedLog(log.operator, log.origin, tuple(key for key in log.keys if key not in taken))
 
 
 def _check_pinned(pinned: PinnedRange, policy: Policy, hashes: list[Bytes32]) -> None:

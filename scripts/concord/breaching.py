@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,8 +47,10 @@ class Promise:
         return cast("datetime", self.checkpoint.anchor_by)
 
 
-def load_promise(kept: Path, policy: Policy, receipt: Path | None = None) -> Promise:
+def load_promise(kept: Path, policy: Policy, receipt: Path | None = None) -> tuple[Promise, ...]:
     """Read what `concord statement keep` wrote (or any file with the statement) and its receipt, and check it.
+
+    The promise, once for each log of the policy that may have made it: with its origin, and the key that signed.
 
     Raises:
         NotFoundError, MalformedError: no such file, or not what it should be: no receipt that the log signed of this.
@@ -68,21 +72,40 @@ def load_promise(kept: Path, policy: Policy, receipt: Path | None = None) -> Pro
     entry = Entry.of(statement.digest(policy.domains), statement.participant, signature)
     proof = TlogProof.parse(raw)
     try:
-        log, checkpoint = _check_receipt(raw, proof, entry, policy)
+        signed = _check_receipt(raw, proof, entry, policy)
     except VerificationError as error:  # says nothing about the log, which promised nothing by it
         raise MalformedError(f"{receipt or kept} is no receipt of the statement in {kept}: {error}") from error
-    return Promise(log, statement, signature, raw, entry, proof.index, checkpoint)
+    return tuple(Promise(log, statement, signature, raw, entry, proof.index, checkpoint) for log, checkpoint in signed)
 
 
 def find_breach(
-    chain: ChainSide, policy: Policy, promise: Promise, tiles: str | None, sender: LocalSigner | None
-) -> Breach | None:
-    """The evidence that the promise was broken, or None: it was kept.
+    chain: ChainSide, policy: Policy, promises: Sequence[Promise], tiles: str | None, sender: LocalSigner | None
+) -> tuple[Promise, Breach | None]:
+    """The evidence that the promise was broken, or None: it was kept; and which log's promise it is.
+
+    Where several logs have the key that signed, none is charged with another's: what one of them kept was kept.
 
     Raises:
         UnavailableError: not to be told yet, or not without tiles or an attestation; says what to do.
         RefusedError: the attestation was refused.
     """
+    if len(promises) == 1:
+        return promises[0], _find_breach(chain, policy, promises[0], tiles, sender)
+    for each in promises:
+        with suppress(UnavailableError):
+            if _find_breach(chain, policy, each, tiles, None) is None:
+                return each, None
+    operators = ", ".join(str(each.log.operator) for each in promises)
+    raise UnavailableError(
+        f"which log made the promise can not be told: your policy has the key that signed for {len(promises)} logs "
+        f"{promises[0].log.origin} (operators {operators}), and none is seen to have kept it. Make the policy anew "
+        "(`concord policy create`): it leaves out those that had the key later"
+    )
+
+
+def _find_breach(
+    chain: ChainSide, policy: Policy, promise: Promise, tiles: str | None, sender: LocalSigner | None
+) -> Breach | None:
     recorded = chain.recorded(policy.address_of(_CONTRACT), promise.log.id)
     covering = next((each for each in recorded if each.previous_size is not None and each.size > promise.index), None)
     if covering is not None and covering.time <= promise.due.timestamp():
@@ -96,14 +119,28 @@ def find_breach(
     return build_missed(promise.receipt, promise.statement, promise.signature, chain.prove(place, policy))
 
 
-def _check_receipt(raw: bytes, proof: TlogProof, entry: Entry, policy: Policy) -> tuple[PinnedLog, Checkpoint]:
+def _check_receipt(raw: bytes, proof: TlogProof, entry: Entry, policy: Policy) -> list[tuple[PinnedLog, Checkpoint]]:
+    """The policy's logs that have the key which signed, each with the checkpoint; an origin is not one log's alone.
+
+    Raises:
+        UnavailableError: there is no such key.
+        VerificationError: there is one, and it did not sign this receipt of this entry.
+    """
     origin = Checkpoint.parse(proof.note.text).origin
     signed = {line.key_id for line in proof.note.signatures}
-    for log in policy.logs:
-        for key in log.keys:
-            if log.origin == origin and key.key_id in signed:
-                return log, verify_receipt(raw, entry.to_bytes(), key)
-    raise UnavailableError(f"your policy knows no key of the log {origin!a} that signed this receipt: extend it")
+    found: list[tuple[PinnedLog, Checkpoint]] = []
+    unknown = f"your policy knows no key of the log {origin!a} that signed this receipt: extend it"
+    reason: VerificationError | UnavailableError = UnavailableError(unknown)
+    candidates = ((each, key) for each in policy.logs if each.origin == origin for key in each.keys)
+    for log, key in candidates:
+        if key.key_id in signed:
+            try:
+                found.append((log, verify_receipt(raw, entry.to_bytes(), key)))
+            except VerificationError as error:  # a key's id is short: another log's may have the same one
+                reason = error
+    if found:
+        return found
+    raise reason
 
 
 def _find_after(chain: ChainSide, promise: Promise, recorded: list[Recorded]) -> AttestedPlace | None:

@@ -91,7 +91,9 @@ def attest(
     context: typer.Context,
     rpc: Annotated[str | None, typer.Option(help="A node of your choice; without: the gateway sends.")] = None,
     policy: Annotated[Path | None, typer.Option(help="With --rpc: your policy.", dir_okay=False)] = None,
-    origin: Annotated[str | None, typer.Option("--log", help="With --rpc: the log's origin, of several.")] = None,
+    named: Annotated[
+        str | None, typer.Option("--log", help="With --rpc: of several logs, its origin, its id or its operator's.")
+    ] = None,
     sender: Sender = None,
 ) -> None:
     """Have the chain say how large a log is now.
@@ -109,7 +111,7 @@ def attest(
     from scripts.concord.chain_side import load_sender, open_chain  # noqa: PLC0415 - as above
 
     pinned = load_policy(policy)
-    log = _choose_log(pinned, origin)
+    log = _choose_log(pinned, named)
     contract = pinned.address_of("CheckpointLog")
     with open_chain(rpc, pinned.chain_id) as chain:
         current = chain.present(contract, log)
@@ -151,14 +153,14 @@ def breach(
     given = context_of(context)
     check_place(output)
     pinned = load_policy(policy)
-    promise = load_promise(kept, pinned, receipt)
+    promises = load_promise(kept, pinned, receipt)
     account = None if sender is None else load_sender(sender)
     with (
         finding_out("whether the promise was kept"),
         given.working(f"reading {rpc}"),
         open_chain(rpc, pinned.chain_id) as chain,
     ):
-        found = find_breach(chain, pinned, promise, tiles, account)
+        promise, found = find_breach(chain, pinned, promises, tiles, account)
     if found is None:
         sentence = f"the promise was kept: {promise.log.origin} anchored your entry {promise.index} in time"
         given.show({"kept": True, "log": str(promise.log.id), "index": promise.index}, sentence)
@@ -186,9 +188,9 @@ def _tell_attested(log: str, size: int, root: str, block: int, time: datetime) -
     return f"attested: {log} has {size} entries anchored, root {root}\n{text_of(time)}, block {block}"
 
 
-def _choose_log(policy: Policy, origin: str | None) -> PinnedLog:
-    found = [log for log in policy.logs if origin in (None, log.origin)]
+def _choose_log(policy: Policy, named: str | None) -> PinnedLog:
+    found = [log for log in policy.logs if named in (None, log.origin, str(log.id), str(log.operator))]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(log.origin for log in policy.logs)
-    raise MalformedError(f"--log names one of the logs of your policy: {names}")
+    names = "".join(f"\n  {log.id}  {log.origin} of operator {log.operator}" for log in policy.logs)
+    raise MalformedError(f"--log names one of the logs of your policy, by origin or id:{names}")

@@ -423,6 +423,26 @@ def test_a_promise_that_was_kept_is_said_to_be(concord: Console, utility: Member
     assert policy.exists()
 
 
+def test_a_copy_of_the_log_is_no_reason_to_charge_the_gateway(concord: Console, utility: Member) -> None:
+    """A policy made while the contract let a member open a log with the gateway's origin and key."""
+    made = concord.world.register(utility, "copied", DATA)
+    utility.client.run(statements.wait(made.digest))
+    policy, kept = pin(concord), concord.folder / "kept.json"
+    concord.ok(utility, "statement", "keep", made.digest, "-o", kept)
+    document = json.loads(policy.read_bytes())
+    (log,) = document["logs"]
+    document["logs"] = [{**log, "operator": "0x" + "00" * 32}, log]
+    policy.write_bytes(encode_canonical(document))
+    tiles = ("--tiles", f"{concord.world.url}/v1/log")
+    assert "the promise was kept" in concord.ok(utility, *breach(concord, kept, *tiles))
+    due = datetime.now(UTC) - timedelta(minutes=10)
+    kept = keep(concord, dropped(concord.world, utility, due))
+    concord.fail(utility, 2, "which log made the promise can not be told", *breach(concord, kept, *tiles))
+    attest = ("log", "attest", "--rpc", rpc_of(concord), "--policy", policy, "--sender", concord.folder / "none")
+    concord.fail(utility, 3, "names one of the logs of your policy, by origin or id", *attest, "--log", log["origin"])
+    concord.fail(utility, 3, "there is no key file", *attest, "--log", log["operator"])
+
+
 @pytest.mark.slow
 def test_a_node_of_another_chain_tells_nothing_about_a_promise(concord: Console, utility: Member) -> None:
     kept = keep(concord, dropped(concord.world, utility, datetime.now(UTC)))

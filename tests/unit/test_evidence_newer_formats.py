@@ -199,6 +199,19 @@ def test_one_key_of_two_operators_tells_no_log(told: Told) -> None:
     assert "more than one of them has the key" in format_sentence(report)
 
 
+def test_one_key_of_two_operators_charges_neither_with_a_breach(told: Told) -> None:
+    """A member that opened a log with the gateway's origin and key can show that this one anchored nothing."""
+    (log,) = told.policy.logs
+    clone = replace(log, operator=Bytes32(salt(70)))
+    verifier = Verifier(replace(told.policy, logs=tuple(sorted((log, clone), key=lambda each: each.operator))))
+    for breach in told.story.breaches().values():
+        report = verifier.verify(breach.to_bytes())
+        assert report.verdict is Verdict.UNDETERMINED
+        assert f"of operator {clone.operator} too: make it anew" in format_sentence(report)
+    for breach in told.story.kept_promises().values():
+        assert verifier.verify(breach.to_bytes()).verdict is Verdict.REFUTED
+
+
 def with_later_key(told: Told) -> Verifier:
     (log,) = told.policy.logs
     later = NoteSigner(ORIGIN, b"later".ljust(32, b"\0")).verifier_key

@@ -244,6 +244,33 @@ def test_a_log_that_can_not_be_named_is_skipped_and_told(origin: bytes) -> None:
     assert warnings[0].isprintable()
 
 
+def test_a_key_is_pinned_for_the_log_that_had_it_first() -> None:
+    """Two members copy the gateway's origin and key: one opens a log with them, one rotates to the key."""
+    world, warnings = World(), list[str]()
+    earlier = world.policy()
+    own = NoteSigner(ORIGIN, b"\x07" * 32).verifier_key
+    clone, other = PinnedLog(salt(5), ORIGIN, (world.signer.verifier_key,)), PinnedLog(salt(6), ORIGIN, (own,))
+    opened = make_log_opened(clone.id, clone.operator, ORIGIN.encode(), clone.keys[0].public_key)
+    world.mine([opened, make_log_opened(other.id, other.operator, ORIGIN.encode(), own.public_key)])
+    for counter, log in enumerate((clone.id, other.id), 1):
+        key = own if log == clone.id else clone.keys[0]
+        world.mine([make_event("LogRotated", [salt(20 + counter), log], word(1) + word(b"\x11" * 20) + key.public_key)])
+    honest = tuple(sorted((*earlier.logs, other), key=lambda log: (log.operator, log.origin)))
+    with serve_world(world) as url:
+        assert create_policy(Node(url), CONTRACTS).logs == honest
+        assert create_policy(Node(url), CONTRACTS, warn=warnings.append).logs == honest
+        # An earlier policy, made before this was known, loses the copies too.
+        copies = clone, replace(other, keys=(own, clone.keys[0]))
+        before = tuple(sorted((*earlier.logs, *copies), key=lambda log: (log.operator, log.origin)))
+        extended = replace(earlier, logs=before)
+        assert create_policy(Node(url), CONTRACTS, extends=extended, warn=warnings.append).logs == honest
+    assert len(warnings) == 6
+    assert f"left out log {clone.id} of operator {clone.operator}" in warnings[0]
+    assert "which had it first" in warnings[0]
+    assert f"left out the key {clone.keys[0].key_id.hex()} of log {other.id}" in warnings[1]
+    assert str(earlier.logs[0].operator) in warnings[1]
+
+
 def test_the_command_prints_what_it_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
