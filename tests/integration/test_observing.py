@@ -165,7 +165,7 @@ def test_no_key_and_no_passphrase_is_ever_logged(tmp_path: Path, lines: io.Strin
         keys.rotate_relay()
         keys.change_passphrase(QUICK_PASSPHRASE, "another passphrase")
         signers = running.gateway.parts.keystore._signers.values()
-        secrets = [each._private_key.hex() for each in signers if isinstance(each, LocalSigner)]
+        secrets = [each._private_key.secret.hex() for each in signers if isinstance(each, LocalSigner)]
         secrets += [running.gateway.parts.log_signer.seed.hex(), QUICK_PASSPHRASE, "another passphrase", PASSPHRASE]
     assert len(secrets) > 5
     text = lines.getvalue()
