@@ -10,7 +10,15 @@ import pytest
 from ledger.content import Manifest, compute_content_hash, hash_bytes
 from ledger.content.sealing import SealingDescriptor
 from ledger.errors import MalformedError, VerificationError
-from ledger.evidence import Delivery, Verdict, Verifier, build_event_evidence, format_sentence, parse_shown_chunk
+from ledger.evidence import (
+    Delivery,
+    Verdict,
+    Verifier,
+    build_event_evidence,
+    format_sentence,
+    parse_delivery,
+    parse_shown_chunk,
+)
 from ledger.evidence import show_chunk as show
 from ledger.evidence.shown_chunk import find_sides
 from ledger.merkle import compute_root, leaf_hash, node_hash, prove_inclusion
@@ -87,6 +95,12 @@ def test_no_member_may_be_missing(told: Told, member: str) -> None:
 def test_what_is_no_text_is_no_format_and_no_kind(told: Told) -> None:
     for name in ("format", "kind"):
         assert told.verdict(changed(told.good, lambda each, name=name: each.update({name: 2}))) is Verdict.REFUTED  # type: ignore[misc]  # a default of a lambda
+
+
+@pytest.mark.parametrize("form", ["concord-delivery/3", 2, None])
+def test_another_format_is_refused(told: Told, form: Any) -> None:
+    with pytest.raises(MalformedError, match="not concord-delivery/1 or concord-delivery/2"):
+        parse_delivery(changed(told.good, lambda each: each.update(format=form)))
 
 
 def test_a_sealed_file_of_another_size_is_seen_before_a_receipt(told: Told) -> None:
