@@ -27,7 +27,8 @@ from tests.support.world import PASSPHRASE, WAIT_S
 
 __all__ = ["gateways"]
 
-pytestmark = pytest.mark.timeout(900)  # two services start, and a loaded machine is slow
+# Two services start, and a loaded machine is slow; a revocation is in tests/integration/test_two_gateways.py, too.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SIZE = 16 << 20
 """More than the buffers between both processes take."""
