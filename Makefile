@@ -62,7 +62,7 @@ test-postgres: $(DEV_STAMP) ## the store's tests and the service's, kept in a re
 		tests/integration/test_every_route.py tests/integration/test_write_answers.py tests/integration/test_gateway_past.py \
 		$(ON_POSTGRES)
 
-test-objects: $(DEV_STAMP) $(if $(CONCORD_VERSITYGW),,$(VERSITYGW)) ## object stores, on a real S3 server and through its failures (CONCORD_VERSITYGW names a versitygw)
+test-objects: $(DEV_STAMP) $(NODE_STAMP) $(if $(CONCORD_VERSITYGW),,$(VERSITYGW)) ## object stores, on a real S3 server and through its failures (CONCORD_VERSITYGW names a versitygw)
 	@CONCORD_VERSITYGW=$(or $(CONCORD_VERSITYGW),$(abspath $(VERSITYGW))) $(PYTEST) tests/objects
 
 test-kms: $(DEV_STAMP) $(if $(CONCORD_TRANSIT_ENGINE),,$(TRANSIT)) ## the key service: Vault's own transit engine (CONCORD_TRANSIT_ENGINE names a built one)
