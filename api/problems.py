@@ -153,7 +153,7 @@ def _plain(value: object) -> object:
 
 
 def _answer_unauthorized(_request: Request, error: Exception) -> JSONResponse:
-    return problem(401, "unauthorized", "An API key is needed", str(error), WWW_Authenticate="Bearer")
+    return problem(401, "unauthorized", "Who asks is not known", str(error), WWW_Authenticate="Bearer")
 
 
 def _answer_ledger_error(_request: Request, error: Exception) -> JSONResponse:
