@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.idiom import IdiomRates, Registrations, measure_idiom
-from ledger.chain import ChainEdge, ChainSettings, LocalSigner, SignedStatement, encode_statement
+from ledger.chain import ChainEdge, ChainSettings, LocalSigner, SignedStatement, SignedTransaction, encode_statement
 from ledger.errors import UnavailableError
 from ledger.exchange import ExistingChain, Founded, Founder, FoundingPlan, Gateway, GatewaySettings, found
 from ledger.keyfiles import read_key_file
@@ -34,6 +34,7 @@ _LOOK_AGAIN_S: Final = 0.005
 _LOOK_SELDOM_S: Final = 0.02  # in the process that works meanwhile
 _FIRST_INDEX: Final = 1 << 30  # of statements that are stored without a log
 _AT_ONCE: Final = 100
+_MOST_POOLED: Final = 800
 
 
 @dataclass
@@ -174,27 +175,32 @@ def _await_outcomes(gateway: Gateway) -> None:
 def measure_flood(world: World, count: int) -> float:
     """Transactions a second that are signed ahead and sent in batches, from the first sent to the last executed.
 
-    More than a thousand at a time would be too many: of what arrives while anvil mines, the rest waits for company.
+    Some hundreds at a time: of more that arrive while anvil mines, the rest would wait for company.
     """
     with ChainEdge.open(world.chain) as edge:
         relay = LocalSigner(generate_private_key())
         calls = [encode_statement(world.founded.contracts, each) for each in world.draw(count)]
         signed = [edge.sign_transaction(relay, call, nonce) for nonce, call in enumerate(calls)]
         started = time.perf_counter()
-        for first in range(0, count, _AT_ONCE):
-            if any(edge.send(signed[first : first + _AT_ONCE])):
-                raise UnavailableError("anvil did not take the flood")
-        deadline = time.monotonic() + _WITHIN_S
-        while edge.receipt(signed[-1].hash) is None:
-            if time.monotonic() > deadline:
-                raise UnavailableError("anvil did not execute the flood in time")
-            time.sleep(_LOOK_AGAIN_S)
+        for first in range(0, count, _MOST_POOLED):
+            _flood(edge, signed[first : first + _MOST_POOLED])
         elapsed_s = time.perf_counter() - started
         if not all(
             receipt is not None and receipt.is_successful for receipt in edge.receipts([e.hash for e in signed])
         ):
             raise UnavailableError("anvil did not execute all of the flood")
         return count / elapsed_s
+
+
+def _flood(edge: ChainEdge, signed: Sequence[SignedTransaction]) -> None:
+    for first in range(0, len(signed), _AT_ONCE):
+        if any(edge.send(signed[first : first + _AT_ONCE])):
+            raise UnavailableError("anvil did not take the flood")
+    deadline = time.monotonic() + _WITHIN_S
+    while edge.receipt(signed[-1].hash) is None:
+        if time.monotonic() > deadline:
+            raise UnavailableError("anvil did not execute the flood in time")
+        time.sleep(_LOOK_AGAIN_S)
 
 
 def measure_web3(world: World, one_by_one: int, pipelined: int, *, pure_python: bool) -> IdiomRates:

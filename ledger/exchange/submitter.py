@@ -339,6 +339,8 @@ class Submitter:
         if looked_at == self._looked_at and time.monotonic() < self._looked_at_s + _LOOK_ANYWAY_S:
             return False, True  # no block came since
         receipts = self._parts.edge.receipts([row.hash for row in rows])
+        if self._parts.edge.settings.finality_blocks == 0:  # a block that came since is final too
+            final = max([final, *(each.block_number for each in receipts if each is not None)])
         judged = {
             row.subject: self._reverted.judge(row, final)
             for row, receipt in zip(rows, receipts, strict=True)
@@ -351,7 +353,7 @@ class Submitter:
             if done:
                 outbox.mark_all_done([(row.subject, block) for row, block in done], self._parts.now())
         for row, block in done:
-            _trace_done(row, block)
+            traces.in_force(row.subject, block=block, transaction=str(row.hash))
         for row in rows:
             if judged.get(row.subject) is Fate.GOES_AGAIN:
                 self._reverted.renew(row, self._relays.find(row.relay))
@@ -388,12 +390,3 @@ class Submitter:
         else:
             return judgement is Fate.GOES_AGAIN
         return True
-
-
-def _trace_done(row: OutboxRow, block: int) -> None:
-    kind, _, rest = row.subject.partition(":")
-    if kind == "checkpoint":
-        size = int(rest.split(":")[1])
-        traces.anchored(size, checkpoint_size=size, block=block, transaction=str(row.hash))
-    else:
-        traces.moved(row.subject, "in force", block=block, transaction=str(row.hash))

@@ -61,6 +61,15 @@ class Traces:
             known = self._traces.get(digest)
         self._tell(what, digest, None if known is None else known.request_id, **facts)
 
+    def in_force(self, subject: str, **facts: object) -> None:
+        """Log that a transaction of the outbox has its effect: a statement's, or a checkpoint's."""
+        kind, _, rest = subject.partition(":")
+        if kind == "checkpoint":
+            size = int(rest.split(":")[1])
+            self.anchored(size, checkpoint_size=size, **facts)
+        else:
+            self.moved(subject, "in force", **facts)
+
     def anchored(self, size: int, **facts: object) -> None:
         """Log of every statement that is remembered and stands below ``size`` that it is anchored, once."""
         with self._turn:
