@@ -20,3 +20,12 @@ def list_offers(gateway: GatewayOf, caller: CallerOf, participant: ParticipantPa
     salt with which they have the hash that the registration names.
     """
     return answer_page(gateway.catalogue.offering.offers(caller, participant, paging))
+
+
+@router.get("/profiles", summary="The members that this gateway knows, for other gateways")
+def list_profiles(gateway: GatewayOf, caller: CallerOf, paging: PagingOf) -> Response:
+    """By a request that an active participant signed, or with an API key.
+
+    Each active participant's present profile that is known here, with the salt that opens its hash on chain.
+    """
+    return answer_page(gateway.catalogue.offering.profiles(caller, paging))

@@ -26,8 +26,12 @@ class BroughtProfile:
     document: Mapping[str, JsonValue]
 
 
-def keep_profile(parts: Parts, name: str, salt: Bytes32, profile: Mapping[str, JsonValue]) -> bool:
+def keep_profile(
+    parts: Parts, name: str, salt: Bytes32, profile: Mapping[str, JsonValue], *, renames: bool = True
+) -> bool:
     """Keep a participant's present profile, and give it its handle here unless another has that; whether it could.
+
+    Without ``renames`` whoever has a handle here keeps it.
 
     Raises:
         NotFoundError: no such participant is on chain.
@@ -47,6 +51,8 @@ def keep_profile(parts: Parts, name: str, salt: Bytes32, profile: Mapping[str, J
     with store.transaction():
         store.documents.add([DocumentRow(found, salt, encode_canonical(document), "profile", parts.now())])
         store.documents.bind([found], row.id)
+    if not renames and store.names.handle_of(row.id) is not None:
+        return True
     try:
         store.names.claim_handle(row.id, str(document["handle"]))
     except ConflictError:

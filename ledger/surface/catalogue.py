@@ -9,10 +9,10 @@ from typing import Final
 from ledger.canonical import JsonValue
 from ledger.types import Bytes32
 
-__all__ = ["MOST_METADATA_BYTES", "OfferView", "OriginView", "format_age"]
+__all__ = ["MOST_METADATA_BYTES", "OfferView", "OfferedProfileView", "OriginView", "format_age"]
 
 MOST_METADATA_BYTES: Final = 64 << 10
-"""Of the metadata of a data set that is told to other gateways, in canonical form."""
+"""Of metadata or a profile that is told to other gateways, in canonical form."""
 
 _UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -35,6 +35,15 @@ class OfferView:
     """A data set in force, as its provider's gateway tells it others: metadata, and the salt that opens their hash."""
 
     registration: Bytes32
+    salt: Bytes32
+    document: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedProfileView:
+    """A participant's present profile, as a gateway that knows it tells it others, and the salt of its hash."""
+
+    participant: Bytes32
     salt: Bytes32
     document: JsonValue
 

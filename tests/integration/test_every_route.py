@@ -111,6 +111,7 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ("put", "/v1/participants/{participant}/profile"): Route(answers(403, operate=422), json={}),
     ("get", "/v1/participants/{participant}/keys"): Route(MEMBERS),
     ("get", "/v1/offers/{participant}"): Route(answers(403, read=200, own=200, other=200)),
+    ("get", "/v1/profiles"): Route(answers(403, read=200, own=200, other=200)),
     ("get", "/v1/proposals"): Route(MEMBERS),
     ("get", "/v1/proposals/{digest}"): Route(MEMBERS, lambda stage: f"/v1/proposals/{stage.values['proposal']}"),
     ("get", "/v1/datasets"): Route(MEMBERS),

@@ -18,6 +18,7 @@ from ledger.chain import LocalSigner
 from ledger.exchange.catalogue import gathering as module
 from ledger.exchange.catalogue import read_standing
 from ledger.exchange.catalogue.gathering import Gathering
+from ledger.exchange.catalogue.learning import Learning
 from ledger.exchange.deliveries.peers import Peers, parse_peers
 from ledger.exchange.deliveries.run import Try
 from ledger.exchange.directory import Directory
@@ -48,10 +49,13 @@ class Elsewhere:
     url: str = ""
     items: list[JsonValue] = field(default_factory=list)
     said: Said | None = None
+    profiles: list[JsonValue] = field(default_factory=list)
     asked: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     silent: threading.Event | None = None
 
     def answer(self, _method: str, path: str, headers: Mapping[str, str], _body: bytes) -> Said:
+        if path.startswith("/v1/profiles"):
+            return page(self.profiles)
         self.asked.append((path, headers))
         if self.silent is not None:
             self.silent.wait(60)
@@ -322,15 +326,14 @@ def test_what_is_too_large_or_too_much_is_not_taken(stage: Stage, monkeypatch: p
     assert (stage.ask().failures, stage.world.store.catalogue.count()) == (0, 3)
 
 
-def test_a_silent_gateway_is_left_after_a_while_and_asked_less_and_less(
+def test_a_gateway_that_does_not_answer_is_asked_less_and_less_and_a_silent_one_is_left_after_a_while(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.world.chain.mine(
         *[stage.world.filed("grid", profile := stage.world.profile("grid")), *stage.world.admission("grid", profile)]
     )
     stage.name("grid", stage.elsewhere.url)
-    stage.elsewhere.silent = threading.Event()
-    monkeypatch.setattr(module, "_SLOWEST_S", 0.1)
+    stage.elsewhere.said = Said(503)
     row = stage.ask()
     assert (row.failures, row.answered_at, row.next_ask_at - row.asked_at) == (1, None, timedelta(minutes=1))
     assert {each.failures for each in stage.world.store.catalogue.peers()} == {1}
@@ -340,8 +343,9 @@ def test_a_silent_gateway_is_left_after_a_while_and_asked_less_and_less(
     for _ in range(8):
         row = stage.ask(3600)
     assert row.next_ask_at - row.asked_at == timedelta(hours=1)
-    stage.elsewhere.silent.set()
-    assert stage.ask(3600).failures == 0
+    stage.elsewhere.silent = threading.Event()
+    monkeypatch.setattr("ledger.exchange.catalogue.asking._SLOWEST_S", 0.1)
+    assert "slow" in (stage.ask(3600).error or "")
 
 
 def test_a_gateway_that_stops_does_not_wait(stage: Stage) -> None:
@@ -416,3 +420,65 @@ def test_an_entry_of_ones_own_has_no_origin(stage: Stage) -> None:
     found = stage.find("own")
     assert found is not None
     assert cast("dict[str, JsonValue]", dump_value(present_dataset(found, stage.now())))["origin"] is None
+
+
+def grid_comes(stage: Stage, handle: str = "grid") -> dict[str, JsonValue]:
+    """A member is admitted through another gateway; what an honest one tells of its profile."""
+    salt = stage.world.salt()
+    document: JsonValue = {"handle": handle, "name": "Grid AG", "endpoint": stage.elsewhere.url}
+    stated = Bytes32(hash_document(salt, document))
+    stage.world.chain.mine(stage.world.filed("grid", stated), *stage.world.admission("grid", stated))
+    return {"participant": str(word("grid")), "salt": str(salt), "document": document}
+
+
+def test_a_listed_gateway_tells_who_the_others_are_and_they_are_asked(stage: Stage) -> None:
+    told = grid_comes(stage)
+    elsewhere = stage.register("gas", by="grid")
+    stage.elsewhere.profiles = [told]
+    stage.elsewhere.items = [elsewhere]
+    stage.ask()
+    seen = stage.parts.directory.participant_row("grid")
+    assert (seen.id, seen.profile) == (word("grid"), told["document"])
+    assert stage.world.store.datasets.find_by_name("grid", "gas") is not None
+    stage.elsewhere.profiles = [5]
+    stage.ask()
+
+
+def test_a_profile_that_is_not_so_names_nobody_and_nobody_is_named_anew(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = grid_comes(stage, "util")
+    document = cast("dict[str, JsonValue]", told["document"])
+    forged: JsonValue = {**told, "document": {**document, "handle": "grid"}}
+    stranger: JsonValue = {**told, "participant": str(word("stranger"))}
+    wide: JsonValue = {**told, "document": {**document, "more": "x" * (64 << 10)}}
+    stage.elsewhere.profiles = [forged, stranger, wide, 5, {**told, "document": []}]
+    stage.ask()
+    directory = stage.parts.directory
+    assert (directory.handle_of(word("grid")), directory.participant_row(str(word("grid"))).profile) == (None, None)
+    assert caplog.text.count("is left out") == 4
+    stage.elsewhere.profiles = [told]
+    stage.ask()
+    assert (directory.participant("util"), directory.handle_of(word("grid"))) == (PROVIDER, None)
+    assert directory.participant_row(str(word("grid"))).profile == document
+
+
+def test_who_has_a_name_here_keeps_it_whatever_it_is_called_elsewhere(stage: Stage) -> None:
+    told = grid_comes(stage)
+    stage.world.store.names.claim_handle(word("grid"), "netz")
+    stage.elsewhere.profiles = [told]
+    stage.ask()
+    assert stage.parts.directory.handle_of(word("grid")) == "netz"
+
+
+def test_a_gateway_that_does_not_tell_whom_it_knows_is_asked_what_it_offers(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.elsewhere.items = [stage.register("power")]
+    stage.elsewhere.profiles = [None] * 101
+    assert stage.ask().failures == 0
+    monkeypatch.setattr(Learning, "_learn", lambda *_: 1 / 0)
+    stage.elsewhere.profiles = [None]
+    assert stage.ask().failures == 0
+    assert "could not be read" in caplog.text
+    assert stage.find("power") is not None

@@ -9,27 +9,25 @@ the chain says the same (`OfferCheck`).
 from __future__ import annotations
 
 import logging
-import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from ledger.canonical import JsonValue
 from ledger.client.catalogue import offers
-from ledger.client.flow import Flow
-from ledger.client.signed import signed
 from ledger.errors import LedgerError, UnavailableError
+from ledger.exchange.catalogue.asking import Asking
 from ledger.exchange.catalogue.checking import Checked, OfferCheck
-from ledger.exchange.deliveries.fetching import find_custodial_key
-from ledger.exchange.deliveries.peers import Peer, Peers, endpoint_of
-from ledger.exchange.deliveries.run import InterruptedTryError, Try
+from ledger.exchange.catalogue.learning import Learning
+from ledger.exchange.deliveries.peers import Peers, endpoint_of
+from ledger.exchange.deliveries.run import InterruptedTryError
 from ledger.exchange.parts import Parts
 from ledger.store.rows import PeerRow
 from ledger.types import Bytes32
 
 __all__ = ["Gathering"]
 
-_SLOWEST_S: Final = 30.0
 _LOOK_AGAIN_S: Final = 30.0
 _LONGEST_PAUSE_S: Final = 3600.0
 _MOST_DOUBLINGS: Final = 6
@@ -49,9 +47,8 @@ class Gathering:
         self._parts = parts
         self._peers = peers
         self._rows = parts.store.catalogue
-        self._lock = threading.Lock()
-        self._under_way: Try | None = None
-        self._is_stopped = False
+        self._asking = Asking(parts)
+        self._learning = Learning(parts, peers, self._asking)
         self._met: set[Bytes32] = set()
         """Whom this process asked: after a start, settings may be others, so all are asked at once."""
 
@@ -66,6 +63,16 @@ class Gathering:
             self._rows.keep_only(())
             return _LONGEST_PAUSE_S
         self._rows.drop_older(self._parts.now() - timedelta(seconds=self._parts.settings.catalogue_kept_s))
+        with suppress(InterruptedTryError):
+            self._learning.step()
+            self._visit_all()
+        return min(every_s, _LOOK_AGAIN_S)
+
+    def stop(self) -> None:
+        """Interrupt what is under way, for good."""
+        self._asking.stop()
+
+    def _visit_all(self) -> None:
         members = self._find_members()
         self._rows.keep_only(members.keys())
         known = {each.provider: each for each in self._rows.peers()}
@@ -74,18 +81,8 @@ class Gathering:
             before = known.get(provider)
             if endpoint is None or not self._is_due(provider, before, endpoint):
                 continue
-            if self._is_stopped:
-                break
             self._met.add(provider)
             self._visit(provider, endpoint, before, unanswered)
-        return min(every_s, _LOOK_AGAIN_S)
-
-    def stop(self) -> None:
-        """Interrupt what is under way, for good."""
-        with self._lock:
-            self._is_stopped = True
-            if self._under_way is not None:
-                self._under_way.interrupt()
 
     def _find_members(self) -> dict[Bytes32, str | None]:
         """The active participants that are at home elsewhere, with the endpoint that each one's profile names."""
@@ -118,7 +115,7 @@ class Gathering:
         try:
             left_out = self._ask(provider, endpoint, now)
         except InterruptedTryError:
-            return
+            raise
         except LedgerError as error:
             if isinstance(error, UnavailableError):
                 unanswered[endpoint] = error
@@ -132,29 +129,14 @@ class Gathering:
 
     def _ask(self, provider: Bytes32, endpoint: str, now: datetime) -> int:
         """Keep what a provider's gateway offers; how many of its entries are not so. Raises: LedgerError."""
-        own = self._parts.config.operator
-        key = find_custodial_key(self._parts, own)
         peer = self._peers.choose(provider, endpoint)
         intake = _Intake(self._parts, OfferCheck(provider, endpoint, now, self._rows.registered))
-        flow = signed(offers(provider, intake.take), endpoint, own, key, self._parts.clock)
-        self._drive(peer, flow)
+        self._asking.ask(peer, offers(provider, intake.take))
         self._rows.drop_unseen(provider, now)
         if intake.checked.wrong:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(intake.checked.left_out.items()))
             _logger.warning("of what %s offers for %s was left out: %s", endpoint, provider, reasons)
         return intake.checked.wrong
-
-    def _drive(self, peer: Peer, flow: Flow[None]) -> None:
-        turn = Try(_SLOWEST_S)
-        with self._lock:
-            if self._is_stopped:
-                raise InterruptedTryError
-            self._under_way = turn
-        try:
-            turn.drive(peer, flow)
-        finally:
-            with self._lock:
-                self._under_way = None
 
     def _note_failure(self, row: PeerRow, error: Exception) -> None:
         failures = row.failures + 1

@@ -6,7 +6,7 @@ from ledger.exchange.paging import Paging, present_page
 from ledger.exchange.parts import Parts
 from ledger.exchange.transfers.callers import Caller, Callers
 from ledger.store.rows import OfferedRow
-from ledger.surface.catalogue import MOST_METADATA_BYTES, OfferView
+from ledger.surface.catalogue import MOST_METADATA_BYTES, OfferedProfileView, OfferView
 from ledger.surface.outcomes import Page
 
 __all__ = ["Offering"]
@@ -33,6 +33,20 @@ class Offering:
             provider, most_bytes=MOST_METADATA_BYTES, limit=paging.limit, cursor=paging.cursor
         )
         return present_page(rows, _present)
+
+    def profiles(self, caller: Caller, paging: Paging) -> Page[OfferedProfileView]:
+        """The present profiles of active participants, as far as they are known here.
+
+        Raises:
+            ForbiddenError: the request was signed for another host than the operator's profile names.
+            MalformedError: the cursor is of another list.
+        """
+        self._callers.check_audience(caller, self._parts.config.operator)
+        store = self._parts.store
+        rows = store.participants.list(state="active", limit=paging.limit, cursor=paging.cursor)
+        kept = [(row.id, store.documents.find_stated([row.profile_hash], row.id, kind="profile")) for row in rows.items]
+        items = [OfferedProfileView(who, each.salt, each.document) for who, found in kept for each in found.values()]
+        return Page(tuple(items), rows.next, rows.as_of_block)
 
 
 def _present(row: OfferedRow) -> OfferView:

@@ -106,6 +106,10 @@ class Peers:
         self._look_up(endpoint)
         return Peer(endpoint, lambda address: _check_public(endpoint, address))
 
+    def listed(self) -> tuple[Peer, ...]:
+        """The gateways that the operator listed."""
+        return tuple(Peer(endpoint, None) for endpoint in sorted(self._listed))
+
     def find_named(self, provider: Bytes32) -> str | None:
         """The endpoint that a provider's present profile names: that of the hash on chain. None: not known here."""
         row = self._parts.store.participants.find(provider)

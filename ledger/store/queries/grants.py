@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -26,6 +26,7 @@ from sqlalchemy import cast as sql_cast
 
 from ledger.store.queries.joined import documents_as, handles_as, join_document
 from ledger.store.queries.moments import block_moment
+from ledger.store.schema.catalogue import CATALOGUE_OFFERS
 from ledger.store.schema.chain import GRANTS, RETIREMENTS, REVOCATIONS
 from ledger.store.schema.gateway import DATASET_SLUGS, STATEMENTS
 from ledger.store.schema.metadata import TERMS
@@ -33,6 +34,8 @@ from ledger.store.schema.said import ACCESS_DENIALS, ACCESS_REQUESTS, SAID_GRANT
 from ledger.types import Bytes32
 
 __all__ = ["Known", "requests_known", "select_grants"]
+
+_SLUG: Final = func.coalesce(DATASET_SLUGS.c.slug, CATALOGUE_OFFERS.c.slug)
 
 Condition = Callable[[Table], ColumnElement[bool]]
 
@@ -62,6 +65,7 @@ def select_grants(now: datetime, of: Condition) -> Known:
         .outerjoin(RETIREMENTS, RETIREMENTS.c.dataset == known.c.dataset)
         .outerjoin(SAID_GRANTS, SAID_GRANTS.c.digest == known.c.digest)
         .outerjoin(DATASET_SLUGS, DATASET_SLUGS.c.dataset == known.c.dataset)
+        .outerjoin(CATALOGUE_OFFERS, CATALOGUE_OFFERS.c.dataset == known.c.dataset)
         .outerjoin(providers, providers.c.participant == known.c.participant)
         .outerjoin(consumers, consumers.c.participant == known.c.consumer)
     )
@@ -75,13 +79,13 @@ def select_grants(now: datetime, of: Condition) -> Known:
         block_moment(REVOCATIONS.c.time).label("revoked_at"),
         block_moment(RETIREMENTS.c.time).label("retired_at"),
         func.coalesce(SAID_GRANTS.c.dataset_salt, DATASET_SLUGS.c.dataset_salt).label("dataset_salt"),
-        DATASET_SLUGS.c.slug,
+        _SLUG.label("slug"),
         providers.c.handle.label("provider_handle"),
         consumers.c.handle.label("consumer_handle"),
         policies.c.body.label("policy_body"),
         _request_of(known.c).label("request_digest"),
     ).select_from(joined)
-    searched = (DATASET_SLUGS.c.slug, providers.c.handle, consumers.c.handle)
+    searched = (_SLUG, providers.c.handle, consumers.c.handle)
     who = (known.c.digest, known.c.participant, known.c.consumer, known.c.dataset)
     return Known(query, *who, state, known.c.stated_at, searched)
 
@@ -100,6 +104,7 @@ def requests_known(now: datetime) -> Known:
     joined = (
         ACCESS_REQUESTS.join(STATEMENTS, STATEMENTS.c.digest == requests.digest)
         .outerjoin(DATASET_SLUGS, DATASET_SLUGS.c.dataset == requests.dataset)
+        .outerjoin(CATALOGUE_OFFERS, CATALOGUE_OFFERS.c.dataset == requests.dataset)
         .outerjoin(providers, providers.c.participant == requests.provider)
         .outerjoin(consumers, consumers.c.participant == requests.participant)
     )
@@ -112,7 +117,7 @@ def requests_known(now: datetime) -> Known:
             state.label("state"),
             grant.label("grant_digest"),
             denial.label("denial_digest"),
-            DATASET_SLUGS.c.slug,
+            _SLUG.label("slug"),
             providers.c.handle.label("provider_handle"),
             consumers.c.handle.label("consumer_handle"),
             policies.c.body.label("policy_body"),
@@ -120,7 +125,7 @@ def requests_known(now: datetime) -> Known:
         .select_from(joined)
         .where(STATEMENTS.c.log_index.is_not(None))
     )
-    searched = (DATASET_SLUGS.c.slug, providers.c.handle, consumers.c.handle)
+    searched = (_SLUG, providers.c.handle, consumers.c.handle)
     stated_at = STATEMENTS.c.received_at
     return Known(
         query, requests.digest, requests.provider, requests.participant, requests.dataset, state, stated_at, searched
