@@ -361,10 +361,8 @@ def test_a_profile_that_was_changed_at_the_other_gateway_is_learnt_anew(
 @pytest.fixture
 def asking(gateways: TwoGateways, monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoGateways]:
     """B asks A what it offers, several times a second."""
-    with monkeypatch.context() as environ:
-        environ.setenv("CONCORD_PEERS", gateways.endpoint)
-        environ.setenv("CONCORD_CATALOGUE_EVERY_S", "0.2")
-        gateways.b.restart()
+    monkeypatch.setitem(gateways.b.told, "CONCORD_CATALOGUE_EVERY_S", "0.2")
+    gateways.b.restart()
     yield gateways
     gateways.proxy.rule = None
 
@@ -396,8 +394,9 @@ def test_what_a_offers_is_found_at_b_marked_with_its_age_and_asked_for_and_pulle
 
     terms = ("--purpose", "ResearchAndDevelopment", "--until", "2099-01-01T00:00:00Z")
     console.ok_quietly("request", "chamber/solar", *terms)
-    asking.grant("solar")
-    asking.catch_up()
+    granted = asking.grant("solar")
+    here = str(made.dataset)
+    eventually(lambda: granted in {each.digest for each in asking.analyst.run(access.grants(dataset=here))})
     console.ok_quietly("dataset", "pull", "chamber/solar", "--to", tmp_path / "in")
     assert found_in(tmp_path / "in") == {"e.csv": b"4\n"}
 

@@ -216,6 +216,7 @@ def running_two_gateways(folder: Path, told_a: dict[str, str] | None = None) -> 
         a, b = GatewayProcess(folder / "a"), GatewayProcess(folder / "b")
         proxy, elsewhere = (stack.enter_context(running_proxy(a.port)) for _ in range(2))
         a.told |= told_a or {}
+        b.told["CONCORD_CATALOGUE_EVERY_S"] = "0"  # whom a test wants to be asked, it says
         b.told["CONCORD_PEERS"] = ",".join(f"http://127.0.0.1:{each.port}" for each in (proxy, elsewhere))
         for each in (a, b):
             stack.callback(each.kill)
