@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 from ledger.canonical import JsonValue, encode_canonical
-from ledger.errors import MalformedError
+from ledger.errors import MalformedError, UnavailableError
 from ledger.evidence.documents import Document, each_of, expect_members, expect_object, parse_number
 
-__all__ = ["PART_NAMES", "Packer", "Unpacker"]
+__all__ = ["MAX_MEMBERS", "MAX_SIZE_BYTES", "PART_NAMES", "Bounds", "Packer", "Unpacker"]
 
 PART_NAMES: Final = (
     "headers",
@@ -24,11 +24,57 @@ PART_NAMES: Final = (
 )
 """The kinds of part, each an array in order of first use; the history beside them is one array of its own."""
 
+MAX_SIZE_BYTES: Final = 1 << 28
+MAX_MEMBERS: Final = 65_536
 _MAX_EXPANDED_BYTES: Final = 1 << 29
+_MAX_RECORDS: Final = 1 << 28
+_PLACE_BYTES: Final = 8
 _TEXTS: Final = frozenset(PART_NAMES) - {"pins", "manifests", "chunks"}
 _CHAIN: Final = ("header", "receipt", "receipt_index", "receipt_proof", "log_position")
 
 _Exchange = Callable[[str, JsonValue], JsonValue]
+
+
+class Bounds:
+    """How much a bundle's members make in memory, and how much work: what is more is not taken, nor written.
+
+    Each raises UnavailableError, for that a bundle is too large says nothing against what is in it.
+    """
+
+    def __init__(self) -> None:
+        self._expanded = 0
+        self._records = 0
+        self._prefixes: set[int] = set()
+
+    def check_size(self, size_bytes: int, members: int) -> None:
+        """Check the bundle as it is written. Raises: UnavailableError."""
+        if size_bytes > MAX_SIZE_BYTES:
+            raise UnavailableError(f"the bundle has more than {MAX_SIZE_BYTES} bytes: make it in parts")
+        if members > MAX_MEMBERS:
+            raise UnavailableError(f"the bundle has more than {MAX_MEMBERS} members: make it in parts")
+
+    def count(self, size_bytes: int) -> None:
+        """Count bytes that a member has of its own. Raises: UnavailableError: they are too many in all."""
+        self._expanded += size_bytes
+        if self._expanded > _MAX_EXPANDED_BYTES:
+            raise UnavailableError(
+                f"the bundle's members have more than {_MAX_EXPANDED_BYTES} bytes in all: make it in parts"
+            )
+
+    def count_history(self, records: int) -> None:
+        """Count the first so many records for one more member, which reads each; those of one number share them.
+
+        Raises:
+            UnavailableError: they are too many in all.
+        """
+        self._records += records
+        if self._records > _MAX_RECORDS:
+            raise UnavailableError(
+                f"the bundle's members have more than {_MAX_RECORDS} records of history in all: make it in parts"
+            )
+        if records not in self._prefixes:
+            self._prefixes.add(records)
+            self.count(records * _PLACE_BYTES)
 
 
 def _exchange_member(member: Document, put: _Exchange) -> Document:
@@ -74,12 +120,13 @@ def _exchange_each(kind: str, document: Document, name: str, put: _Exchange) -> 
 class Packer:
     """Takes shared parts out of documents that are well formed."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds) -> None:
         self.parts: dict[str, list[JsonValue]] = {name: [] for name in PART_NAMES}
+        self._bounds = bounds
         self._places: dict[tuple[str, bytes], str] = {}
 
     def pack(self, member: Document) -> Document:
-        """The member with references instead of its shared parts."""
+        """The member with references instead of its shared parts. Raises: UnavailableError: too much in all."""
         return _exchange_member(member, self._put)
 
     def _put(self, kind: str, value: JsonValue) -> JsonValue:
@@ -89,6 +136,7 @@ class Packer:
             proof = _exchange_each("block_hashes", block, "proof", self._put)
             return {"pin": self._put("pins", pin), "proof": proof}
         key = (kind, encode_canonical(value))
+        self._bounds.count(_size(value, key[1]))
         if key not in self._places:
             self._places[key] = str(len(self.parts[kind]))
             self.parts[kind].append(value)
@@ -98,8 +146,9 @@ class Packer:
 class Unpacker:
     """Puts shared parts back; how much that makes is bounded, for a reference is shorter than its part."""
 
-    def __init__(self, parts: Document) -> None:
+    def __init__(self, parts: Document, bounds: Bounds) -> None:
         """Read the parts. Raises: MalformedError: another kind than text or object where that belongs."""
+        self._bounds = bounds
         self._parts: dict[str, tuple[JsonValue, ...]] = {}
         for name in PART_NAMES:
             if name in _TEXTS:
@@ -110,10 +159,14 @@ class Unpacker:
                     raise MalformedError(f"{name} is not an array")
                 self._parts[name] = tuple(expect_object(item, name) for item in items)
         self._sizes: dict[tuple[str, int], int] = {}
-        self._expanded = 0
 
     def unpack(self, member: Document) -> Document:
-        """The member with its parts. Raises: MalformedError: a reference to nothing, or too much in all."""
+        """The member with its parts.
+
+        Raises:
+            MalformedError: a reference to nothing.
+            UnavailableError: too much in all.
+        """
         return _exchange_member(member, self._put)
 
     def _put(self, kind: str, value: JsonValue) -> JsonValue:
@@ -126,12 +179,10 @@ class Unpacker:
             raise MalformedError(f"the bundle has {len(self._parts[kind])} {kind}, none at {at}")
         part = self._parts[kind][at]
         if (kind, at) not in self._sizes:
-            self._sizes[kind, at] = len(part) if isinstance(part, str) else len(encode_canonical(part))
-        self.count(self._sizes[kind, at])
+            self._sizes[kind, at] = _size(part, b"" if isinstance(part, str) else encode_canonical(part))
+        self._bounds.count(self._sizes[kind, at])
         return part
 
-    def count(self, size_bytes: int) -> None:
-        """Count bytes that are put back. Raises: MalformedError: they are too many in all."""
-        self._expanded += size_bytes
-        if self._expanded > _MAX_EXPANDED_BYTES:
-            raise MalformedError(f"the bundle's members have more than {_MAX_EXPANDED_BYTES} bytes in all")
+
+def _size(part: JsonValue, written: bytes) -> int:
+    return len(part) if isinstance(part, str) else len(written)

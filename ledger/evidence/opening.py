@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.canonical import JsonValue, parse_canonical
-from ledger.errors import MalformedError
+from ledger.errors import MalformedError, UnavailableError
 from ledger.evidence.breach import BREACH_FORMAT, Breach, read_breach
 from ledger.evidence.bundle import BUNDLE_FORMAT, read_bundle
 from ledger.evidence.delivery import DELIVERY_FORMAT, DELIVERY_FORMAT_2, Delivery, read_delivery
@@ -23,10 +23,13 @@ _MAX_SIZE_BYTES: Final = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """One piece of evidence, and where it came from; what is malformed is kept as the error that says how."""
+    """One piece of evidence, and where it came from; what could not be opened is kept as the error that says why.
+
+    UnavailableError: it is more than this verifier takes, which says nothing against it.
+    """
 
     source: str
-    content: Evidence | EventEvidence | Breach | Fork | Delivery | MalformedError
+    content: Evidence | EventEvidence | Breach | Fork | Delivery | MalformedError | UnavailableError
 
 
 _Reader = Callable[[JsonValue], Evidence | EventEvidence | Breach | Fork | Delivery]
@@ -48,14 +51,19 @@ def open_files(files: Iterable[tuple[str, bytes]]) -> tuple[Opened, ...]:
 def open_file(source: str, raw: bytes) -> tuple[Opened, ...]:
     """Open one file; raises nothing, whatever stands in it."""
     try:
-        value = parse_canonical(raw, max_size_bytes=_MAX_SIZE_BYTES)
-        form = expect_object(value, "the evidence").get("format")
-        if form == BUNDLE_FORMAT:
-            members = enumerate(read_bundle(raw), start=1)
-            return tuple(Opened(f"{source}#{number}", member) for number, member in members)
-        return (Opened(source, _find_reader(form)(value)),)
-    except MalformedError as error:
+        return _open(source, raw)
+    except (MalformedError, UnavailableError) as error:
         return (Opened(source, error),)
+
+
+def _open(source: str, raw: bytes) -> tuple[Opened, ...]:
+    if len(raw) > _MAX_SIZE_BYTES:
+        raise UnavailableError(f"the file has more than {_MAX_SIZE_BYTES} bytes: give what is in it in parts")
+    value = parse_canonical(raw)
+    form = expect_object(value, "the evidence").get("format")
+    if form != BUNDLE_FORMAT:
+        return (Opened(source, _find_reader(form)(value)),)
+    return tuple(Opened(f"{source}#{number}", member) for number, member in enumerate(read_bundle(raw), start=1))
 
 
 def _find_reader(form: JsonValue) -> _Reader:

@@ -31,7 +31,9 @@ __all__ = ["StatementRun"]
 class StatementRun:
     """One evidence file on its way through the steps."""
 
-    def __init__(self, world: TrustedWorld, evidence: Evidence | MalformedError, data: Path | None) -> None:
+    def __init__(
+        self, world: TrustedWorld, evidence: Evidence | MalformedError | UnavailableError, data: Path | None
+    ) -> None:
         self._world = world
         self._policy = world.policy
         self._given = evidence
@@ -80,7 +82,7 @@ class StatementRun:
 
     def _check_statement(self) -> str:
         # 2. The evidence is canonical and the statement in it decodes and re-encodes to itself.
-        if isinstance(self._given, MalformedError):
+        if isinstance(self._given, MalformedError | UnavailableError):
             raise self._given
         self._evidence = evidence = self._given
         self._anchor = anchor = Anchor(self._policy, evidence, self._world.fold)

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, cast
 
-from ledger.errors import MalformedError, NotFoundError
+from ledger.errors import MalformedError, NotFoundError, UnavailableError
 from ledger.evidence import (
     Breach,
     Delivery,
@@ -34,7 +34,7 @@ from ledger.types import Bytes32
 
 __all__ = ["Anchored", "Piece", "Role", "Source", "find_files", "read_pieces"]
 
-Content = Evidence | EventEvidence | Breach | Fork | Delivery | MalformedError
+Content = Evidence | EventEvidence | Breach | Fork | Delivery | MalformedError | UnavailableError
 """What stands in a piece of evidence, or the error that says why it can not be read"""
 
 _LAST: Final = 2**64

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +18,11 @@ from ledger.evidence import (
     Evidence,
     build_event_evidence,
     export_tlog_proof,
-    parse_bundle,
     parse_evidence,
+    read_bundle,
 )
+from ledger.evidence.bundle import BundleMember
+from ledger.evidence.members import StatedForm
 from ledger.evidence.policy import Policy
 from ledger.statements import Statement, compute_dataset_id
 from ledger.surface.views import LineageView
@@ -159,9 +160,10 @@ def bundle(
     left_out: list[str] = []
     with given.working("collecting evidence"):
         raw = given.run(flows.bundle(dataset, number, pins=pins, chunks=chunks, grants=grants, tell=left_out.append))
-        withheld = _withheld(given.run(datasets.lineage(dataset, number)), parse_bundle(raw))
+        held = read_bundle(raw)
+        withheld = _withheld(given.run(datasets.lineage(dataset, number)), held)
     write_file(output, raw)
-    members = len(parse_bundle(raw))
+    members = len(held)
     lines = [f"{count_of(members, 'member')} written to {output} ({count_of(len(raw), 'byte')})"]
     if withheld:
         lines.append(f"withheld from you, shown by the contract's events alone, or not at all ({len(withheld)}):")
@@ -240,17 +242,17 @@ def _read_evidence(path: Path) -> Evidence:
         raise MalformedError(f"{path} is no evidence of a statement: {error}") from error
 
 
-def _withheld(lineage: LineageView, members: Sequence[bytes]) -> list[dict[str, Any]]:
+def _withheld(lineage: LineageView, members: Sequence[BundleMember]) -> list[dict[str, Any]]:
     """The registrations of a lineage whose texts are not among the members."""
-    shown = {each for raw in members if (each := _registered(json.loads(raw))) is not None}
+    shown = {each for member in members if (each := _registered(member)) is not None}
     return [each for each in _walk(lineage, set()) if (each["dataset"], each["version"]) not in shown]
 
 
-def _registered(document: dict[str, Any]) -> tuple[str, int] | None:
-    stated = document.get("statement", {})
-    if stated.get("type") != "DatasetRegistration":
+def _registered(member: BundleMember) -> tuple[str, int] | None:
+    stated = StatedForm(member.type_name, member.message) if isinstance(member, Evidence) else member.statement
+    if stated is None or stated.type_name != "DatasetRegistration":
         return None
-    message = stated["message"]
+    message: dict[str, Any] = stated.message
     provider, salt = (Bytes32.parse(message[name]) for name in ("participant", "datasetSalt"))
     return str(compute_dataset_id(provider, salt)), int(message["version"])
 

@@ -10,7 +10,7 @@ import pytest
 
 import ledger.evidence
 from ledger.canonical import encode_canonical, parse_canonical
-from ledger.errors import MalformedError, VerificationError
+from ledger.errors import MalformedError, UnavailableError, VerificationError
 from ledger.evidence import (
     EventEvidence,
     HistoryRecord,
@@ -24,10 +24,12 @@ from ledger.evidence import (
     bundle_parts,
     export_tlog_proof,
     format_sentence,
+    opening,
     parse_breach,
     parse_bundle,
     parse_event_evidence,
     parse_evidence,
+    read_bundle,
     to_document,
     verify_all,
 )
@@ -282,27 +284,66 @@ def test_a_bundle_is_no_evidence_of_one_fact(told: Told) -> None:
     assert "a bundle, where the evidence of one fact belongs" in format_sentence(report)
 
 
-def test_parts_are_of_their_kind_and_not_without_end(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_are_of_their_kind(told: Told) -> None:
     for spoil in ({"pins": "none"}, {"headers": [1]}, {"manifests": ["none"]}):
         document: Any = parse_canonical(told.story.bundle)
         with pytest.raises(MalformedError):
             parse_bundle(encode_canonical(document | spoil))
-    monkeypatch.setattr(bundle_parts, "_MAX_EXPANDED_BYTES", 10_000)
-    with pytest.raises(MalformedError, match="more than 10000 bytes in all"):
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "words"),
+    [
+        ("_MAX_EXPANDED_BYTES", 10_000, "more than 10000 bytes in all"),
+        ("_MAX_RECORDS", 3, "more than 3 records of history in all"),
+        ("MAX_SIZE_BYTES", 5_000, "the bundle has more than 5000 bytes"),
+        ("MAX_MEMBERS", 2, "more than 2 members"),
+    ],
+)
+def test_a_bundle_that_is_too_large_is_left_open_and_not_made(
+    told: Told, monkeypatch: pytest.MonkeyPatch, bound: str, value: int, words: str
+) -> None:
+    """What one verifier does not take may be good evidence all the same."""
+    members = parse_bundle(told.story.bundle)
+    monkeypatch.setattr(bundle_parts, bound, value)
+    with pytest.raises(UnavailableError, match=words):
         parse_bundle(told.story.bundle)
+    (report,) = verify_all(told.verifier, [("b.json", told.story.bundle)])
+    assert report.verdict is Verdict.UNDETERMINED
+    assert "make it in parts" in format_sentence(report)
+    with pytest.raises(MalformedError, match=f"{words}.*several bundles of fewer members"):
+        build_bundle(members)
 
 
-def test_histories_count_as_often_as_members_have_them(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_beyond_all_bounds_is_left_open(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "_MAX_SIZE_BYTES", 100)
+    (report,) = verify_all(told.verifier, [("b.json", told.story.bundle)])
+    assert report.verdict is Verdict.UNDETERMINED
+    assert "more than 100 bytes: give what is in it in parts" in format_sentence(report)
+
+
+def test_a_history_counts_once_in_memory_and_for_each_member_as_work(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A reference to many records is a few bytes: what it stands for is bounded like any other part."""
-    document: Any = parse_canonical(told.story.bundle)
-    records = document["history"]
-    written = sum(len(encode_canonical(each)) + 1 for each in records)
-    document["history"] = records * 2000
+    bundle = told.story.bundle
+    members = read_bundle(bundle)
+    histories = [each.history for each in members if each.history is not None]
+    assert len({id(each) for each in histories}) == len(set(map(len, histories))) < len(histories)
+    in_all = sum(map(len, histories))
+    monkeypatch.setattr(bundle_parts, "_MAX_RECORDS", in_all)
+    assert read_bundle(bundle) == members
+    assert build_bundle(each.to_bytes() for each in members) == bundle
+    document: Any = parse_canonical(bundle)
+    document["history"] *= 2
     for member in document["evidence"]:
-        member["history"] = str(len(records) * 2000)
-    monkeypatch.setattr(bundle_parts, "_MAX_EXPANDED_BYTES", 2000 * written + 50_000)
-    with pytest.raises(MalformedError, match="bytes in all"):
-        parse_bundle(encode_canonical(document))
+        member["history"] = str(2 * int(member["history"]))
+    with pytest.raises(UnavailableError, match="records of history in all"):
+        read_bundle(encode_canonical(document))
+    # Prefixes of different lengths are as many tuples: their places count.
+    monkeypatch.setattr(bundle_parts, "_PLACE_BYTES", 1 << 30)
+    with pytest.raises(UnavailableError, match="bytes in all"):
+        read_bundle(bundle)
 
 
 # The lineage as a tree
