@@ -16,6 +16,7 @@ __all__ = ["TreeLine", "draw_lineage"]
 
 _REGISTRATION: Final = "DatasetRegistration"
 _SHOWN: Final = 18  # characters of an id: 0x and eight bytes
+_DEEPEST_DRAWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class TreeLine:
         where = f" ({', '.join(self.sources)})" if self.sources else ""
         verdict = "text withheld, in force by its event" if self.is_withheld else self._verdict
         words = f"{verdict}: {self.name}{where}" + (", see above" if self.is_repeated else "")
-        return "   " * self.depth + ("└─ " if self.depth else "") + "; ".join([words, *self.about])
+        return self._indent + "; ".join([words, *self.about])
 
     def to_document(self) -> dict[str, JsonValue]:
         """The line as JSON values."""
@@ -54,6 +55,13 @@ class TreeLine:
             "repeated": self.is_repeated,
             "about": list(self.about),
         }
+
+    @property
+    def _indent(self) -> str:
+        """The line's place in the tree; far down its depth is a number, so that a long line of versions stays short."""
+        if self.depth > _DEEPEST_DRAWN:
+            return "   " * _DEEPEST_DRAWN + f"└─ [{self.depth}] "
+        return "   " * self.depth + ("└─ " if self.depth else "")
 
     @property
     def _verdict(self) -> str:

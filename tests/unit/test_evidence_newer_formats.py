@@ -35,7 +35,7 @@ from ledger.evidence import (
 )
 from ledger.evidence.fork import parse_fork
 from ledger.evidence.history import HistoryFold
-from ledger.evidence.tree import draw_lineage
+from ledger.evidence.tree import TreeLine, draw_lineage
 from ledger.evidence.upgrading import link_evidence
 from ledger.log import Checkpoint, NoteSigner, SignedNote, TileReader, TlogProof
 from ledger.log.tiles import ENTRIES, TILE_HEIGHT, Tile
@@ -379,6 +379,13 @@ def test_each_version_is_drawn_out_once() -> None:
     assert texts[5] == "      └─ verified: utility/power@1 (0.json), see above"
     assert lines[2].to_document()["verdict"] == "not given"
     assert lines[5].to_document()["repeated"] is True
+
+
+def test_a_long_line_of_versions_is_not_indented_without_end() -> None:
+    """With a place for each generation the text would grow with the square of their number."""
+    texts = [TreeLine(depth, salt(1), "x", None, ()).to_text() for depth in (1, 20, 21, 100_000)]
+    assert texts[0] == "   └─ not given: x"
+    assert texts[1:] == [f"{'   ' * 20}└─ {mark}not given: x" for mark in ("", "[21] ", "[100000] ")]
 
 
 def _manifest() -> Any:
