@@ -440,7 +440,7 @@ def test_a_copy_of_the_log_is_no_reason_to_charge_the_gateway(concord: Console, 
     concord.fail(utility, 2, "which log made the promise can not be told", *breach(concord, kept, *tiles))
     attest = ("log", "attest", "--rpc", rpc_of(concord), "--policy", policy, "--sender", concord.folder / "none")
     concord.fail(utility, 3, "names one of the logs of your policy, by origin or id", *attest, "--log", log["origin"])
-    concord.fail(utility, 3, "there is no key file", *attest, "--log", log["operator"])
+    concord.fail(utility, 4, "there is no key file", *attest, "--log", log["operator"])
 
 
 @pytest.mark.slow
