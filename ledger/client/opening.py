@@ -15,6 +15,7 @@ from ledger.client.ahead import make_ahead
 from ledger.client.choosing import Part, runs_of
 from ledger.client.flow import ByteProgress
 from ledger.client.sealed_files import PullState
+from ledger.client.write_behind import WriteBehind
 from ledger.content import ChunkIndex, check_chunk
 from ledger.content.chunks import derive_chunk_hashes
 from ledger.content.sealing import SealingDescriptor, SealingKey
@@ -92,11 +93,12 @@ def open_aside(
 
 def _write_file(place: Path, pieces: Iterator[bytes], progress: ByteProgress | None) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("xb") as opened:
+    with place.open("xb") as opened, closing(WriteBehind(opened)) as behind:
         for piece in pieces:
-            opened.write(piece)
+            behind.write(piece)
             if progress is not None:
                 progress(len(piece))
+        behind.join()
 
 
 def _flush(place: Path) -> None:

@@ -22,6 +22,7 @@ from typing import Final, Self
 from ledger.canonical import JsonValue
 from ledger.client.choosing import Choice
 from ledger.client.flow import ByteProgress
+from ledger.client.write_behind import WriteBehind
 from ledger.content import Manifest
 from ledger.content.release import RecipientKey
 from ledger.content.sealing import SealingDescriptor
@@ -219,6 +220,7 @@ class SealedIntake:
             self._count(chunk)
         self._target.truncate(self._size_bytes)
         self._target.seek(self._size_bytes)
+        self._behind = WriteBehind(self._target)
 
     @property
     def size_bytes(self) -> int:
@@ -269,7 +271,7 @@ class SealedIntake:
                 expected=self.leaves[number],
                 found=found,
             )
-        self._target.write(chunk)
+        self._behind.write(chunk)
         self._asked -= 1
         self._count(chunk)
 
@@ -280,11 +282,11 @@ class SealedIntake:
 
     def finish(self) -> None:
         """Make what was received last. Raises: OSError."""
-        self._target.flush()
-        os.fsync(self._target.fileno())
+        self._behind.finish()
 
     def close(self) -> None:
         """Let go of the file. Raises: OSError."""
+        self._behind.close()
         self._target.close()
 
     def _size_of_next(self) -> int:
