@@ -59,7 +59,8 @@ class Drafting:
 
     def _draft(self, asker: Asker, participant: Bytes32, intent: Intent) -> tuple[Draft, Statement]:
         """A contract meets versions and counters of all that went before: wait for that; a log meets none."""
-        if STATEMENT_TYPES[intent.statement_type].function is None:
+        kind = STATEMENT_TYPES.get(intent.statement_type)  # the builders refuse what is none
+        if kind is not None and kind.function is None:
             try:
                 return self._build(asker, participant, intent)
             except (ConflictError, NotFoundError, RefusedError):
