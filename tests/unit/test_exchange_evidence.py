@@ -91,7 +91,7 @@ def ask_permitted(consortium: Consortium, digest: Bytes32, at: datetime) -> Any:
     policy = policy_of(consortium)
     raw = consortium.gateway.evidence.grant_attestation_evidence(AUDITOR, digest, pins=pins_of(policy))
     reports = verify_all(Verifier(policy), [("attestation.json", raw)])
-    (report,) = judge_permission(reports, PermissionQuestion(int(at.timestamp())))
+    (report,) = judge_permission(reports, PermissionQuestion(int(at.timestamp()), grant=digest))
     assert report.claim is not None
     return report.claim
 
