@@ -470,7 +470,7 @@ def test_a_provider_that_withholds_the_key_is_shown(
     assert ran.code == 1, ran
     assert "released no key for what was receipted" in ran.out
     stage.pull(withheld.target, by_signature=False)
-    assert concord.run(*withheld.accuse()).code == 3  # it was delivered: no state is left
+    assert concord.run(*withheld.accuse()).code == 4  # it was delivered: no state is left
 
 
 @pytest.mark.parametrize("answer", ["none", "a release that is nowhere"])
