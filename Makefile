@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 
 # Both cores; AGAIN=1: only what failed in the last run, on one.
-PYTEST := $(BIN)/python -m pytest $(if $(AGAIN),--last-failed --last-failed-no-failures none,-n 2 --dist loadfile)
+PYTEST := $(BIN)/python -m pytest $(if $(AGAIN),--last-failed --last-failed-no-failures none,-n 3 --dist loadfile)
 
 # `make test-postgres` runs them, where they say most: `make test` does not run them a second time on SQLite.
 ON_POSTGRES := tests/integration/test_several_processes.py tests/integration/test_backup_of_a_named_database.py
