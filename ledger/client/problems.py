@@ -21,6 +21,8 @@ from ledger.surface.problems import REFUSED_TITLE
 __all__ = ["AtWorkError", "error_of"]
 
 _AT_WORK: Final = "sealing-under-way"
+_LONGEST_CODE: Final = 64
+_LONGEST_MESSAGE: Final = 2000
 _MEMBERS = frozenset({"type", "title", "status", "detail", "code", "instance"})
 
 
@@ -33,8 +35,8 @@ class AtWorkError(UnavailableError):
 def error_of(status: int, headers: Mapping[str, str], content: bytes) -> LedgerError:
     """The error that an answer with status 300 or above stands for; facts and code are kept."""
     problem = _read(content)
-    code = str(problem.get("code", f"http-{status}"))
-    message = str(problem.get("detail") or problem.get("title") or _describe(status))
+    code = _text(problem.get("code", f"http-{status}"))[:_LONGEST_CODE]
+    message = _text(problem.get("detail") or problem.get("title") or _describe(status))[:_LONGEST_MESSAGE]
     retry_after_s = _seconds(headers.get("retry-after"))
     if status == 404:
         return NotFoundError(message)
@@ -51,6 +53,11 @@ def error_of(status: int, headers: Mapping[str, str], content: bytes) -> LedgerE
     return RefusedError(message, code=code, facts=facts)
 
 
+def _text(value: object) -> str:
+    """What a database takes, too: PostgreSQL has no U+0000 in its texts."""
+    return str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def _describe(status: int) -> str:
     redirect = "a redirect, which is not followed: what was asked for is not here, so name the URL that it leads to"
     return f"the service answered {status}" + (f", {redirect}" if status < 400 else "")
@@ -60,6 +67,7 @@ def _read(content: bytes) -> dict[str, object]:
     try:
         check_depth(content)
         problem = json.loads(content)
+        json.dumps(problem, ensure_ascii=False).encode()  # a half of a surrogate pair is no text
     except (ValueError, MalformedError):
         return {}
     return problem if isinstance(problem, dict) else {}

@@ -66,6 +66,15 @@ def test_each_answer_that_says_no_is_an_error_of_the_tree(
     assert str(error) == words
 
 
+def test_what_an_error_says_can_be_kept_whatever_it_was_sent_as() -> None:
+    half = error_of(403, {}, b'{"detail":"\\ud800","code":"a"}')
+    assert str(half) == "the service answered 403"
+    nul = error_of(403, {}, b'{"detail":"a\\u0000b","code":"' + b"c" * 100 + b'"}')
+    assert isinstance(nul, RefusedError)
+    assert (str(nul), nul.code) == ("a\N{REPLACEMENT CHARACTER}b", "c" * 64)
+    assert len(str(error_of(403, {}, b'{"detail":"' + b"d" * 9000 + b'"}'))) == 2000
+
+
 def test_an_error_keeps_code_facts_and_when_to_come_back() -> None:
     conflict = error_of(409, {"retry-after": "7"}, problem(code="not-final", detail="wait", block=5, status=409))
     assert isinstance(conflict, ConflictError)

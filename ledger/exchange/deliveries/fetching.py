@@ -156,6 +156,9 @@ class Fetching:
                 self._rows.change(row.id, unless=DeliveryState.CANCELLED, state=DeliveryState.QUEUED)
             except (LedgerError, OSError) as error:
                 self._note_failure(row, error, before)
+            except Exception:  # one delivery, whatever its provider sent, ends no worker
+                _logger.exception("delivery %s broke", row.id)
+                self._note_failure(row, UnavailableError("it broke: the gateway's log tells where"), before)
         found = self._rows.find(row.id)
         if found is not None and found.state == DeliveryState.CANCELLED:
             self._remove(row.id)
