@@ -12,8 +12,8 @@ from ledger.types import Bytes32
 
 __all__ = ["offers", "profiles"]
 
-_PAGE: Final = 100
-_MOST_BYTES: Final = 16 << 20
+_PAGE: Final = 25  # of metadata of at most 64 KiB each
+_MOST_BYTES: Final = 2 << 20  # parsed, JSON takes up to fifty times as much
 _MOST_CURSOR_CHARS: Final = 512
 
 Take = Callable[[list[JsonValue]], bool]

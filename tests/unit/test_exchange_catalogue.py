@@ -163,7 +163,7 @@ def test_what_the_chain_says_too_is_found_with_its_origin_and_age(stage: Stage) 
     row = stage.ask()
     assert (row.answered_at, row.failures, row.left_out) == (stage.now(), 0, 0)
     path, headers = stage.elsewhere.asked[0]
-    assert path == f"/v1/offers/{PROVIDER}?limit=100"
+    assert path == f"/v1/offers/{PROVIDER}?limit=25"
     assert f'keyid="{word("manu")}/' in headers["Signature-Input"]
 
     found = stage.find("power")
