@@ -25,16 +25,24 @@ class Submittable:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._read: Sequence[StatementRow] = ()
+        self._given: Sequence[StatementRow] = ()
+        self._rest: Sequence[StatementRow] = ()
 
-    def first(self, count: int) -> Sequence[StatementRow]:
-        """The oldest, ``count`` at most. Raises: UnavailableError: the database does not answer."""
-        if len(self._read) < count:
-            self._read = self._store.statements.list_submittable(max(count, _AT_ONCE)) if count else ()
-        return self._read[:count]
+    def take(self, count: int) -> Sequence[StatementRow]:
+        """The oldest, ``count`` at most; all are read again unless `clear` says that these need nothing more.
 
-    def drop(self, given: int, cleared: int) -> None:
-        """Of those given out last so many need nothing more; if one has to wait, what follows is read again with it."""
-        self._read = self._read[given:] if cleared == given else ()
+        Raises:
+            UnavailableError: the database does not answer.
+        """
+        read, self._read = self._read, ()
+        if len(read) < count:
+            read = self._store.statements.list_submittable(max(count, _AT_ONCE)) if count else ()
+        self._given, self._rest = read[:count], read[count:]
+        return self._given
+
+    def clear(self, count: int) -> None:
+        """Of those taken last so many need nothing more; if one has to wait, what follows is read again with it."""
+        self._read = self._rest if count == len(self._given) else ()
 
 
 def executable(row: StatementRow) -> SignedStatement:

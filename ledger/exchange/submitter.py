@@ -16,7 +16,7 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -65,6 +65,7 @@ class Submitter:
         self._reverted = Reverted(parts, self._nonces, self._simulate)
         self._on_way: dict[str, StatementRow] = {}
         self._not_sent: set[str] = set()
+        self._sending: frozenset[str] = frozenset()
         self._looked_at: tuple[Bytes32, list[Bytes32]] | None = None
         self._looked_at_s = 0.0
         self._pause_s = _SHORTEST_PAUSE_S
@@ -202,7 +203,7 @@ class Submitter:
 
     def _enqueue_new(self) -> bool:
         lanes, is_idle = self._lanes()
-        rows = self._waiting.first(min(lanes.room, _AT_ONCE if self._is_inside else lanes.part))
+        rows = self._waiting.take(min(lanes.room, _AT_ONCE if self._is_inside else lanes.part))
         calls = [encode_statement(self._parts.deployment.contracts, executable(row)) for row in rows]
         ready: defaultdict[Address, list[tuple[str, Call]]] = defaultdict(list)
         refused, cleared = 0, 0
@@ -222,7 +223,7 @@ class Submitter:
         if ready:
             with self._turn:
                 self._store_signed([(self._relays.find(account), calls) for account, calls in ready.items()])
-        self._waiting.drop(len(rows), cleared)
+        self._waiting.clear(cleared)
         return bool(ready or refused)
 
     def _lanes(self) -> tuple[Lanes, bool]:
@@ -267,9 +268,11 @@ class Submitter:
             return True
         with ThreadPoolExecutor(1, thread_name_prefix="concord-sender") as sender:
             sending = sender.submit(parts.edge.send, transactions)
+            self._sending = frozenset(row.subject for row in rows)
             try:
                 self._progress()
             finally:  # what the node took counts, whatever else failed
+                self._sending = frozenset()
                 self._note_answers(rows, sending.result())
         return True
 
@@ -288,17 +291,27 @@ class Submitter:
     def _note_answers(self, rows: Sequence[OutboxRow], answers: Sequence[Refusal | None]) -> None:
         parts, answered = self._parts, zip(rows, answers, strict=True)
         refused = [(row, answer) for row, answer in answered if answer is not None and not answer.kind.is_sent]
-        known = parts.edge.known_transactions([row.hash for row, answer in refused if answer.kind in _NONCE_SPENT])
-        unsent = {row.subject for row, _ in refused if row.hash not in known}
-        sent = [row.subject for row in rows if row.subject not in unsent]
-        parts.store.outbox.mark_sent(sent, parts.now())
-        self._not_sent.difference_update(sent)
-        for row, answer in refused:
-            if row.subject in unsent:
-                self._judge(row, answer)
+        subjects = {row.subject for row in rows} - {row.subject for row, _ in refused}
+        self._mark_sent(subjects)
+        if refused:
+            self._look_at_all()
+            known = parts.edge.known_transactions([row.hash for row, answer in refused if answer.kind in _NONCE_SPENT])
+            self._mark_sent({row.subject for row, _ in refused if row.hash in known})
+            for row, answer in refused:
+                if row.hash not in known:
+                    self._judge(row, answer)
         self._on_sent()
         for account in {row.relay for row in rows if row.state is OutboxState.SENT}:
+            self._look_at_all()
             self._nonces.fill_gap(self._relays.find(account))
+
+    def _mark_sent(self, subjects: Collection[str]) -> None:
+        self._parts.store.outbox.mark_sent(sorted(subjects), self._parts.now())
+        self._not_sent.difference_update(subjects)
+
+    def _look_at_all(self) -> None:
+        """Have the next step send whatever is due, not only what is new: something may stand before that."""
+        self._looked_at_all_s = -math.inf
 
     def _judge(self, row: OutboxRow, refusal: Refusal) -> None:
         if refusal.kind in _NONCE_SPENT:
@@ -327,11 +340,12 @@ class Submitter:
         """Whether anything moved, and whether all was looked at that is in flight.
 
         What is pending is looked at too where it was another process's to send: it may have done so before it died.
+        What is being sent again is not: its answer is about the transaction that it has now.
         """
         outbox, relays = self._parts.store.outbox, [relay.address for relay in self._relays.all()]
         most = max(_AT_ONCE, MOST_IN_FLIGHT * len(relays))
         oldest = outbox.oldest_in_flight(relays, most)
-        rows = [row for row in oldest if row.subject not in self._not_sent]
+        rows = [row for row in oldest if row.subject not in self._not_sent and row.subject not in self._sending]
         if not rows:
             return False, True
         final_head = self._parts.edge.final_head()
@@ -374,6 +388,7 @@ class Submitter:
         if receipt is None:
             if row.state is OutboxState.INCLUDED:  # the head went back
                 outbox.put_back([row.subject], now)
+                self._look_at_all()
                 return True
             return False
         if receipt.block_number > final:

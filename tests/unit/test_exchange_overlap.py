@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ledger.chain import Refusal, SignedTransaction
-from ledger.errors import UnavailableError
+from ledger.chain import Call, Refusal, SignedTransaction
+from ledger.errors import RefusedError, UnavailableError
 from ledger.exchange import ExistingChain, Gateway, found
+from ledger.exchange import submitter as submitter_module
 from ledger.exchange.submittable import Submittable
 from ledger.exchange.submitter import Submitter
 from ledger.store.rows import OutboxRow, OutboxState
+from ledger.types import Address
 from tests.support.chain import running_anvil
 from tests.support.edge_world import Signatory, settings_for
 from tests.support.exchange import plan_of
@@ -135,9 +138,58 @@ def test_what_waits_is_read_many_at_a_time_unless_one_has_to_wait() -> None:
 
     store: Any = SimpleNamespace(statements=SimpleNamespace(list_submittable=list_submittable))
     waiting: Any = Submittable(store)
-    assert waiting.first(0) == ()
-    assert (waiting.first(4), asked) == ((0, 1, 2, 3), [512])
-    waiting.drop(4, 4)
-    assert (waiting.first(4), asked) == ((4, 5, 6, 7), [512])
-    waiting.drop(4, 3)
-    assert (waiting.first(600), asked) == (tuple(range(10)), [512, 600])
+    assert waiting.take(0) == ()
+    waiting.clear(0)
+    assert (waiting.take(4), asked) == ((0, 1, 2, 3), [512])
+    waiting.clear(4)
+    assert (waiting.take(4), asked) == ((4, 5, 6, 7), [512])
+    waiting.clear(3)
+    assert (waiting.take(600), asked) == (tuple(range(10)), [512, 600])
+    waiting.clear(10)
+    assert (waiting.take(4), waiting.take(4), asked) == ((0, 1, 2, 3), (0, 1, 2, 3), [512, 600, 512, 512])
+
+
+def test_what_was_refused_before_a_failure_is_not_looked_at_again(
+    gateway: Gateway, subjects: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitter, simulated = gateway._submitter, gateway.parts.edge.simulate_each
+    refusal = RefusedError("no", code="made-up")
+
+    def refuse_first(calls: Sequence[Call], sender: Address) -> list[Any]:
+        return [refusal, *simulated(calls, sender)[1:]]
+
+    def fail(*_: object) -> Any:
+        raise UnavailableError("the node does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway.parts.edge, "simulate_each", refuse_first)
+        patch.setattr(submitter, "_store_signed", fail)
+        with pytest.raises(UnavailableError):
+            submitter._enqueue_new()
+    settle(gateway)
+    assert gateway.parts.store.outbox.find(subjects[0]) is None
+    assert states_of(gateway, subjects[1:]) == {OutboxState.DONE}
+
+
+def test_what_is_being_sent_again_gets_no_outcome_meanwhile(
+    gateway: Gateway, subjects: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitter = gateway._submitter
+    monkeypatch.setattr(submitter_module, "_RESEND_AFTER", timedelta(0))
+    assert submitter._enqueue_new()
+    assert submitter._send()
+    followed = submitter._follow
+    seen: list[set[OutboxState]] = []
+
+    def follow() -> tuple[bool, bool]:
+        submitter._looked_at = None
+        found = followed()
+        seen.append(states_of(gateway, subjects[:PART]))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(submitter, "_follow", follow)
+        assert submitter._send()
+    assert seen == [{OutboxState.SENT}], "though the node has executed them"
+    settle(gateway)
+    assert states_of(gateway, subjects) == {OutboxState.DONE}
