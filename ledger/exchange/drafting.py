@@ -25,6 +25,8 @@ __all__ = ["Drafting", "check_custodial", "check_may_state"]
 
 _KEPT_FOR: Final = timedelta(hours=24)
 _NOBODY: Final = Bytes32(bytes(32))
+_LET_BY_CONTRACTS: Final = frozenset({"KeyRelease", "UsageReport", "AccessDenial"})
+"""what only a log keeps, unless what is on its way to a contract has ended the right to state it"""
 _APPLYING: Final = frozenset({"ParticipantApplication", "ControlKeyClaim"})
 
 
@@ -60,7 +62,7 @@ class Drafting:
     def _draft(self, asker: Asker, participant: Bytes32, intent: Intent) -> tuple[Draft, Statement]:
         """A contract meets versions and counters of all that went before: wait for that; a log meets none."""
         kind = STATEMENT_TYPES.get(intent.statement_type)  # the builders refuse what is none
-        if kind is not None and kind.function is None:
+        if kind is not None and kind.function is None and kind.name not in _LET_BY_CONTRACTS:
             try:
                 return self._build(asker, participant, intent)
             except (ConflictError, NotFoundError, RefusedError):
