@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
 from typing import Any, Final
 
 from ledger.content.chunks import ChunkIndex
@@ -60,8 +61,9 @@ class VersionSealer:
         """
         for entry in self._manifest.files:
             sealer = FileSealer(self._key, entry, None if self._chunks is None else self._chunks[entry.path])
-            async for sealed in _seal_file(sealer, entry, await read(entry)):
-                yield sealed
+            async with aclosing(_seal_file(sealer, entry, await read(entry))) as chunks:
+                async for sealed in chunks:
+                    yield sealed
             self._files.append(sealer.finish())
             self._leaves += sealer.leaf_hashes
 
@@ -79,11 +81,12 @@ async def _seal_file(sealer: FileSealer, entry: FileEntry, pieces: AsyncIterator
     under_way: deque[asyncio.Future[tuple[bytes, bytes]]] = deque()
     try:
         index = 0
-        async for chunk in _cut(entry, pieces):
-            under_way.append(asyncio.ensure_future(asyncio.to_thread(sealer.seal_at, index, chunk)))
-            index += 1
-            if len(under_way) == _AT_ONCE:
-                yield await _take(sealer, under_way)
+        async with aclosing(_cut(entry, pieces)) as chunks:
+            async for chunk in chunks:
+                under_way.append(asyncio.ensure_future(asyncio.to_thread(sealer.seal_at, index, chunk)))
+                index += 1
+                if len(under_way) == _AT_ONCE:
+                    yield await _take(sealer, under_way)
         while under_way:
             yield await _take(sealer, under_way)
     finally:
@@ -92,7 +95,8 @@ async def _seal_file(sealer: FileSealer, entry: FileEntry, pieces: AsyncIterator
 
 async def _take(sealer: FileSealer, under_way: deque[asyncio.Future[tuple[bytes, bytes]]]) -> bytes:
     """The next chunk that is sealed, in order."""
-    sealed, leaf = await under_way.popleft()
+    sealed, leaf = await asyncio.shield(under_way[0])  # a thread is not ended by a cancelled wait for it
+    under_way.popleft()
     sealer.keep(sealed, leaf)
     return sealed
 
