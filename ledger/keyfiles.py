@@ -16,6 +16,7 @@ __all__ = [
     "ensure_key_file",
     "kdf_cost_of",
     "read_key_file",
+    "remove_durably",
     "rename_durably",
     "replace_private_file",
     "write_key_file",
@@ -124,6 +125,12 @@ def rename_durably(source: Path, target: Path) -> None:
     """Rename within a folder, in the place of what is there; durable when this returns."""
     source.rename(target)
     _sync_folder(target.parent)
+
+
+def remove_durably(path: Path) -> None:
+    """Remove a file; durable when this returns."""
+    path.unlink()
+    _sync_folder(path.parent)
 
 
 def _there_already(path: Path) -> ConflictError:

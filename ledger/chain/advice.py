@@ -21,7 +21,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "CheckpointLogAlreadyOpen": "choose another origin",
     "CheckpointLogClosed": "use the log's successor",
     "CheckpointLogCounter": _STALE,
-    "CheckpointLogKeyTaken": "a verifier key serves one log, once and for ever: draw a new one",
+    "CheckpointLogKeyTaken": "a verifier key serves one log, once and for ever: take another; where the gateway drew "
+    "it, the same command draws the next",
     "CheckpointLogKeyZero": "name the publisher's account and the verifier key",
     "CheckpointLogNotCurrent": "publish on top of the log's last checkpoint on chain",
     "CheckpointLogNotKept": "make the proof anew against one of the last 64 checkpoints",

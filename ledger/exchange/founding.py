@@ -24,6 +24,7 @@ from ledger.exchange.first_steps import (
     OPERATORS_SCOPES,
     build_opening,
     draw_first_keys,
+    dropping_taken_key,
     make_private,
     open_log,
     put_private_file,
@@ -146,6 +147,8 @@ def found(
             another plan (``other-founding``); or new accounts can not pay what the chain asks (``unfunded``): fund
             them, and the same call goes on.
         MalformedError: the plan can not work (no founder, threshold, handle, origin).
+        RefusedError: another log took the log's key meanwhile (``checkpoint-log-key-taken``): the same call draws
+            another and goes on.
         UnavailableError: the disk does not take it, or the node does not answer.
     """
     _check_plan(plan)
@@ -162,7 +165,8 @@ def found(
     keystore.ensure_log_signer(plan.origin)
     put_private_file(run.home.gateway_file, config.to_bytes())
     run.say("opening the log")
-    tokens = _open_gateway(run, keys[0], applications)
+    with dropping_taken_key(keystore, config.log):
+        tokens = _open_gateway(run, keys[0], applications)
     run.home.founding_file.unlink()
     return Founded(
         chain_id=journal.chain_id,

@@ -29,6 +29,7 @@ from ledger.exchange.first_steps import (
     OPERATORS_SCOPES,
     build_opening,
     draw_first_keys,
+    dropping_taken_key,
     make_private,
     open_log,
     put_private_file,
@@ -124,7 +125,8 @@ def join(
         VerificationError: the node's chain is not the consortium's (genesis, contracts, code), or a profile is not the
             one on chain.
         RefusedError: the participant is not active (``participant-...``), or the key is not an active one of it
-            (``key-not-active``).
+            (``key-not-active``); or another log took the log's key meanwhile (``checkpoint-log-key-taken``): the same
+            call draws another and goes on.
         ConflictError: the node runs another chain (``wrong-chain``); the folder holds a gateway (``already-founded``)
             or an interrupted joining with another plan (``other-joining``); the participant has a log of that origin
             already (``log-open``); or the new relay account can not pay what the chain asks (``unfunded``): fund it,
@@ -149,7 +151,8 @@ def join(
         check_funds(edge, {keystore.ensure_relay().address: RELAY_GAS})
     put_private_file(run.home.consortium_file, plan.deployment.to_bytes())
     put_private_file(run.home.gateway_file, _configure(plan).to_bytes())
-    api_key = _open_gateway(run, journal)
+    with dropping_taken_key(run.keystore, _configure(plan).log):
+        api_key = _open_gateway(run, journal)
     run.home.joining_file.unlink()
     relay, log = keystore.load_relay().address, _configure(plan).log
     return Joined(plan.deployment.chain_id, plan.participant, log, relay, api_key)

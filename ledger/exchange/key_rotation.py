@@ -18,7 +18,9 @@ from typing import Final
 
 from ledger.chain import RemoteKey, RemoteSigner, Signer
 from ledger.errors import ConflictError, NotFoundError, RefusedError, UnavailableError
+from ledger.exchange.log_keys import is_taken_elsewhere
 from ledger.exchange.parts import Parts
+from ledger.exchange.reporting import parse_refusal
 from ledger.exchange.signatures import sign_statement
 from ledger.exchange.submitter import Submitter
 from ledger.statements import Statement
@@ -100,14 +102,19 @@ class KeyRotation:
         Raises:
             ConflictError: another rotation is under way (``rotation-under-way``), or the gateway holds no key that
                 signs in the operator's name (``no-custodial-key``).
-            RefusedError: the contract refuses.
+            RefusedError: the contract refuses; where another log has taken the new key meanwhile
+                (``checkpoint-log-key-taken``), it is dropped, and the next call draws another.
             UnavailableError: it is not final yet; the same call goes on.
         """
         with self._one_at_a_time():
             parts = self._parts
             signer = parts.keystore.ensure_next_log_signer(parts.config.origin)
             key = Bytes32(signer.verifier_key.public_key)
-            self._rotate(self._log_row().publisher, key)
+            try:
+                self._rotate(self._log_row().publisher, key)
+            except RefusedError as error:
+                self._drop_taken(error, key)
+                raise
             self._adopt_log_key()
             return self.show()
 
@@ -164,6 +171,18 @@ class KeyRotation:
         parts.log_signer = parts.keystore.load_log_signer(parts.config.origin)
         parts.sequencer.use_signer(parts.log_signer)
         _logger.info("the log is signed with the key %s from now on", parts.log_signer.verifier_key)
+
+    def _drop_taken(self, error: RefusedError, key: Bytes32) -> None:
+        """Drop the next key if the chain will never take it. Raises: RefusedError: so it was, and what to do."""
+        if not is_taken_elsewhere(error, self._parts.log):
+            return
+        self._parts.keystore.drop_next_log_signer()
+        raise RefusedError(
+            f"another log took the new key ({key}) before the chain had the rotation: it was dropped, and has signed "
+            "nothing; the log keeps its present key. Run `concord key rotate log` again, it draws another",
+            code=error.code,
+            facts=error.facts,
+        ) from error
 
     def _check_number(self, number: int) -> None:
         there_are = self._parts.keystore.count_relays()
@@ -273,6 +292,7 @@ class KeyRotation:
             raise RefusedError(
                 f"the rotation {digest} was said and is not in force: {row.refusal.get('detail')}",
                 code=str(row.refusal.get("code")),
+                facts=parse_refusal(row.refusal).facts,
             )
         effect = None if row is None else row.effect
         return effect is not None and cursor is not None and effect.block <= cursor.final

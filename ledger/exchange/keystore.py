@@ -27,17 +27,10 @@ from itertools import count
 from pathlib import Path
 from typing import Self, cast
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
-
 from ledger.chain import LocalSigner, RemoteKey, RemoteSigner, Signer
-from ledger.errors import MalformedError, NotFoundError, UnavailableError
+from ledger.errors import NotFoundError, UnavailableError
 from ledger.exchange.key_encryption import WRAPPING_KEY_FILES, KeyEncryptionKey, LocalKey
+from ledger.exchange.log_keys import ensure_log_key, load_log_key
 from ledger.exchange.passphrase_change import change_passphrase, finish_change
 from ledger.exchange.transit_key import NamedTransitKey, TransitKey, no_kms_token
 from ledger.keyfiles import (
@@ -45,6 +38,7 @@ from ledger.keyfiles import (
     WrongPassphraseError,
     ensure_key_file,
     read_key_file,
+    remove_durably,
     rename_durably,
     replace_private_file,
     write_key_file,
@@ -142,22 +136,32 @@ class KeyStore:
 
     def ensure_log_signer(self, origin: str) -> NoteSigner:
         """The log's signer, drawn if there is none yet."""
-        return self._ensure_log_key(self._log_file, origin)
+        return ensure_log_key(self._log_file, self._passphrase, origin)
 
     def load_log_signer(self, origin: str) -> NoteSigner:
         """The log's signer. Raises: NotFoundError, MalformedError, VerificationError: as a key file."""
-        return self._load_log_key(self._log_file, origin)
+        return load_log_key(self._log_file, self._passphrase, origin)
+
+    def drop_log_signer(self) -> None:
+        """Forget the log's key, durably: only where the log is not open and can not be opened with it."""
+        with self._turn:
+            remove_durably(self._log_file)
 
     def ensure_next_log_signer(self, origin: str) -> NoteSigner:
         """The signer that is to follow the log's, the one that was drawn before or a new one."""
-        return self._ensure_log_key(self._next_log_file, origin)
+        return ensure_log_key(self._next_log_file, self._passphrase, origin)
 
     def find_next_log_signer(self, origin: str) -> NoteSigner | None:
         """The signer that is to follow the log's; None: it is not being rotated."""
         try:
-            return self._load_log_key(self._next_log_file, origin)
+            return load_log_key(self._next_log_file, self._passphrase, origin)
         except NotFoundError:
             return None
+
+    def drop_next_log_signer(self) -> None:
+        """Forget the key that was to follow the log's, durably: only where the chain will never take it."""
+        with self._turn:
+            remove_durably(self._next_log_file)
 
     def adopt_next_log_signer(self) -> None:
         """Let the next signer be the log's; the old one's key is destroyed."""
@@ -253,7 +257,7 @@ class KeyStore:
                 self._read(path)
         logs = [path for path in (self._log_file, self._next_log_file) if path.exists()]
         for path in logs:
-            self._load_log_key(path, origin)
+            load_log_key(path, self._passphrase, origin)
         return len(paths) + len(logs)
 
     def draw(self, participant: Bytes32) -> Address:
@@ -368,25 +372,6 @@ class KeyStore:
             else:
                 self._wrapping_keys[path] = LocalKey(ensure_key_file(path, self._passphrase, kdf_cost=self._kdf_cost))
         return self._wrapping_keys[path]
-
-    def _ensure_log_key(self, path: Path, origin: str) -> NoteSigner:
-        if not path.exists():
-            pem = Ed25519PrivateKey.generate().private_bytes(
-                Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(self._passphrase.encode())
-            )
-            write_private_file(path, pem)
-        return self._load_log_key(path, origin)
-
-    def _load_log_key(self, path: Path, origin: str) -> NoteSigner:
-        try:
-            key = load_pem_private_key(path.read_bytes(), self._passphrase.encode())
-        except FileNotFoundError as error:
-            raise NotFoundError(f"the keystore has no key for the log ({path.name})") from error
-        except (ValueError, TypeError) as error:
-            raise WrongPassphraseError(f"the log's key file {path.name} does not open: check the passphrase") from error
-        if not isinstance(key, Ed25519PrivateKey):
-            raise MalformedError(f"the log's key file {path.name} does not hold an Ed25519 key")
-        return NoteSigner(origin, key.private_bytes_raw())
 
 
 def _find_remote(path: Path) -> RemoteKey | None:

@@ -27,6 +27,7 @@ from ledger.store.rows import SealingRow, SealingState
 from ledger.surface.outcomes import InForce, Outcome, State
 from ledger.types import Address, Bytes32
 from tests.support.console import Console
+from tests.support.squatting import take_log_key
 from tests.support.transit_stand_in import TOKEN, stand_in_for_transit
 from tests.support.web3signer_stand_in import stand_in_for_web3signer
 from tests.support.world import PASSPHRASE, Member, World, running, serving, settings_of
@@ -143,6 +144,36 @@ def test_the_logs_key(world: World, concord: Console) -> None:
     assert verdict(new_policy, old_evidence) is Verdict.VERIFIED
     assert verdict(new_policy, new_evidence) is Verdict.VERIFIED
     assert verdict(old_policy, new_evidence) is not Verdict.VERIFIED
+
+
+def test_a_log_key_that_another_log_took_is_dropped(
+    world: World, concord: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused before it is logged, and after: each time the same command, run again, goes on with another key."""
+    gateway, mill = world.gateway, world.members["mill"]
+    keystore, present = gateway.parts.keystore, gateway.keys.show().log_key
+    tried = []
+    for is_logged in (False, True):
+        following = keystore.ensure_next_log_signer(gateway.parts.config.origin).verifier_key
+        tried.append(str(following))
+        take_log_key(gateway, mill.id, following.public_key)
+        with monkeypatch.context() as patch:
+            if is_logged:
+                patch.setattr(gateway._intake, "_check_once", lambda *_: None)
+            concord.fail("chamber", 1, "Run `concord key rotate log` again, it draws another", "key", "rotate", "log")
+        shown = gateway.keys.show()
+        assert (shown.log_key, shown.next_log_key) == (present, None)
+    with monkeypatch.context() as patch:
+
+        def refuse(*_: object) -> None:
+            raise RefusedError("another reason", code="checkpoint-log-closed")
+
+        patch.setattr(gateway.keys, "_take", refuse)
+        with pytest.raises(RefusedError, match="another reason"):
+            gateway.keys.rotate_log()
+    waiting = gateway.keys.show().next_log_key
+    assert concord.run("key", "rotate", "log", "--json").json["log_key"] == waiting
+    assert waiting not in {None, present, *tried}
 
 
 def test_the_relay_account(world: World, concord: Console) -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from ledger.chain import ChainSettings, ContractReader, Deployment, ParticipantStatus
 from ledger.chain.node import NodeConnection, connect_http, open_session
-from ledger.errors import ConflictError, LedgerError, MalformedError, VerificationError
+from ledger.errors import ConflictError, LedgerError, MalformedError, RefusedError, VerificationError
 from ledger.exchange import ExistingChain, Founded, Home, Joined, JoiningPlan, KnownProfile, State, found, join
 from ledger.exchange import joining as joining_module
+from ledger.exchange.first_steps import dropping_taken_key
+from ledger.exchange.intake import Intake
 from ledger.exchange.keystore import KeyStore
 from ledger.keyfiles import read_key_file
 from ledger.statements import compute_log_id, generate_private_key
@@ -20,6 +22,7 @@ from ledger.types import Bytes32
 from tests.support.chain import running_anvil
 from tests.support.exchange import HANDLES, PASSPHRASE, open_gateway, plan_of, registration
 from tests.support.measuring import unmeasured
+from tests.support.squatting import take_log_key
 
 
 class KilledError(BaseException):
@@ -144,6 +147,45 @@ def test_a_joining_goes_on_after_a_kill_at_every_step(
         assert consortium.gateway.api_keys.authenticate(tokens[0]) is None
         assert consortium.gateway.api_keys.authenticate(joined.api_key) is not None
     assert KeyStore.open(Home(home).keys_folder, PASSPHRASE).load_relay().address == joined.relay
+
+
+def test_a_log_key_that_another_log_took_is_dropped(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused after its opening was logged under it: the same call goes on with another key, and the same log."""
+    home, plan = tmp_path / "home", site.plan("squatted.example/log")
+    keystore = KeyStore(Home(home).keys_folder, PASSPHRASE)
+    taken = keystore.ensure_log_signer(plan.origin).verifier_key
+    with open_gateway(site.home, site.founded) as consortium:
+        take_log_key(consortium.gateway, site.founded.participants["utility"], taken.public_key)
+    with monkeypatch.context() as patch:
+        patch.setattr(Intake, "_check_once", lambda *_: None)
+        with pytest.raises(RefusedError, match="Run the command again, it draws another") as refused:
+            join(home, plan)
+    assert refused.value.code == "checkpoint-log-key-taken"
+    assert not (Home(home).keys_folder / "log.pem").exists()
+    log = join(home, plan).log
+    with open_gateway(home, site.founded) as consortium:
+        assert consortium.gateway.health().log_size == 2
+        key = consortium.gateway.parts.reader.log_of(log).verifier_key
+        assert key == keystore.load_log_signer(plan.origin).verifier_key.public_key
+        assert key != taken.public_key
+        assert consortium.state("analyst", registration("squatted", {"a": b"1"})).state is State.FINAL
+
+
+def test_a_log_key_that_is_refused_otherwise_stays(tmp_path: Path) -> None:
+    keystore, log, other = KeyStore(tmp_path, PASSPHRASE), str(Bytes32(bytes(32))), str(Bytes32(b"\1" * 32))
+    keystore.ensure_log_signer("a.example/log")
+    for code, facts in (
+        ("checkpoint-log-closed", {"owner": other}),
+        ("checkpoint-log-key-taken", {"owner": log}),
+        ("checkpoint-log-key-taken", {"data": "0x"}),
+    ):
+        refusal = RefusedError("no", code=code, facts=facts)
+        with pytest.raises(RefusedError) as told, dropping_taken_key(keystore, Bytes32(bytes(32))):
+            raise refusal
+        assert told.value is refusal
+    assert keystore.load_log_signer("a.example/log")
 
 
 def test_another_plan_does_not_go_on(site: Site, tmp_path: Path) -> None:
