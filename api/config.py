@@ -37,6 +37,8 @@ class ServiceConfig(BaseSettings):
     """Of the key service that keeps the key-encryption key."""
     kms_token_file: Path | None = _DEFAULT.kms_token_file
     """Or a file whose first line it is, read anew whenever it is needed."""
+    kms_urls: str = _DEFAULT.kms_urls
+    """Key services that the key-encryption key may be moved to: URLs; with commas."""
     batch_size: Annotated[int, Field(gt=0)] = _DEFAULT.batch_size
     """Most statements, of those that come alone, in one checkpoint."""
     batch_delay_s: Annotated[float, Field(ge=0)] = _DEFAULT.batch_delay_s

@@ -31,8 +31,9 @@ class NewLogKey:
 class NewKek:
     """Nothing: a new one where the present one is, in the keystore or at the key service.
 
-    ``url`` and ``key`` name the key of a key service (the transit engine of Vault and OpenBao) that is to follow, with
-    ``keystore`` the gateway draws one in its keystore again.
+    ``url`` and ``key`` name the key of a key service (the transit engine of Vault and OpenBao) that is to follow; one
+    where the present key is not is listed in the gateway's settings (``CONCORD_KMS_URLS``), or else 403 `unknown-kms`.
+    With ``keystore`` the gateway draws one in its keystore again.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}

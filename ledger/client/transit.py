@@ -21,12 +21,16 @@ import httpx
 
 from ledger.errors import MalformedError, UnavailableError, VerificationError
 
-__all__ = ["KEY_TYPE", "Transit", "TransitPlace", "check_place"]
+__all__ = ["KEY_TYPE", "Transit", "TransitPlace", "parse_kms_url"]
 
 KEY_TYPE: Final = "aes256-gcm96"
 """The type that the key has there: AES-256-GCM takes associated data."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}\Z", re.ASCII)
 _PATH: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}){0,7}\Z", re.ASCII)
+_URL: Final = re.compile(r"[!-~]+\Z", re.ASCII)
+_NEVER_IN_URL: Final = frozenset("?#\\")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _MOST_ANSWER_BYTES: Final = 1 << 16
 _TIMEOUT_S: Final = 5.0
 _LONGEST_S: Final = 15.0
@@ -51,7 +55,7 @@ class TransitPlace:
 
     def __post_init__(self) -> None:
         """Raise MalformedError unless that can be a key's place, over TLS or on this machine."""
-        check_place(self.url)
+        parse_kms_url(self.url)
         if not _NAME.match(self.key):
             raise MalformedError("a key's name in the key service has letters, digits, _, . and -, at most 80")
         for what, value in (("mount", self.mount), ("namespace", self.namespace)):
@@ -66,13 +70,25 @@ class TransitPlace:
         return urlsplit(self.url).netloc
 
 
-def check_place(url: str) -> None:
-    """Raise MalformedError unless ``url`` is a key service's: https, or http on this machine, and no secret in it."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
+def parse_kms_url(url: str) -> str:
+    """A key service's URL in one spelling: small letters, no port that goes without saying, no slash at the end.
+
+    Raises:
+        MalformedError: it is neither https nor http on this machine, or has more than host, port and path.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise MalformedError("the key service's URL has a host, or a port, that can not be one") from error
+    is_plain = _URL.match(url) and not _NEVER_IN_URL.intersection(url) and "@" not in parts.netloc
+    if parts.scheme not in _DEFAULT_PORTS or not host or not is_plain:
         raise MalformedError("the key service's URL is https:// with a host and no password, as https://vault:8200")
-    if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
+    if parts.scheme == "http" and host not in _LOOPBACK:
         raise MalformedError("the key service's URL is https://: keys and its token travel; http:// is for loopback")
+    name = f"[{host}]" if ":" in host else host
+    place = name if port in {None, _DEFAULT_PORTS[parts.scheme]} else f"{name}:{port}"
+    return f"{parts.scheme}://{place}{parts.path.rstrip('/')}"
 
 
 class Transit:

@@ -4,6 +4,9 @@ Rotation draws the next key, or has the key-management service add a version, wr
 transactions, and then lets the next key take the place of the old one, whose file goes; no data is encrypted again, and
 both keys unwrap all the while. Killed anywhere, the same call goes on where it stopped. Moving to a key-management
 service and back is a rotation, too.
+
+Whoever may rotate decides neither who gets the gateway's token nor who sees its keys: they go to the service that has
+them already, and to those that the operator's settings list.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from ledger.content.sealing import SealingKey
 from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError, VerificationError
+from ledger.exchange.errors import ForbiddenError
 from ledger.exchange.key_encryption import KeyEncryptionKey
 from ledger.exchange.keystore import KeyStore
 from ledger.exchange.transit_key import NamedTransitKey, TransitKey
@@ -50,9 +54,11 @@ class RotatedKek:
 class SealingKeys:
     """Wraps, unwraps and wraps anew. Thread-safe."""
 
-    def __init__(self, store: Store, keystore: KeyStore) -> None:
+    def __init__(self, store: Store, keystore: KeyStore, kms_urls: frozenset[str] = frozenset()) -> None:
+        """``kms_urls`` are the key services that keys may be moved to, as `parse_kms_urls` spells them."""
         self._store = store
         self._keystore = keystore
+        self._kms_urls = kms_urls
         self._rotating, self._wrapping = threading.Lock(), threading.Lock()
 
     def keep(self, row: SealingRow, key: SealingKey) -> None:
@@ -100,6 +106,7 @@ class SealingKeys:
 
         Raises:
             ConflictError: another rotation is under way (``rotation-under-way``).
+            ForbiddenError: the operator listed no key service at that place (``unknown-kms``); none was asked.
             StoredKeyError: a stored key was changed; nothing is lost, the old key-encryption key stays.
             UnavailableError: disk, database or the key service failed; the same call goes on.
         """
@@ -108,6 +115,8 @@ class SealingKeys:
                 "another rotation is under way: wait for it", code="rotation-under-way", retry_after_s=_RETRY_AFTER_S
             )
         try:
+            if place is not None:
+                self._check_place(place)
             if (place is not None or to_keystore) and self._keystore.find_next_kek() is not None:
                 self._rotate(None, to_keystore=False)  # what was cut short ends first
             return self._rotate(place, to_keystore=to_keystore)
@@ -128,6 +137,22 @@ class SealingKeys:
             if not isinstance(successor, TransitKey):
                 raise
             _logger.warning("the rotation of the key-encryption key goes on with `concord key rotate kek`: %s", error)
+
+    def _check_place(self, place: TransitPlace) -> None:
+        from ledger.client.transit import parse_kms_url  # noqa: PLC0415 - loads HTTP, which few gateways need for this
+
+        url = parse_kms_url(place.url)
+        if url in self._kms_urls:
+            return
+        with self._wrapping:
+            present = self._keystore.ensure_kek() if self._keystore.has_kek else None
+        if not isinstance(present, TransitKey) or parse_kms_url(present.named.place.url) != url:
+            raise ForbiddenError(
+                f"the operator lists no key service at {url}, so it gets neither token nor keys: let CONCORD_KMS_URLS "
+                "name it, start the gateway again, and repeat this",
+                code="unknown-kms",
+                facts={"url": url},
+            )
 
     def _rotate(self, place: TransitPlace | None, *, to_keystore: bool) -> RotatedKek:
         with self._wrapping:

@@ -27,6 +27,7 @@ from ledger.exchange.intents import Intent, RawIntent
 from ledger.exchange.parts import Parts
 from ledger.exchange.sealed_version import SealedVersion
 from ledger.exchange.sealing_keys import SealingKeys
+from ledger.exchange.transit_key import parse_kms_urls
 from ledger.store.rows import SealingRow, SealingState, VersionRow
 from ledger.surface.outcomes import Outcome
 from ledger.types import Bytes32
@@ -43,12 +44,13 @@ class Sealings:
     """`gateway.sealings`. Versions are named by the digest of their registration."""
 
     def __init__(self, parts: Parts, state: State) -> None:
+        """Raises: MalformedError: the key services in settings are no URLs."""
         self._parts = parts
         self._state = state
         self._rows = parts.store.sealings
         self.objects = SealedObjects.beside(parts.content)
         self._turn, self._under_way = threading.Lock(), set[Bytes32]()
-        self.keys = SealingKeys(parts.store, parts.keystore)
+        self.keys = SealingKeys(parts.store, parts.keystore, parse_kms_urls(parts.settings.kms_urls))
 
     def current(self, registration: Bytes32) -> SealedVersion | None:
         """The sealing under which a version is delivered; None: it is not sealed, or was erased."""

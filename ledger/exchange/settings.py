@@ -90,6 +90,8 @@ class GatewaySettings:
     """of the key-management service that keeps the key-encryption key"""
     kms_token_file: Path | None = None
     """or a file whose first line it is, read anew whenever it is needed: an agent may renew it"""
+    kms_urls: str = ""
+    """key-management services that the key-encryption key may be moved to: URLs; with commas"""
     batch_size: int = 256
     """most statements in one checkpoint"""
     batch_delay_s: float = 0.02

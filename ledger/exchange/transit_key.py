@@ -23,7 +23,7 @@ from ledger.types import Bytes32
 if TYPE_CHECKING:
     from ledger.client.transit import Transit, TransitPlace
 
-__all__ = ["NamedTransitKey", "TransitKey", "no_kms_token", "read_kms_token"]
+__all__ = ["NamedTransitKey", "TransitKey", "no_kms_token", "parse_kms_urls", "read_kms_token"]
 
 _FORMAT: Final = "concord-transit-key/1"
 _OPTIONAL: Final = ("namespace", "ca_file", "certificate_file", "certificate_key_file")
@@ -53,6 +53,19 @@ def read_kms_token(token: str | None, file: Path | None) -> str:
     if not token or not _TOKEN.match(token):
         return no_kms_token()
     return token
+
+
+def parse_kms_urls(text: str) -> frozenset[str]:
+    """The key services of a list with commas, each in one spelling. Raises: MalformedError: one of them is none."""
+    given = [each.strip() for each in text.split(",") if each.strip()]
+    if not given:
+        return frozenset()
+    from ledger.client.transit import parse_kms_url  # noqa: PLC0415 - loads HTTP, which few gateways need for this
+
+    try:
+        return frozenset(map(parse_kms_url, given))
+    except MalformedError as error:
+        raise MalformedError(f"CONCORD_KMS_URLS lists what is no key service's URL: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ _WRONG_USAGE: Final = frozenset({"wrong-chain"})
 _NOT_PERMITTED: Final = frozenset(
     {
         "unauthorized", "missing-scope", "not-yours", "no-grant", "grant-revoked", "grant-expired",
-        "grant-not-yet-valid", "participant-suspended", "dataset-retired", "right-not-granted", "wrong-passphrase",
+        "grant-not-yet-valid", "participant-suspended", "dataset-retired", "right-not-granted",
+        "wrong-passphrase", "unknown-kms",
     }
 )  # fmt: skip
 

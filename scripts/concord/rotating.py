@@ -208,7 +208,7 @@ def _rotate_relays(given: Context, *, only_prepare: bool) -> tuple[dict[str, Jso
 def kek(
     context: typer.Context,
     kms_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Move to a key service, Vault's or OpenBao's transit engine.")
+        str | None, typer.Option(metavar="URL", help="Move to a key service (transit engine) of CONCORD_KMS_URLS.")
     ] = None,
     kms_key: Annotated[str | None, typer.Option(metavar="NAME", help="The key's name there.")] = None,
     kms_mount: Annotated[str, typer.Option(metavar="PATH", help="Where the engine is mounted.")] = "transit",

@@ -21,6 +21,7 @@ from ledger.evidence.pinning import create_policy
 from ledger.exchange import Gateway
 from ledger.exchange.doctor import Standing, diagnose
 from ledger.exchange.keystore import KeyStore
+from ledger.exchange.transit_key import parse_kms_urls
 from ledger.log import VerifierKey, verify_sole_checkpoint
 from ledger.statements import generate_private_key
 from ledger.store.rows import SealingRow, SealingState
@@ -393,7 +394,10 @@ def test_the_key_encryption_key_at_a_key_service(
         named = ("--kms-url", service.url, "--kms-key", "gateway")
         assert concord.run(*command, *named[:2]).code == 3
         assert concord.run(*command, *named, "--keystore").code == 3
+        concord.fail("chamber", 4, "let CONCORD_KMS_URLS name it", *command, *named)
+        monkeypatch.setattr(gateway.sealings.keys, "_kms_urls", parse_kms_urls(service.url))
         assert concord.run(*command, *named).code == 2, "without a token"
+        assert not service.asked
         monkeypatch.setattr(gateway.parts.keystore, "_kms_token", lambda: service.token)
         moved = concord.run(*command, *named, "--json")
         assert str(moved.json["kek"]).endswith(":1"), moved

@@ -14,6 +14,7 @@ from ledger.content.sealing import SealingKey
 from ledger.errors import UnavailableError, VerificationError
 from ledger.exchange.keystore import KeyStore
 from ledger.exchange.sealing_keys import SealingKeys
+from ledger.exchange.transit_key import parse_kms_urls
 from ledger.store import Store
 from ledger.store.rows import SealingRow, SealingState
 from ledger.types import Bytes32
@@ -83,7 +84,8 @@ def check_moving(service: Service, store: Store, folder: Path) -> None:
     """From the keystore to the service, a version on, and back: every key opens all the while, in a new process too."""
 
     def opened() -> SealingKeys:
-        return SealingKeys(store, KeyStore(folder / "keys", "pass", kdf_cost=2, kms_token=lambda: service.token))
+        keystore = KeyStore(folder / "keys", "pass", kdf_cost=2, kms_token=lambda: service.token)
+        return SealingKeys(store, keystore, parse_kms_urls(service.url))
 
     keys, kept = opened(), dict[Bytes32, bytes]()
 

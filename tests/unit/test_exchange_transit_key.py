@@ -12,9 +12,10 @@ import pytest
 
 from ledger.client.transit import TransitPlace
 from ledger.errors import MalformedError, UnavailableError, VerificationError
+from ledger.exchange.errors import ForbiddenError
 from ledger.exchange.keystore import KeyStore
 from ledger.exchange.sealing_keys import SealingKeys, StoredKeyError
-from ledger.exchange.transit_key import NamedTransitKey, TransitKey, no_kms_token, read_kms_token
+from ledger.exchange.transit_key import NamedTransitKey, TransitKey, no_kms_token, parse_kms_urls, read_kms_token
 from ledger.store import Store
 from ledger.types import Bytes32
 from tests.support.databases import database_url
@@ -44,7 +45,7 @@ class Moved:
         self.store, self.folder = store, folder
         self.secrets: dict[Bytes32, bytes] = {}
         self.keystore = self.open_keystore()
-        self.keys = SealingKeys(store, self.keystore)
+        self.keys = SealingKeys(store, self.keystore, parse_kms_urls(service.url))
         for _ in range(2):
             keep_key(store, self.keys, self.secrets)
         self.keys.rotate(TransitPlace(service.url, KEY))
@@ -153,6 +154,43 @@ def test_a_place_that_does_not_serve_changes_nothing(stand_in: TransitStandIn, m
     stand_in.twist = lambda *_: None
     assert [(path.name, path.read_bytes()) for path in (moved.folder / "keys").glob("kek*")] == [("kek.json", before)]
     moved.check()
+
+
+def test_no_key_and_no_token_go_where_the_operator_did_not_say(
+    stand_in: TransitStandIn, moved: Moved, tmp_path: Path
+) -> None:
+    with stand_in_for_transit() as other:
+        other.make(KEY)
+        before, asked = (moved.folder / "keys/kek.json").read_bytes(), len(stand_in.asked)
+        with pytest.raises(ForbiddenError, match="CONCORD_KMS_URLS") as refused:
+            moved.keys.rotate(TransitPlace(other.url, KEY))
+        assert (refused.value.code, refused.value.facts) == ("unknown-kms", {"url": other.url})
+        unlisted = SealingKeys(moved.store, KeyStore(tmp_path / "new", "pass", kdf_cost=2, kms_token=lambda: TOKEN))
+        with pytest.raises(ForbiddenError):
+            unlisted.rotate(TransitPlace(other.url, KEY))  # nor the first time
+        assert (other.asked, len(stand_in.asked)) == ([], asked)
+        assert not (tmp_path / "new").exists()
+        assert (moved.folder / "keys/kek.json").read_bytes() == before
+        listed = SealingKeys(moved.store, moved.open_keystore(), parse_kms_urls(f"https://x, {other.url.upper()}/,"))
+        assert listed.rotate(TransitPlace(other.url, KEY)).rewrapped == 2
+        # Another key where the present one is: that service has token and keys already.
+        other.make("second")
+        assert SealingKeys(moved.store, moved.open_keystore()).rotate(TransitPlace(other.url, "second")).rewrapped == 2
+        moved.keys = SealingKeys(moved.store, moved.open_keystore())
+        moved.check()
+        with pytest.raises(ForbiddenError):
+            moved.keys.rotate(TransitPlace(stand_in.url, KEY))
+
+
+def test_key_services_are_listed_by_their_urls() -> None:
+    assert parse_kms_urls(" ,") == frozenset()
+    assert parse_kms_urls("HTTPS://Vault.Example:443/, https://[::1]:8200/a/") == {
+        "https://vault.example",
+        "https://[::1]:8200/a",
+    }
+    for wrong in ("vault.example", "https://vault.example;https://other.example?", "http://vault.example"):
+        with pytest.raises(MalformedError, match="CONCORD_KMS_URLS"):
+            parse_kms_urls(wrong)
 
 
 def test_without_the_service_nothing_opens_and_nothing_is_lost(stand_in: TransitStandIn, moved: Moved) -> None:
