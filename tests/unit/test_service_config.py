@@ -27,6 +27,8 @@ TOLD: Final[dict[str, Any]] = {
     "passphrase": "told",
     "database_url": "sqlite:///elsewhere.db",
     "content_url": "s3://elsewhere",
+    "kms_token": "hvs.told",
+    "kms_token_file": Path("token"),
     "kms_urls": "https://vault.example:8200",
     "peers": "https://one.example,https://two.example",
 }
