@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NoReturn, Self
 
 from ledger.canonical import JsonValue
 from ledger.client.choosing import Choice
@@ -285,9 +285,24 @@ class SealedIntake:
         self._behind.finish()
 
     def close(self) -> None:
-        """Let go of the file. Raises: OSError."""
-        self._behind.close()
-        self._target.close()
+        """Let go of the file. Where a sync failed it is removed: what it seems to hold may be in memory alone.
+
+        Raises:
+            OSError: the first error of a sync; others.
+        """
+        try:
+            self._behind.close()
+            self._target.close()
+        finally:
+            if self._behind.failure is not None:
+                self._remove(self._behind.failure)
+
+    def _remove(self, failure: OSError) -> NoReturn:
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise failure from error
+        raise failure
 
     def _size_of_next(self) -> int:
         first, last = self.descriptor.chunk_span(self._left[0][0])

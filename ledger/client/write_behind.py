@@ -15,7 +15,8 @@ _sync_data: Final = getattr(os, "fdatasync", os.fsync)
 class WriteBehind:
     """Writes to ``target``, and syncs every so many bytes on a thread of its own, which begins with the first of them.
 
-    Nothing is durable before `finish` returns. `close` it before ``target`` is closed.
+    Nothing is durable before `finish` returns. `close` it before ``target`` is closed. The system tells of a disk's
+    error once, and goes on reading from memory what the disk did not take: after a `failure` trust nothing of the file.
     """
 
     def __init__(self, target: BinaryIO, every_bytes: int = _EVERY_BYTES) -> None:
@@ -24,6 +25,12 @@ class WriteBehind:
         self._behind = 0
         self._thread: ThreadPoolExecutor | None = None
         self._syncing: Future[None] | None = None
+        self._failure: OSError | None = None
+
+    @property
+    def failure(self) -> OSError | None:
+        """The first error of a sync, as far as `join`, `finish` or `close` met one."""
+        return self._failure
 
     def write(self, data: bytes) -> None:
         """Write. Raises: OSError: the disk does not take this, or did not take what came before."""
@@ -38,18 +45,32 @@ class WriteBehind:
         self._syncing = self._thread.submit(_sync_data, self._target.fileno())
 
     def finish(self) -> None:
-        """Make all of it durable. Raises: OSError."""
+        """Make all of it durable. Raises: OSError, and again whenever it is called after a `failure`."""
         self.join()
         self._target.flush()
-        os.fsync(self._target.fileno())
+        try:
+            os.fsync(self._target.fileno())
+        except OSError as error:
+            self._failure = error
+            raise
 
     def close(self) -> None:
-        """End the thread, which is at ``target`` until then; a second call does nothing."""
+        """End the thread, which is at ``target`` until then; what it met is `failure`. A second call does nothing."""
         if self._thread is not None:
             self._thread.shutdown()
+        self._settle()
 
     def join(self) -> None:
-        """Wait until what is being synced is. Raises: OSError: the disk did not take it, which it tells once."""
+        """Wait until what is being synced is. Raises: OSError: the disk did not take it, or what came before."""
+        self._settle()
+        if self._failure is not None:
+            raise self._failure
+
+    def _settle(self) -> None:
         syncing, self._syncing = self._syncing, None
-        if syncing is not None:
+        if syncing is None:
+            return
+        try:
             syncing.result()
+        except OSError as error:
+            self._failure = self._failure or error

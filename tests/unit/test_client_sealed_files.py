@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from ledger.client import sealed_files, write_behind
 from ledger.client.choosing import Choice, choose, runs_of
 from ledger.client.opening import open_files
 from ledger.client.sealed_files import PullState, SealedIntake, check_paths, load_state
+from ledger.client.write_behind import WriteBehind
 from ledger.content import ChunkIndex, ChunkMismatchError, Manifest, hash_bytes
 from ledger.content.sealing import SealingDescriptor, SealingKey
 from ledger.content.sealing_files import FileSealer
-from ledger.errors import ConflictError, MalformedError, VerificationError
+from ledger.errors import ConflictError, MalformedError, UnavailableError, VerificationError
 from ledger.types import Bytes32
 from tests.support.content import make_bytes
+from tests.unit.test_client_write_behind import failing_once
 
 FILES = {"a": b"a", "b/empty": b"", "c": make_bytes("c", (1 << 20) + 3)}
 REGISTRATION = Bytes32(bytes([7]) * 32)
@@ -225,6 +231,57 @@ def test_a_range_of_other_bytes_than_were_registered_is_refused(sealed: Sealed, 
     with pytest.raises(ChunkMismatchError, match="chunk 1 of c"):
         open_files(state, tmp_path, sealed.key, choose(sealed.manifest, state.choice), others, sealed.descriptor)
     assert set(found_in(tmp_path)) == {f".concord-pull/{REGISTRATION.hex()}/sealed"}
+
+
+@pytest.mark.parametrize("is_told", [False, True], ids=["cut off before", "told"])
+def test_what_a_failed_sync_left_is_fetched_anew(
+    sealed: Sealed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_told: bool
+) -> None:
+    """What the disk did not take may still be read from memory, and a later sync says nothing of it."""
+    state = PullState.of(tmp_path, REGISTRATION)
+    monkeypatch.setattr(sealed_files, "WriteBehind", partial(WriteBehind, every_bytes=1))
+    with monkeypatch.context() as patched:
+        patched.setattr(write_behind, "_sync_data", failing_once())
+        intake = sealed.intake(state)
+        intake.accept(sealed.pieces[0])
+        if is_told:
+            with pytest.raises(OSError, match="Input/output"):
+                intake.finish()
+        assert state.sealed_file.stat().st_size
+        with pytest.raises(OSError, match="Input/output") as caught:
+            cut_off(intake)
+    assert isinstance(caught.value.__context__, UnavailableError)
+    assert not state.sealed_file.exists()
+    again = sealed.intake(state)
+    assert again.size_bytes == 0
+    assert sealed.fetch(again) == [(0, len(b"".join(sealed.pieces)) - 1)]
+    sealed.open(state, tmp_path)
+    state.drop()
+    assert found_in(tmp_path) == FILES
+
+
+def cut_off(intake: SealedIntake) -> None:
+    try:
+        raise UnavailableError("the connection broke")
+    finally:
+        intake.close()
+
+
+def test_a_disk_that_takes_nothing_any_more_does_not_hide_what_came_first(
+    sealed: Sealed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path, **_more: bool) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(sealed_files, "WriteBehind", partial(WriteBehind, every_bytes=1))
+    monkeypatch.setattr(write_behind, "_sync_data", failing_once())
+    monkeypatch.setattr(Path, "unlink", refuse)
+    intake = sealed.intake(PullState.of(tmp_path, REGISTRATION))
+    intake.accept(sealed.pieces[0])
+    with pytest.raises(OSError, match="Input/output") as caught:
+        intake.close()
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.EROFS
 
 
 def test_a_version_may_not_write_where_a_pull_keeps_its_own() -> None:
