@@ -34,10 +34,12 @@ def check_offer(view: TransferView, version: VersionView, consumer: Consumer, sa
     """Check that what is offered is what is registered. Raises: VerificationError: it is something else."""
     expected = (
         compute_transfer_id(consumer.participant, salt), consumer.provider, version.dataset, version.version,
-        version.registration, version.content_hash,
+        version.registration, version.content_hash, consumer.participant,
     )  # fmt: skip
-    found = (view.id, view.provider, view.dataset, view.version, view.registration, view.content_hash)
-    names = ("transfer", "provider", "dataset", "version", "registration", "content hash")
+    found = (
+        view.id, view.provider, view.dataset, view.version, view.registration, view.content_hash, view.consumer,
+    )  # fmt: skip
+    names = ("transfer", "provider", "dataset", "version", "registration", "content hash", "consumer")
     for name, wanted, given in zip(names, expected, found, strict=True):
         expect_same(f"the provider offers another {name}", wanted, given)
     sealing = check_stated(view.sealing, "Sealing", consumer.identity)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Any, Final
 
 from ledger.canonical import JsonValue
+from ledger.client.described import expect_same
 from ledger.client.identity import Signatory
 from ledger.client.offers import Consumer, check_stated
 from ledger.client.sealed_files import PullState
@@ -13,10 +15,10 @@ from ledger.content.release import ReleaseTerms, open_key
 from ledger.content.sealing import SealingKey
 from ledger.errors import NotFoundError, VerificationError
 from ledger.statements import Statement
-from ledger.surface.transfers import TransferView
+from ledger.surface.transfers import TransferState, TransferView
 from ledger.types import Bytes32
 
-__all__ = ["build_receipt", "open_released_key"]
+__all__ = ["add_release", "build_receipt", "open_released_key"]
 
 _DEADLINE_S: Final = 3600
 
@@ -53,8 +55,43 @@ def build_receipt(
     }
 
 
+def add_release(state: PullState, offer: TransferView, told: TransferView, consumer: Consumer) -> TransferView:
+    """The offer that was receipted, and of what the provider says of it now the release alone, checked.
+
+    Else a provider that delivered something wrong could have evidence of that made from what nobody registered.
+
+    Raises:
+        NotFoundError: no key was released.
+        VerificationError: what was released is of another transfer, or is not signed as is told.
+    """
+    if told.release is None:
+        raise NotFoundError(f"no key of transfer {offer.id} was released")
+    receipt = _digest_own(state, consumer.identity) or told.receipt
+    release = check_stated(told.release, "KeyRelease", consumer.identity)
+    message: Any = release.message
+    expected = (offer.provider, offer.consumer, offer.id, offer.grant, receipt)
+    found = (release.participant, *(message[name] for name in ("consumer", "transfer", "grant", "receipt")))
+    names = ("provider", "consumer", "transfer", "grant", "receipt")
+    for name, wanted, given in zip(names, expected, found, strict=True):
+        expect_same(f"the key that the provider sent was released for another {name}", wanted, given)
+    return replace(offer, state=TransferState.RELEASED, receipt=receipt, release=told.release, block=told.block)
+
+
+def _digest_own(state: PullState, identity: Signatory | None) -> Bytes32 | None:
+    """Digest of the receipt that was sent; None: the gateway made it."""
+    sent: Any = state.receipt
+    if identity is None or "message" not in sent:
+        return None
+    return Statement.parse("TransferReceipt", sent["message"]).digest(identity.domains)
+
+
 def open_released_key(state: PullState, view: TransferView, consumer: Consumer) -> SealingKey:
-    """The sealing's key. Raises: NotFoundError: none was released; VerificationError: what was released is none."""
+    """The sealing's key, of what `add_release` returned.
+
+    Raises:
+        NotFoundError: none was released.
+        VerificationError: what was released is none.
+    """
     if view.release is None:
         raise NotFoundError(f"no key of transfer {view.id} was released")
     wrapped: Any = check_stated(view.release, "KeyRelease", consumer.identity).message["wrappedKey"]

@@ -1,6 +1,6 @@
 """What is received of a transfer, on disk: chunks checked as they arrive, and no plaintext before all is there.
 
-FOLDER/.concord-pull/<registration>/state.json     what is chosen; the transfer's salt, private key and receipt
+FOLDER/.concord-pull/<registration>/state.json     what is chosen; the transfer's salt, private key, offer and receipt
 FOLDER/.concord-pull/<registration>/sealed         the good chunks so far, one after another
 FOLDER/.concord-pull/<registration>/described/     what the provider told of the sealing: its chunks' hashes, ...
 FOLDER/.concord-pull/<transfer>/state.json         of a transfer that was receipted, and in whose place another began
@@ -28,6 +28,8 @@ from ledger.content.release import RecipientKey
 from ledger.content.sealing import SealingDescriptor
 from ledger.errors import ConflictError, MalformedError, VerificationError
 from ledger.merkle import begin_leaf_hash, leaf_hash
+from ledger.surface.codec import dump_value, parse_object
+from ledger.surface.transfers import TransferView
 from ledger.types import Bytes32, parse_hex
 
 __all__ = ["KeptTransfer", "PullState", "SealedIntake", "check_paths", "load_state", "parse_state"]
@@ -49,6 +51,8 @@ class PullState:
     receipt: JsonValue = None
     """as it was sent: the same is sent again"""
     choice: Choice = field(default_factory=Choice)
+    offer: TransferView | None = None
+    """as it was checked: what is receipted is of this one, whatever the provider says of it later"""
 
     @classmethod
     def of(cls, target: Path, registration: Bytes32, choice: Choice | None = None) -> Self:
@@ -107,6 +111,7 @@ class PullState:
             "private_key": "0x" + self.recipient.private.hex(),
             "receipt": self.receipt,
             "choice": self.choice.to_json(),
+            "offer": None if self.offer is None else dump_value(self.offer),
         }
         aside = self.folder / "state.next"
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -127,7 +132,7 @@ class PullState:
             for path in [each for each in self.folder.iterdir() if each.is_file() and each != self.sealed_file]:
                 path.replace(aside / path.name)
         self.salt, self.recipient = Bytes32(secrets.token_bytes(32)), RecipientKey.generate()
-        self.transfer, self.receipt = None, None
+        self.transfer, self.receipt, self.offer = None, None, None
         self.sealed_file.unlink(missing_ok=True)
         shutil.rmtree(self.folder / _DESCRIBED, ignore_errors=True)
 
@@ -166,16 +171,19 @@ def load_state(path: Path) -> KeptTransfer:
 
 def parse_state(raw: bytes, source: str) -> KeptTransfer:
     """Read a ``state.json``. Raises: MalformedError: none of a transfer that began."""
-    _, recipient, transfer, provider, _, _ = _parse(raw)
+    _, recipient, transfer, provider, *_ = _parse(raw)
     if transfer is None or provider is None:
         raise MalformedError(f"{source} is of a pull that had not begun a transfer yet")
     return KeptTransfer(transfer, provider, recipient)
 
 
-def _parse(raw: bytes) -> tuple[Bytes32, RecipientKey, Bytes32 | None, Bytes32 | None, JsonValue, Choice]:
+def _parse(
+    raw: bytes,
+) -> tuple[Bytes32, RecipientKey, Bytes32 | None, Bytes32 | None, JsonValue, Choice, TransferView | None]:
     try:
         given = json.loads(raw)
         transfer, provider = (None if given[name] is None else Bytes32.parse(given[name]) for name in _NAMED)
+        offer = given.get("offer")
         return (
             Bytes32.parse(given["transfer_salt"]),
             RecipientKey(parse_hex(given["private_key"])),
@@ -183,6 +191,7 @@ def _parse(raw: bytes) -> tuple[Bytes32, RecipientKey, Bytes32 | None, Bytes32 |
             provider,
             given["receipt"],
             Choice.parse(given.get("choice")),
+            None if offer is None else parse_object(TransferView, offer),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise MalformedError("this is no state.json of a pull") from error

@@ -21,7 +21,7 @@ from ledger.client.offered_sealing import (
 )
 from ledger.client.offers import Consumer, check_offer
 from ledger.client.reads import BlockRange, pin_filters, read_all
-from ledger.client.receipting import build_receipt, open_released_key
+from ledger.client.receipting import add_release, build_receipt, open_released_key
 from ledger.client.sealed_files import PullState, SealedIntake
 from ledger.client.targets import Folder, Target
 from ledger.client.wrong_chunk import WRONG_CHUNK, keeping_wrong_chunk
@@ -196,9 +196,10 @@ def _open_released(
     if state.receipt is None or state.transfer is None:
         return None
     try:
-        view = yield from show(state.transfer)
-        if view.release is None:
+        told = yield from show(state.transfer)
+        if told.release is None:
             return None
+        view = state.offer or told
         check_offer(view, version, consumer, state.salt)
         sealed = yield from describe(view, load_part(state))
     except (NotFoundError, VerificationError, MalformedError, OSError):
@@ -206,7 +207,9 @@ def _open_released(
     parts = target.admit(state, sealed) or choose(sealed.manifest, state.choice)
     intake = _take_in(state, sealed, parts, progress)
     intake.close()
-    return _open(state, consumer, target, view, sealed, parts) if intake.is_complete else None
+    if not intake.is_complete:
+        return None
+    return _open(state, consumer, target, add_release(state, view, told, consumer), sealed, parts)
 
 
 def _take_in(
@@ -301,8 +304,10 @@ def _begin(
         else:
             break
     view = parse_object(TransferView, answer.json)
+    if state.receipt is not None:
+        view = state.offer or view
     check_offer(view, version, consumer, state.salt)
-    state.transfer, state.provider = view.id, view.provider
+    state.transfer, state.provider, state.offer = view.id, view.provider, view
     state.save()
     return view
 
@@ -360,13 +365,13 @@ def _receipt(
         return build_receipt(state, view, root, consumer.participant, consumer.identity, int(clock()))
 
     answer = yield from _give(state, view, build)
-    released = parse_object(TransferView, answer.json)
-    if released.release is None:
+    told = parse_object(TransferView, answer.json)
+    if told.release is None:
         raise UnavailableError(
             f"the provider took the receipt of transfer {view.id} and has released no key yet: run this again; once "
             f"the receipt's time is over, {state.folder / 'state.json'} is what evidence of that is made from"
         )
-    return released
+    return add_release(state, view, told, consumer)
 
 
 def _give(state: PullState, view: TransferView, build: Callable[[], JsonValue]) -> Flow[Answer]:

@@ -35,6 +35,7 @@ from ledger.errors import (
 )
 from ledger.exchange import ForbiddenError
 from ledger.exchange.transfers import keys as releasing
+from ledger.surface.codec import dump_value
 from ledger.surface.transfers import TransferView
 from ledger.surface.views import VersionView
 from ledger.types import Bytes32
@@ -281,6 +282,67 @@ def _with_spoilt_key(flow: Flow[Pulled]) -> Flow[Pulled]:
         request = flow.send(answer)
 
 
+def test_of_the_answer_to_a_receipt_the_key_alone_is_believed(stage: Stage, tmp_path: Path) -> None:
+    for by_rerun in (False, True):
+        if by_rerun:
+            _interrupt(stage, tmp_path, is_sent=True)
+        pulled = stage.consumer.client.run(_lied_to(transfers.pull(stage.version, tmp_path, stage.party)))
+        assert found_in(tmp_path) == FILES
+        assert pulled.transfer is not None
+        told = stage.consumer.client.run(transfers.show(pulled.transfer.id))
+        assert replace(pulled.transfer, block=told.block) == told
+        for name in FILES:
+            (tmp_path / name).unlink()
+
+
+def test_an_offer_that_changed_after_its_receipt_is_not_gone_on_with(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(stage.world.gateway.transfers._receiving, "release", lambda row, _: row)
+        _interrupt(stage, tmp_path, is_sent=True)
+    lied = _lied_to(transfers.pull(stage.version, tmp_path, stage.party), "/v1/transfers")
+    told = stage.consumer.client.run(lied).transfer
+    assert told is not None
+    assert told.version_salt != _LIE
+    assert found_in(tmp_path) == FILES
+
+
+def test_a_key_that_was_released_for_something_else_is_no_wrong_key(stage: Stage, tmp_path: Path) -> None:
+    other = stage.pull(tmp_path / "other", by_signature=False).transfer
+    assert other is not None
+    assert other.release is not None
+    flow = transfers.pull(stage.version, tmp_path / "in", stage.party)
+    with pytest.raises(VerificationError, match="was released for another transfer"):
+        stage.consumer.client.run(_lied_to(flow, release=dump_value(other.release)))
+    stage.pull(tmp_path / "in", by_signature=False)
+    assert found_in(tmp_path / "in") == FILES
+
+
+_LIE = Bytes32(bytes([13]) * 32)
+_NAMED = (
+    "id", "consumer", "provider", "dataset", "registration", "content_hash", "version_salt", "grant", "receipt",
+)  # fmt: skip
+
+
+def _lied_to(flow: Flow[Pulled], path: str = "", **lies: JsonValue) -> Flow[Pulled]:
+    """The provider tells something else of the transfer whenever it is asked for more than the offer."""
+    request = next(flow)
+    while True:
+        answer = yield request
+        message: Any = answer.json
+        is_meant = request.path == path if path else request.path.endswith("/receipt") or request.method == "GET"
+        if is_meant and isinstance(message, dict) and "release" in message:
+            message.update(lies or dict.fromkeys(_NAMED, str(_LIE)) | {"version": 9, "size_bytes": 1})
+            if not lies:
+                message["sealing"] |= {"digest": str(_LIE), "signature": "0x00"}
+        try:
+            request = flow.send(answer)
+        except StopIteration as done:
+            pulled: Pulled = done.value
+            return pulled
+
+
 @pytest.mark.parametrize("given_s_ago", [3400, 7200])
 def test_a_receipt_that_got_nowhere_is_given_anew(stage: Stage, tmp_path: Path, given_s_ago: int) -> None:
     flow = transfers.pull(stage.version, tmp_path, stage.party, clock=lambda: time.time() - given_s_ago)
@@ -388,10 +450,17 @@ def test_a_provider_that_sealed_something_else_is_shown(
     with monkeypatch.context() as patched:
         patched.setattr(sealing_files, "AESGCM", OtherBytes)
         stage.reseal()
-    with pytest.raises(VerificationError, match="something else than it registered"):
-        stage.pull(target, by_signature=False, choice=Choice.of(["a.csv", "large.bin"]))
-    assert left_in(target) == {"state.json", "sealed", "wrong-chunk.json"}
-    state = next(target.rglob("state.json"))
+    chosen = Choice.of(["a.csv", "large.bin"])
+    kept = set()
+    for _ in range(2):  # the second pull finds the key released, and asks the same provider again
+        with pytest.raises(VerificationError, match="something else than it registered"):
+            stage.consumer.client.run(_lied_to(transfers.pull(stage.version, target, stage.party, choice=chosen)))
+        assert left_in(target) == {"state.json", "sealed", "wrong-chunk.json"}
+        state = next(target.rglob("state.json"))
+        kept.add((state.parent / "wrong-chunk.json").read_bytes())
+        (state.parent / "wrong-chunk.json").unlink()
+    (shown,) = kept
+    (state.parent / "wrong-chunk.json").write_bytes(shown)
     stage.consumer.client.run(statements.wait(stage.last_release(state)))
     rpc = ("--rpc", f"{stage.world.url}/rpc")
     concord.ok_quietly("policy", "create", *rpc, "--consortium", tmp_path / "consortium.json", "-o", policy)
@@ -400,9 +469,9 @@ def test_a_provider_that_sealed_something_else_is_shown(
     ran = concord.run(*command, *rpc)
     assert ran.code == 1, ran
     assert "did not deliver what it registered: sealed chunk 0 of a.csv opens to other bytes" in ran.out
-    shown = tmp_path / "registered.json"
-    shown.write_text(json.dumps(json.loads(evidence.read_bytes())["registration"], separators=(",", ":")))
-    assert concord.run(*command, "--part", shown).code == 1
+    registered = tmp_path / "registered.json"
+    registered.write_text(json.dumps(json.loads(evidence.read_bytes())["registration"], separators=(",", ":")))
+    assert concord.run(*command, "--part", registered).code == 1
     (state.parent / "wrong-chunk.json").unlink()
     assert concord.run(*command).code == 0, "the key alone is right"
     stage.reseal()
