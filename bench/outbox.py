@@ -20,7 +20,7 @@ from ledger.errors import UnavailableError
 from ledger.exchange import ExistingChain, Founded, Founder, FoundingPlan, Gateway, GatewaySettings, found
 from ledger.keyfiles import read_key_file
 from ledger.statements import Domains, Statement, address_of, generate_private_key, sign_digest
-from ledger.store.rows import NewStatement
+from ledger.store.rows import NewStatement, OutboxState
 from ledger.types import Bytes32
 from tests.support.anvil import Anvil
 
@@ -141,9 +141,12 @@ def measure_outbox(world: World, count: int) -> float:
         finally:
             gateway._submitting.stop()
         elapsed_s = time.perf_counter() - started
-        rows = [gateway.parts.store.outbox.find(str(each)) for each in digests]
-        if any(row is None or row.state.value != "done" for row in rows):
-            raise UnavailableError("the outbox did not bring all registrations to their contract")
+        for digest in digests:
+            row = gateway.parts.store.outbox.find(str(digest))
+            if row is None or row.state is not OutboxState.DONE:
+                stated = gateway.parts.store.statements.find(digest)
+                told = (stated and stated.refusal) if row is None else (row.state.value, row.outcome)
+                raise UnavailableError(f"the outbox did not bring {digest} to its contract: {told}")
         return count / elapsed_s
 
 
