@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+from ledger.durable import rename_durably
 from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
 from ledger.statements import address_of, generate_private_key
 
@@ -16,8 +17,6 @@ __all__ = [
     "ensure_key_file",
     "kdf_cost_of",
     "read_key_file",
-    "remove_durably",
-    "rename_durably",
     "replace_private_file",
     "write_key_file",
     "write_private_file",
@@ -121,28 +120,7 @@ def replace_private_file(path: Path, data: bytes) -> None:
     rename_durably(staged, path)
 
 
-def rename_durably(source: Path, target: Path) -> None:
-    """Rename within a folder, in the place of what is there; durable when this returns."""
-    source.rename(target)
-    _sync_folder(target.parent)
-
-
-def remove_durably(path: Path) -> None:
-    """Remove a file; durable when this returns."""
-    path.unlink()
-    _sync_folder(path.parent)
-
-
 def _there_already(path: Path) -> ConflictError:
     return ConflictError(
         f"the file {path.name} is there already and is not overwritten: take another name", code="key-exists"
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new name is durable when its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

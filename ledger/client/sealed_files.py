@@ -10,7 +10,6 @@ FOLDER/.concord-pull/<registration>/plain/         files while they are opened; 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 from collections import deque
@@ -27,6 +26,7 @@ from ledger.content import Manifest
 from ledger.content.release import RecipientKey
 from ledger.content.sealing import SealingDescriptor
 from ledger.errors import ConflictError, MalformedError, VerificationError
+from ledger.keyfiles import replace_private_file
 from ledger.merkle import begin_leaf_hash, leaf_hash
 from ledger.surface.codec import dump_value, parse_object
 from ledger.surface.transfers import TransferView
@@ -113,13 +113,7 @@ class PullState:
             "choice": self.choice.to_json(),
             "offer": None if self.offer is None else dump_value(self.offer),
         }
-        aside = self.folder / "state.next"
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as target:
-            target.write(json.dumps(document).encode())
-            target.flush()
-            os.fsync(target.fileno())
-        aside.replace(self.folder / "state.json")
+        replace_private_file(self.folder / "state.json", json.dumps(document).encode())
 
     def renew(self) -> None:
         """Begin anew: another transfer, nothing received. Raises: OSError.

@@ -5,7 +5,6 @@ FOLDER/.concord-pull/<registration>/wrong-chunk.json     as ledger.evidence.show
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -18,6 +17,7 @@ from ledger.content.sealing import SealingDescriptor
 from ledger.content.sealing_files import SealedChunkError
 from ledger.errors import VerificationError
 from ledger.evidence import show_chunk
+from ledger.keyfiles import replace_private_file
 from ledger.types import Bytes32
 
 __all__ = ["WRONG_CHUNK", "keeping_wrong_chunk"]
@@ -43,7 +43,7 @@ def keeping_wrong_chunk(
         number = descriptor.first_chunks[manifest.find(error.path)[0]] + error.chunk
         ciphertext = _read_chunk(state, descriptor, runs_of(parts, descriptor), number)
         shown = show_chunk(version_salt, manifest, sealed.chunks, descriptor, sealed.leaves, number, ciphertext)
-        _write(state, shown.to_bytes())
+        replace_private_file(state.folder / WRONG_CHUNK, shown.to_bytes())
         raise VerificationError(
             f"the provider delivered something else than it registered: {error}. {state.folder / 'state.json'} is what "
             "evidence of that is made from: concord transfer breach",
@@ -64,12 +64,3 @@ def _read_chunk(state: PullState, descriptor: SealingDescriptor, runs: Sequence[
                 return source.read(last - first + 1)
         place += descriptor.chunk_span(run[-1])[1] + 1 - begin
     raise ValueError(f"chunk {number} was not fetched")
-
-
-def _write(state: PullState, raw: bytes) -> None:
-    aside = state.folder / f"{WRONG_CHUNK}.next"
-    with aside.open("wb") as target:
-        target.write(raw)
-        target.flush()
-        os.fsync(target.fileno())
-    aside.replace(state.folder / WRONG_CHUNK)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ import obstore
 from obstore import exceptions
 from obstore.store import LocalStore, ObjectStore
 
+from ledger.durable import sync, write_synced
 from ledger.errors import NotFoundError, UnavailableError
 
 __all__ = ["REASONS", "BucketPlacement", "FolderPlacement", "NoPlacement", "Placement", "translate_errors"]
@@ -166,7 +166,7 @@ class FolderPlacement:
         try:
             await _put(self._store, aside, chunks, size_bytes)
             with translate_errors("keep an object"):
-                await asyncio.to_thread(_flush, self._root / aside)
+                await asyncio.to_thread(sync, self._root / aside)
                 await obstore.rename_async(self._store, aside, key)
                 await asyncio.to_thread(_flush_folders, self._root, key)
         finally:
@@ -284,39 +284,24 @@ def _place_all(root: Path, objects: Mapping[str, bytes]) -> None:
     aside = {key: incoming / uuid.uuid4().hex for key in objects}
     try:
         with ThreadPoolExecutor(_OBJECTS_IN_FLIGHT, thread_name_prefix="placing") as flushers:
-            list(flushers.map(_write_durably, aside.values(), objects.values()))
+            list(flushers.map(write_synced, aside.values(), objects.values()))
         for key, place in aside.items():
             (root / key).parent.mkdir(parents=True, exist_ok=True)
             place.rename(root / key)
         folders = {folder for key in objects for folder in (root / key).parents if folder.is_relative_to(root)}
         for folder in sorted(folders, key=lambda each: len(each.parts), reverse=True):
-            _flush(folder)
+            sync(folder)
     finally:
         for place in aside.values():
             with suppress(OSError):  # what can not be removed now, the next start removes
                 place.unlink(missing_ok=True)
 
 
-def _write_durably(place: Path, data: bytes) -> None:
-    with place.open("xb") as target:
-        target.write(data)
-        target.flush()
-        os.fsync(target.fileno())
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _flush_folders(root: Path, key: str) -> None:
     """Make the object's name last, and those of its folders, which may be new."""
     folder = (root / key).parent
     while True:
-        _flush(folder)
+        sync(folder)
         if folder == root:
             return
         folder = folder.parent

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -25,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Self
 
 from ledger.canonical import JsonValue, encode_canonical
+from ledger.durable import sync_tree
 from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError, VerificationError
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.key_encryption import WRAPPING_KEY_FILES
@@ -33,7 +33,7 @@ from ledger.keyfiles import write_private_file
 from ledger.store.copying import FrozenServer, freeze_server, sqlite_file
 from ledger.store.freezing import FrozenFiles, freeze
 
-__all__ = ["MANIFEST_NAME", "BackupManifest", "back_up", "hash_file", "sync_folder"]
+__all__ = ["MANIFEST_NAME", "BackupManifest", "back_up", "hash_file"]
 
 MANIFEST_NAME: Final = "backup.json"
 _FORMAT: Final = "concord-backup/1"
@@ -131,7 +131,7 @@ def back_up(
         staged.mkdir(mode=0o700, parents=True)
         manifest = _write(source, staged, on_step)
         (staged / MANIFEST_NAME).write_bytes(manifest.to_bytes())
-        sync_folder(staged)
+        sync_tree(staged)
         if target.exists():
             target.rmdir()
         staged.rename(target)
@@ -330,13 +330,3 @@ def hash_file(path: Path) -> str:
         while piece := file.read(_PIECE):
             hasher.update(piece)
     return hasher.hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring all that was written below a folder, and the folder, to the disk. Raises: OSError."""
-    for path in (folder, *folder.rglob("*")):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

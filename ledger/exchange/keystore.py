@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Self, cast
 
 from ledger.chain import LocalSigner, RemoteKey, RemoteSigner, Signer
+from ledger.durable import remove_durably, rename_durably
 from ledger.errors import NotFoundError, UnavailableError
 from ledger.exchange.key_encryption import WRAPPING_KEY_FILES, KeyEncryptionKey, LocalKey
 from ledger.exchange.log_keys import ensure_log_key, load_log_key
@@ -38,8 +39,6 @@ from ledger.keyfiles import (
     WrongPassphraseError,
     ensure_key_file,
     read_key_file,
-    remove_durably,
-    rename_durably,
     replace_private_file,
     write_key_file,
     write_private_file,

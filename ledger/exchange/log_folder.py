@@ -20,6 +20,7 @@ from time import monotonic as _monotonic
 from time import sleep as _sleep
 from typing import Final
 
+from ledger.durable import sync
 from ledger.errors import ConflictError, UnavailableError
 from ledger.log import Sequencer
 from ledger.log.storage import FolderLock
@@ -144,11 +145,7 @@ def _link(folder: Path, target: Path) -> None:
     staged.unlink(missing_ok=True)
     staged.symlink_to(target.name)
     staged.replace(folder)
-    descriptor = os.open(folder.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(folder.parent)
 
 
 def _numbered(folder: Path, token: int) -> Path:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ledger.chain import RemoteKey
+from ledger.durable import sync
 from ledger.errors import MalformedError, UnavailableError
 from ledger.exchange.transit_key import NamedTransitKey
 from ledger.keyfiles import WrongPassphraseError, kdf_cost_of, read_key_file, write_key_file, write_private_file
@@ -54,7 +55,7 @@ def change_passphrase(folder: Path, old: str, new: str) -> int:
     except BaseException:
         finish_change(folder)
         raise
-    _sync(folder.parent)
+    sync(folder.parent)
     finish_change(folder)
     return count
 
@@ -64,7 +65,7 @@ def finish_change(folder: Path) -> None:
     folder = folder.resolve()
     if not folder.exists() and _old(folder).exists():
         _new(folder).rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     if folder.exists():
         for leftover in (_new(folder), _old(folder)):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -78,7 +79,7 @@ def _write_anew(folder: Path, old: str, new: str) -> int:
         _write_file_anew(path, target / path.relative_to(folder), old, new)
         count += 1
     for inner in (target, *(each for each in target.rglob("*") if each.is_dir())):
-        _sync(inner)
+        sync(inner)
     return count
 
 
@@ -112,11 +113,3 @@ def _new(folder: Path) -> Path:
 
 def _old(folder: Path) -> Path:
     return folder.with_name(folder.name + ".old")
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

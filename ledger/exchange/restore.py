@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.durable import sync_tree
 from ledger.errors import ConflictError, LedgerError, NotFoundError, UnavailableError, VerificationError
-from ledger.exchange.backup import BackupManifest, sync_folder
+from ledger.exchange.backup import BackupManifest
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.log_recovery import read_anchored_size
 from ledger.exchange.settings import Home
@@ -117,7 +118,7 @@ def _come_into_place(staged: Home, home: Home, database_url: str | None, on_step
 
 
 def _place(staged: Home, home: Home) -> None:
-    sync_folder(staged.folder)
+    sync_tree(staged.folder)
     if home.folder.exists():
         home.folder.rmdir()
     staged.folder.rename(home.folder)

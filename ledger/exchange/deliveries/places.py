@@ -10,7 +10,6 @@ deliveries/<id>/files/                 the files; they appear by one rename, whe
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +19,8 @@ from typing import Final
 from ledger.client import transfers
 from ledger.client.sealed_files import PullState
 from ledger.content import Manifest, parse_manifest
+from ledger.durable import rename_durably, sync, write_synced
 from ledger.errors import MalformedError, NotFoundError
-from ledger.keyfiles import rename_durably
 from ledger.types import Bytes32
 
 __all__ = ["Place"]
@@ -70,10 +69,10 @@ class Place:
 
     def publish(self, plain: Path, manifest: Manifest, statements: bytes) -> None:
         """Let the opened files appear, all at once and durably; what they were received with goes."""
-        _write(self.folder / "manifest.json", manifest.to_bytes())
-        _write(self.folder / "statements.json", statements)
+        write_synced(self.folder / "manifest.json", manifest.to_bytes())
+        write_synced(self.folder / "statements.json", statements)
         for path in [plain, *(each for each in plain.rglob("*") if each.is_dir())]:
-            _sync(path)
+            sync(path)
         rename_durably(plain, self._files)
         self.tidy()
 
@@ -155,18 +154,3 @@ def _is_receipted(folder: Path) -> bool:
         return PullState.load_from(folder).receipt is not None
     except MalformedError:
         return False
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as target:
-        target.write(data)
-        target.flush()
-        os.fsync(target.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
