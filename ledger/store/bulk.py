@@ -19,6 +19,7 @@ from ledger.store.database import Database
 from ledger.store.schema.chain import REGISTRATIONS, RETIREMENTS
 from ledger.store.schema.gateway import DOCUMENT_READERS, DOCUMENTS, DRAFTS, STATEMENTS
 from ledger.store.schema.said import SAID_PARENTS
+from ledger.store.version_keys import DATASET_KEY_SIZE, version_key
 from ledger.types import Bytes32
 
 __all__ = ["BulkStatements"]
@@ -78,7 +79,7 @@ class BulkStatements:
         wanted = list(dict.fromkeys(versions))
         with self._database.read() as connection:
             good = " AND refusal IS NULL AND log_index IS NOT NULL" + (" AND NOT executable" if alone else "")
-            found = _to_versions(_select_versions(connection, STATEMENTS, wanted, _VERSION, good))
+            found = _to_versions(_select_said(connection, wanted, _VERSION, good))
             if not alone:
                 found |= _find_in_force(connection, wanted)
         return found
@@ -91,7 +92,7 @@ class BulkStatements:
         wanted = list(dict.fromkeys(versions))
         with self._database.read() as connection:
             columns = (*_VERSION, "log_index", "signature", "refusal")
-            rows = _select_versions(connection, STATEMENTS, wanted, columns, " AND log_index IS NOT NULL")
+            rows = _select_said(connection, wanted, columns, " AND log_index IS NOT NULL")
             found = _to_versions([row for row in rows if row[5] is None])
             found |= _find_in_force(connection, wanted)
         return found, {bytes(row[2]): (int(row[3]), bytes(row[4])) for row in rows}
@@ -143,7 +144,7 @@ class BulkStatements:
 
 _STATEMENT: Final = (
     "digest", "participant", "message", "signature", "signer", "api_key", "log", "log_index",
-    "dataset", "version", "content_hash", "metadata_hash", "dataset_salt",
+    "dataset", "version", "content_hash", "metadata_hash", "dataset_salt", "dataset_key", "version_key",
 )  # fmt: skip
 _PARENT: Final = ("digest", "ordinal", "dataset", "version", "registration")
 
@@ -158,6 +159,7 @@ def _statement_rows(log: bytes, placed: Sequence[tuple[int, Checked, str | None]
             bytearray(entry[1:33]), bytearray(entry[33:65]), record.message, bytearray(record.signature),
             bytearray(record.signer), api_key, bound_log, f"{index:020d}", bytearray(what.dataset), version,
             bytearray(what.content_hash), bytearray(what.metadata_hash), bytearray(what.dataset_salt),
+            bytearray(what.dataset[:DATASET_KEY_SIZE]), version_key(what.version),
         )  # fmt: skip
 
 
@@ -206,38 +208,63 @@ def _insert(
 
 
 def _select_among(
-    connection: Connection, columns: Sequence[Any], keys: Sequence[bytes], condition: str = ""
+    connection: Connection,
+    columns: Sequence[Any],
+    keys: Sequence[bytes],
+    condition: str = "",
+    *,
+    by: Any = None,
 ) -> Iterator[Any]:
-    """Rows of ``columns`` whose first column is among ``keys`` and for which ``condition``, SQL of ours, holds."""
+    """Rows of ``columns`` with one of ``keys`` in ``by`` (None: the first), for which ``condition``, our SQL, holds."""
     table, names = columns[0].table.name, ", ".join(column.name for column in columns)
+    key = columns[0] if by is None else by
     for batch in _batched(keys):
         marks = ", ".join([_mark(connection)] * len(batch))
-        query = f"SELECT {names} FROM {table} WHERE {columns[0].name} IN ({marks}){condition}"  # noqa: S608  names of ours
+        query = f"SELECT {names} FROM {table} WHERE {key.name} IN ({marks}){condition}"  # noqa: S608  names of ours
         yield from connection.exec_driver_sql(query, tuple(map(bytearray, batch)))
 
 
 def _find_in_force(connection: Connection, versions: Sequence[Version]) -> dict[Version, bytes]:
     """Digests of those (dataset, version) that a contract has registered."""
-    if not connection.scalar(select(exists(select(REGISTRATIONS.c.digest)))):
+    table = REGISTRATIONS.c
+    if not connection.scalar(select(exists(select(table.digest)))):
         return {}
-    return _to_versions(_select_versions(connection, REGISTRATIONS, versions, _VERSION))
+    pairs = [(dataset, f"{version:020d}") for dataset, version in versions]
+    return _to_versions(_select_pairs(connection, (table.dataset, table.version), pairs, _FIRST, _VERSION))
 
 
-def _select_versions(
-    connection: Connection, table: Table, versions: Sequence[Version], columns: Sequence[str], condition: str = ""
+def _select_said(
+    connection: Connection, versions: Iterable[Version], columns: Sequence[str], condition: str = ""
 ) -> list[Any]:
-    """Columns of the registrations in ``table`` of these (dataset, version), first versions by their data set alone."""
-    first = [dataset for dataset, version in versions if version == 1]
-    chosen = [table.c[name] for name in columns]
-    rows = list(_select_among(connection, chosen, first, f" AND version = '{_FIRST}'{condition}"))
-    for batch in _batched([version for version in versions if version[1] != 1]):
+    """``columns``, data set and version first, of the registrations said of these versions."""
+    wanted = set(versions)
+    pairs = [(dataset[:DATASET_KEY_SIZE], version_key(version)) for dataset, version in wanted]
+    keys = (STATEMENTS.c.dataset_key, STATEMENTS.c.version_key)
+    rows = _select_pairs(connection, keys, pairs, version_key(1), columns, condition)
+    return [row for row in rows if (row[0], int(row[1])) in wanted]
+
+
+def _select_pairs(
+    connection: Connection,
+    by: tuple[Any, Any],
+    pairs: Sequence[tuple[bytes, int | str]],
+    first: int | str,
+    columns: Sequence[str],
+    condition: str = "",
+) -> list[Any]:
+    """``columns`` of the rows with one of ``pairs`` in ``by``. Most have ``first``, a value of ours, as their second."""
+    table = by[0].table
+    alone = [key for key, version in pairs if version == first]
+    chosen, is_first = [table.c[name] for name in columns], f" AND {by[1].name} = {first!r}{condition}"
+    rows = list(_select_among(connection, chosen, alone, is_first, by=by[0]))
+    for batch in _batched([pair for pair in pairs if pair[1] != first]):
         mark = _mark(connection)
         marks = ", ".join([f"({mark}, {mark})"] * len(batch))
         query = (
             f"SELECT {', '.join(columns)} FROM {table.name} "  # noqa: S608  names out of the schema
-            f"WHERE (dataset, version) IN (VALUES {marks}){condition}"
+            f"WHERE ({by[0].name}, {by[1].name}) IN (VALUES {marks}){condition}"
         )
-        values = tuple(value for dataset, version in batch for value in (bytearray(dataset), f"{version:020d}"))
+        values = tuple(value for key, version in batch for value in (bytearray(key), version))
         rows += connection.exec_driver_sql(query, values)
     return rows
 

@@ -26,7 +26,7 @@ _PRAGMAS: Final = (
 )
 _WRITER_PRAGMAS: Final = (
     "PRAGMA cache_size=-98304",  # KiB: keys are random, so that every page of an index is touched again soon
-    "PRAGMA wal_autocheckpoint=8192",  # pages: one that was written many times is copied back once
+    "PRAGMA wal_autocheckpoint=32768",  # pages, 256 MiB: one that was written many times is copied back once
 )
 _WRITES: Final = "concord_writes"
 # Any number that no other program on the same PostgreSQL server takes as an advisory lock.

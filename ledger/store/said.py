@@ -20,12 +20,15 @@ from ledger.store.schema.said import (
     USAGE_DISPUTES,
     USAGE_REPORTS,
 )
+from ledger.store.version_keys import DATASET_KEY_SIZE, version_key
 from ledger.types import Bytes32
 
 __all__ = ["columns_of", "document_hashes", "rows_of"]
 
 Fact = tuple[Table, dict[str, Any]]
-_OF_REGISTRATIONS: Final = ("dataset", "version", "content_hash", "metadata_hash", "dataset_salt")
+_OF_REGISTRATIONS: Final = (
+    "dataset", "version", "content_hash", "metadata_hash", "dataset_salt", "dataset_key", "version_key",
+)  # fmt: skip
 
 
 def rows_of(statement: Statement, digest: Bytes32) -> Iterator[Fact]:
@@ -41,12 +44,15 @@ def columns_of(statement: Statement) -> dict[str, Any]:
     message: Mapping[str, Any] = statement.message
     if statement.type.name != "DatasetRegistration":
         return dict.fromkeys(_OF_REGISTRATIONS)
+    dataset = compute_dataset_id(message["participant"], message["datasetSalt"])
     return {
-        "dataset": compute_dataset_id(message["participant"], message["datasetSalt"]),
+        "dataset": dataset,
         "version": message["version"],
         "content_hash": message["contentHash"],
         "metadata_hash": message["metadataHash"],
         "dataset_salt": message["datasetSalt"],
+        "dataset_key": dataset[:DATASET_KEY_SIZE],
+        "version_key": version_key(message["version"]),
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, Subquery, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, Table, func, select, union_all
 from sqlalchemy.engine import Row
 
 from ledger.errors import MalformedError
@@ -18,7 +18,7 @@ from ledger.store.queries.erasures import tombstone_of
 from ledger.store.queries.joined import check_choice, document_of, documents_as, join_document, mentions
 from ledger.store.queries.moments import block_moment
 from ledger.store.queries.standing import read_as_of
-from ledger.store.queries.versions import Condition, has_digest, versions_known
+from ledger.store.queries.versions import Condition, has_dataset, has_digest, is_among, versions_known
 from ledger.store.rows import DatasetRow, DescendantRow, OriginRow, ParentRow, RowPage, VersionRow
 from ledger.store.schema.catalogue import CATALOGUE_OFFERS
 from ledger.store.schema.chain import GRANTS, PARENTS, RETIREMENTS
@@ -40,7 +40,7 @@ class Datasets:
 
     def find(self, dataset: Bytes32) -> DatasetRow | None:
         """A data set by id."""
-        query, _ = _select_datasets(lambda table: table.c.dataset == dataset)
+        query, _ = _select_datasets(has_dataset(dataset))
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else _to_dataset(row)
@@ -108,7 +108,7 @@ class Datasets:
         Raises:
             MalformedError: the cursor is not of this list.
         """
-        query, known = _select_versions(lambda table: table.c.dataset == dataset)
+        query, known = _select_versions(has_dataset(dataset))
         filters: dict[str, object] = {"dataset": dataset}
         if until is not None:
             query, filters = query.where(known.c.version <= until), filters | {"until": until}
@@ -121,7 +121,7 @@ class Datasets:
 
     def find_version(self, dataset: Bytes32, version: int | None = None) -> VersionRow | None:
         """A version (None: the latest). One in force outranks another that was only said."""
-        query, known = _select_versions(lambda table: table.c.dataset == dataset)
+        query, known = _select_versions(has_dataset(dataset))
         if version is not None:
             query = query.where(known.c.version == version)
         order = (known.c.version.desc(), known.c.in_force.desc(), known.c.stated_at, known.c.digest)
@@ -155,20 +155,19 @@ class Datasets:
 def _narrow(participant: Bytes32 | None, role: str | None, provider: Bytes32 | None) -> Condition:
     """Which registrations the role and provider filters leave."""
 
-    def holds(table: FromClause) -> ColumnElement[bool]:
+    def holds(table: Table) -> ColumnElement[bool]:
         condition: ColumnElement[bool] = table.c.digest.is_not(None)
         if provider is not None:
             condition &= table.c.participant == provider
         if role == "provider":
             condition &= table.c.participant == participant
         elif role == "consumer":
-            condition &= table.c.dataset.in_(
-                union_all(
-                    select(GRANTS.c.dataset).where(GRANTS.c.consumer == participant),
-                    select(SAID_GRANTS.c.dataset).where(SAID_GRANTS.c.consumer == participant),
-                    select(ACCESS_REQUESTS.c.dataset).where(ACCESS_REQUESTS.c.participant == participant),
-                )
-            )
+            shared = union_all(
+                select(GRANTS.c.dataset).where(GRANTS.c.consumer == participant),
+                select(SAID_GRANTS.c.dataset).where(SAID_GRANTS.c.consumer == participant),
+                select(ACCESS_REQUESTS.c.dataset).where(ACCESS_REQUESTS.c.participant == participant),
+            ).subquery("shared")
+            condition &= is_among(table, shared)
         return condition
 
     return holds

@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, CompoundSelect, Select, Table, exists, false, func, null, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    LargeBinary,
+    Select,
+    Subquery,
+    Table,
+    exists,
+    false,
+    func,
+    null,
+    select,
+    true,
+)
 from sqlalchemy import cast as sql_cast
 
 from ledger.store.queries.moments import block_moment
 from ledger.store.schema.chain import REGISTRATIONS
 from ledger.store.schema.gateway import STATEMENTS
+from ledger.store.version_keys import DATASET_KEY_SIZE
 from ledger.types import Bytes32
 
-__all__ = ["has_digest", "versions_known"]
+__all__ = ["has_dataset", "has_digest", "is_among", "versions_known"]
 
 Condition = Callable[[Table], ColumnElement[bool]]
 
@@ -38,6 +53,25 @@ def has_digest(registration: Bytes32) -> Condition:
         return same
 
     return holds
+
+
+def has_dataset(dataset: Bytes32) -> Condition:
+    """The condition of being a version of one data set."""
+
+    def holds(table: Table) -> ColumnElement[bool]:
+        same: ColumnElement[bool] = table.c.dataset == dataset
+        return same & (table.c.dataset_key == dataset[:DATASET_KEY_SIZE]) if table is STATEMENTS else same
+
+    return holds
+
+
+def is_among(table: Table, datasets: Subquery) -> ColumnElement[bool]:
+    """Whether a registration in ``table`` is of one of ``datasets``."""
+    among: ColumnElement[bool] = table.c.dataset.in_(select(datasets.c.dataset))
+    if table is STATEMENTS:
+        keys = func.substr(datasets.c.dataset, 1, DATASET_KEY_SIZE, type_=LargeBinary)
+        among &= table.c.dataset_key.in_(select(keys))
+    return among
 
 
 def _shared(table: Table) -> tuple[ColumnElement[Any], ...]:

@@ -83,10 +83,13 @@ STATEMENTS: Final = Table(
     Column("content_hash", DigestBytes),
     Column("metadata_hash", DigestBytes),
     Column("dataset_salt", DigestBytes),
+    # What it is found by: ``ledger.store.version_keys``.
+    Column("dataset_key", LargeBinary(8)),
+    Column("version_key", Integer),
     UniqueConstraint("log", "log_index"),
     Index(None, "type", "arrival"),
     Index(None, "participant"),
-    Index(None, "dataset", "version"),
+    Index(None, "dataset_key", "version_key"),
 )
 
 STATEMENT_PARTIES: Final = Table(
