@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -76,15 +75,11 @@ def read_tree(pid: int) -> Tree | None:
 
 
 def _with_children(pid: int) -> list[int]:
-    children: dict[int, list[int]] = defaultdict(list)
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            with suppress(FileNotFoundError, ProcessLookupError):
-                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                children[parent].append(int(folder.name))
     found = [pid]
     for each in found:
-        found += children[each]
+        for children in (Path("/proc") / str(each)).glob("task/*/children"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, children.read_text().split())
     return found
 
 

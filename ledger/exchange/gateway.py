@@ -72,15 +72,16 @@ class Gateway:
     def __init__(self, parts: Parts) -> None:
         """Use `open`."""
         self._parts = parts
-        poll_s = parts.settings.poll_s
+        poll_s, resting_s = parts.settings.poll_s, parts.settings.resting_s
         self._indexer = Indexer(parts)
-        self._indexing = Worker("indexer", self._index, poll_s=poll_s)
+        # A chain of its own has no block that this gateway does not know of: whoever makes one wakes the indexer.
+        self._indexing = Worker("indexer", self._index, poll_s=poll_s if parts.edge.rpc is None else resting_s)
         self._writer = LogWriter(parts)
         self._writing = Worker("log", self._writer.step, poll_s=0.0)
         self._submitter = Submitter(parts, self._indexing.wake)
         self._submitting = Worker("submitter", self._submit, poll_s=poll_s)
         self._publisher = Publisher(parts, self._submitter, self._submitting.wake)
-        self._publishing = Worker("publisher", self._publisher.step, poll_s=poll_s)
+        self._publishing = Worker("publisher", self._publisher.step, poll_s=resting_s)
         self._tidying = Worker("tidier", self._tidy, poll_s=_TIDY_EVERY_S)
         self.deliveries = Deliveries(parts, self._wake_fetchers)
         self._fetchers = tuple(
@@ -116,9 +117,9 @@ class Gateway:
         self._erase = AwaitingStep(erasing.step)
         self._relaying = (self._writing, self._submitting, self._indexing, self._publishing, self._tidying)
         keeping = (
-            Worker("eraser", self._erase, poll_s=poll_s),
-            Worker("sealer", self._reseal, poll_s=poll_s),
-            Worker("catalogue", self.catalogue.gathering.step, poll_s=poll_s),
+            Worker("eraser", self._erase, poll_s=resting_s),
+            Worker("sealer", self._reseal, poll_s=resting_s),
+            Worker("catalogue", self.catalogue.gathering.step, poll_s=resting_s),
         )
         self._workers = (*keeping, *self._fetchers, *self._relaying)  # who states is stopped before who logs
         self.lifting = Lifting(parts, self._submitter, self._submitting.wake)

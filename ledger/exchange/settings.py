@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 __all__ = ["GatewaySettings", "Home"]
 
@@ -76,6 +77,9 @@ class Home:
         return self.folder / "keys"
 
 
+_RESTING: Final = 5
+
+
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """How a gateway runs. ``passphrase`` opens its keystore."""
@@ -127,7 +131,7 @@ class GatewaySettings:
     anchor_within_s: float = 600.0
     """what receipts promise (anchor-by)"""
     poll_s: float = 0.2
-    """how often workers look at the chain when nothing wakes them"""
+    """how often workers look at what changes without waking them"""
     finality_depth: int = 0
     """blocks on top of one until it counts as final; 0 for engines with immediate finality"""
     relay_signers: int = 1
@@ -143,3 +147,8 @@ class GatewaySettings:
     catalogue_kept_s: float = 604_800.0
     """how long what they offered is shown after they told it last"""
     download_chunk_size_bytes: int = 1 << 20
+
+    @property
+    def resting_s(self) -> float:
+        """How often workers look that are woken when there is something to do: five times as rarely as `poll_s`."""
+        return _RESTING * self.poll_s

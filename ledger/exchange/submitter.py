@@ -112,8 +112,8 @@ class Submitter:
 
     def pause_s(self) -> float:
         """In how many seconds to look again, when a step found nothing to do: soon after a move, then later."""
-        longest_s = self._parts.settings.poll_s
-        pause_s = min(self._pause_s, longest_s) if self._parts.store.outbox.depth() else longest_s
+        settings = self._parts.settings
+        pause_s = min(self._pause_s, settings.poll_s) if self._parts.store.outbox.depth() else settings.resting_s
         self._pause_s *= 2
         return pause_s
 

@@ -252,7 +252,7 @@ def _select_pairs(
     columns: Sequence[str],
     condition: str = "",
 ) -> list[Any]:
-    """``columns`` of the rows with one of ``pairs`` in ``by``. Most have ``first``, a value of ours, as their second."""
+    """``columns`` of rows with one of ``pairs`` in ``by``; most have ``first``, a value of ours, as their second."""
     table = by[0].table
     alone = [key for key, version in pairs if version == first]
     chosen, is_first = [table.c[name] for name in columns], f" AND {by[1].name} = {first!r}{condition}"

@@ -228,7 +228,7 @@ def test_many_in_flight_are_settled_before_any_is_sent_again(node: OnANode, monk
 def test_it_looks_again_soon_and_then_later(node: OnANode) -> None:
     with node.gateway(1) as gateway:
         submitter = gateway._submitter
-        assert submitter.pause_s() == gateway.parts.settings.poll_s
+        assert submitter.pause_s() == gateway.parts.settings.resting_s
         node.register(gateway, 1)
         submitter._enqueue_new()
         submitter._send()
