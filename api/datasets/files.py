@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
@@ -14,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from api.answers import answer_stamped, file_headers
 from api.auth import GatewayOf, Reader, Writer
 from api.bodies import read_bounded
+from api.byte_ranges import RangeOf, answer_bytes
 from api.datasets.routes import VersionPath
 from api.names import DatasetPath, parse_digest
 from ledger.errors import LedgerError, MalformedError
@@ -42,7 +42,6 @@ _BATCH: Final[dict[str, Any]] = {
 }
 _BATCH_BYTES: Final = 8 << 20
 _BATCH_FILES: Final = 1_000
-_RANGE: Final = re.compile(r"bytes=([0-9]{1,16})-([0-9]{0,16})\Z")
 _DRAINED_BYTES: Final = 64 << 20
 
 
@@ -111,34 +110,14 @@ async def download(
     dataset: DatasetPath,
     version: VersionPath,
     path: FilePath,
+    asked: RangeOf,
     grant: Annotated[str | None, Query(description="digest of the grant; without: any that permits")] = None,
-    byte_range: Annotated[str | None, Header(alias="Range", description="`bytes=first-last`")] = None,
 ) -> Response:
     """Under a grant that the contract permits at the final head; 403 says why not. Bytes are checked as read."""
-    first, last = parse_range(byte_range)
     got = await gateway.datasets.download(
-        asker, dataset, version, path, first=first, last=last, grant=parse_digest(grant)
+        asker, dataset, version, path, first=asked.first, last=asked.last, grant=parse_digest(grant)
     )
-    size = got.last - got.first + 1
-    headers = {"Content-Length": str(size), "Accept-Ranges": "bytes", "ETag": f'"{got.file.sha256}"'}
-    is_part = byte_range is not None and size > 0
-    if is_part:
-        headers["Content-Range"] = f"bytes {got.first}-{got.last}/{got.file.size_bytes}"
-    return StreamingResponse(
-        got.pieces,
-        status_code=206 if is_part else 200,
-        media_type="application/octet-stream",
-        headers=file_headers(got.as_of_block, headers),
+    headers = file_headers(got.as_of_block, {"ETag": f'"{got.file.sha256}"'})
+    return answer_bytes(
+        got.pieces, asked, first=got.first, last=got.last, size_bytes=got.file.size_bytes, headers=headers
     )
-
-
-def parse_range(text: str | None) -> tuple[int, int | None]:
-    if text is None:
-        return 0, None
-    match = _RANGE.match(text)
-    if match is None:
-        raise MalformedError("of Range this service knows one range, bytes=first-last or bytes=first-")
-    first, last = int(match.group(1)), int(match.group(2)) if match.group(2) else None
-    if last is not None and last < first:
-        raise MalformedError("the range ends before it begins: bytes=first-last")
-    return first, last

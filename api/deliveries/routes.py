@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from api.answers import answer_file, members_of
 from api.auth import GatewayOf, Reader, Writer
 from api.bodies import intent_of, schema_of
-from api.datasets.files import FilePath, parse_range
+from api.byte_ranges import RangeOf, answer_bytes
+from api.datasets.files import FilePath
 from api.names import DigestPath, PinsOf
 from api.writes import WaitFor
 from ledger.canonical import JsonValue
@@ -95,16 +96,11 @@ def get_file(
     asker: Reader,
     digest: DigestPath,
     path: FilePath,
-    byte_range: Annotated[str | None, Header(alias="Range", description="`bytes=first-last`")] = None,
+    asked: RangeOf,
 ) -> Response:
     """As it was registered: every byte was checked before it appeared here."""
-    first, last = parse_range(byte_range)
-    got = gateway.deliveries.open(asker, digest, path, first, last)
-    size = got.last - got.first + 1
-    headers = {"Content-Length": str(size), "Accept-Ranges": "bytes", "ETag": f'"{got.entry.sha256}"'}
-    is_part = byte_range is not None and size > 0
-    if is_part:
-        headers["Content-Range"] = f"bytes {got.first}-{got.last}/{got.entry.size_bytes}"
-    return StreamingResponse(
-        got.pieces, status_code=206 if is_part else 200, media_type="application/octet-stream", headers=headers
+    got = gateway.deliveries.open(asker, digest, path, asked.first, asked.last)
+    headers = {"ETag": f'"{got.entry.sha256}"'}
+    return answer_bytes(
+        got.pieces, asked, first=got.first, last=got.last, size_bytes=got.entry.size_bytes, headers=headers
     )

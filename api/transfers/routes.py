@@ -6,15 +6,15 @@ A consumer of this gateway comes with its API key, one of another gateway with a
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from api.answers import PagingOf, answer_file, answer_page, members_of
 from api.auth import GatewayOf, Reader, Writer
 from api.bodies import RawBody, schema_of
-from api.datasets.files import parse_range
+from api.byte_ranges import RangeOf, answer_bytes
 from api.names import DigestPath, PinsOf
 from api.transfers.callers import CallerOf, SentOf
 from api.transfers.streaming import StreamOfPieces
@@ -95,20 +95,19 @@ async def get_data(
     gateway: GatewayOf,
     caller: CallerOf,
     digest: DigestPath,
-    byte_range: Annotated[str | None, Header(alias="Range", description="`bytes=first-last`")] = None,
+    asked: RangeOf,
 ) -> Response:
     """One stream of sealed chunks, file after file. A revocation ends it at the next chunk."""
-    first, last = parse_range(byte_range)
-    got = await gateway.transfers.data(caller, digest, first, last)
-    headers = {
-        "Content-Length": str(got.last - got.first + 1),
-        "Accept-Ranges": "bytes",
-        _BLOCK: str(got.block),
-    }
-    if byte_range is not None:
-        headers["Content-Range"] = f"bytes {got.first}-{got.last}/{got.size_bytes}"
-    status = 200 if byte_range is None else 206
-    return StreamOfPieces(got.pieces, status_code=status, media_type=_BYTES, headers=headers)
+    got = await gateway.transfers.data(caller, digest, asked.first, asked.last)
+    return answer_bytes(
+        got.pieces,
+        asked,
+        first=got.first,
+        last=got.last,
+        size_bytes=got.size_bytes,
+        headers={_BLOCK: str(got.block)},
+        kind=StreamOfPieces,
+    )
 
 
 @router.post("/{digest}/receipt", summary="Receipt the sealed data, and get the key", openapi_extra=_RECEIPT)

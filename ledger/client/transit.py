@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 import ssl
 import time
@@ -19,6 +18,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from ledger.canonical import parse_json
 from ledger.errors import MalformedError, UnavailableError, VerificationError
 
 __all__ = ["KEY_TYPE", "Transit", "TransitPlace", "parse_kms_url"]
@@ -163,8 +163,8 @@ class Transit:
         """The answer's ``data``. Raises: UnavailableError; _RefusedError: 400."""
         status, raw = self._send(method, path, document)
         try:
-            answer = json.loads(raw) if raw else {}
-        except ValueError as error:
+            answer = parse_json(raw) if raw else {}
+        except MalformedError as error:
             raise self._unavailable("answered something other than JSON: is it a key service?") from error
         if status in {200, 204} and isinstance(answer, dict):
             data = answer.get("data", {})

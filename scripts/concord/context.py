@@ -18,6 +18,7 @@ from rich.console import Console
 from ledger.canonical import JsonValue
 from ledger.client import Client, Flow, Identity, LocalKey, parse_domains
 from ledger.errors import MalformedError, NotFoundError
+from ledger.keyfiles import read_key_file
 from ledger.statements import Domains
 from ledger.surface.codec import dump_value
 from scripts.concord.files import read_object
@@ -147,7 +148,6 @@ def load_key(path: Path) -> LocalKey:
     """A key from an encrypted v3 key file. Raises: NotFoundError, MalformedError, WrongPassphraseError."""
     if not path.is_file():
         raise NotFoundError(f"there is no key file {path}: give its path, or draw a key with `concord key new`")
-    from ledger.keyfiles import read_key_file  # noqa: PLC0415 - the key library takes half a second to load
 
     return LocalKey(read_key_file(path, read_passphrase(path.name)))
 

@@ -11,6 +11,7 @@ import typer
 
 from ledger.client import deliveries as flows
 from ledger.evidence import build_bundle
+from ledger.keyfiles import replace_private_file
 from ledger.surface.deliveries import DeliveryState, DeliveryView
 from ledger.types import Bytes32
 from scripts.concord.arguments import parse_digest
@@ -185,7 +186,6 @@ def state(
 
     It holds the private key of this one transfer.
     """
-    from ledger.keyfiles import replace_private_file  # noqa: PLC0415 - the key library takes half a second to load
 
     given = context_of(context)
     check_place(output)

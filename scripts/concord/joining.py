@@ -14,6 +14,7 @@ from ledger.canonical import JsonValue, encode_canonical
 from ledger.client import operations, parse_domains
 from ledger.client import participants as flows
 from ledger.errors import ConflictError, NotFoundError
+from ledger.keyfiles import read_key_file
 from ledger.types import Bytes32
 from scripts.concord.arguments import HOME, DatabaseOption, FinalityOption, GasPriceOption, HomeOption, parse_digest
 from scripts.concord.context import Context, consortium_file, context_of, load_key, read_first_line, read_passphrase
@@ -116,7 +117,6 @@ def gateway(
     Interrupted, it goes on with the same command.
     """
     from ledger.exchange import ExistingChain, JoiningPlan, join  # noqa: PLC0415 - loads the EVM
-    from ledger.keyfiles import read_key_file  # noqa: PLC0415 - the key library takes half a second to load
 
     os.umask(PRIVATE)
     given = context_of(context)

@@ -11,6 +11,7 @@ import typer
 from typer._completion_shared import get_completion_script
 
 from ledger.errors import ConflictError, MalformedError
+from ledger.keyfiles import write_key_file, write_private_file
 from ledger.statements import address_of, generate_private_key
 from scripts.concord.context import context_of, load_key, read_passphrase
 from scripts.concord.files import check_place
@@ -28,7 +29,6 @@ app.add_typer(rotating, name="rotate")
 @app.command()
 def new(context: typer.Context, file: Annotated[Path, typer.Argument(help="Where to write it.")]) -> None:
     """Draw a key and write it, encrypted with a passphrase."""
-    from ledger.keyfiles import write_key_file  # noqa: PLC0415 - the key library takes half a second to load
 
     check_place(file)
     if file.exists():
@@ -57,7 +57,6 @@ def remote(
 ) -> None:
     """Write a file that names a remote signer's key (Web3Signer's eth1/sign), to stand in the place of a key file."""
     from ledger.chain import RemoteKey, parse_public_key  # noqa: PLC0415 - loads the EVM
-    from ledger.keyfiles import write_private_file  # noqa: PLC0415 - the key library takes half a second to load
 
     check_place(file)
     key = RemoteKey(url, parse_public_key(public_key))
