@@ -169,7 +169,7 @@ def still(world: World) -> AbstractContextManager[Gateway]:
 
 def _await_outcomes(gateway: Gateway) -> None:
     store, deadline = gateway.parts.store, time.monotonic() + _WITHIN_S
-    while store.outbox.depth() or store.statements.list_submittable(1):
+    while store.is_submitting():
         if gateway._submitting.failure is not None or time.monotonic() > deadline:
             raise UnavailableError(f"the outbox is not empty: {gateway._submitting.failure}")
         time.sleep(_LOOK_SELDOM_S)

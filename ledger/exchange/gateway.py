@@ -209,7 +209,7 @@ class Gateway:
         """Whether a statement waits for the log, its contract or a checkpoint."""
         store, log = self._parts.store, self._parts.log
         try:
-            is_on_its_way = bool(self._writer.depth or store.outbox.depth() or store.statements.list_submittable(1))
+            is_on_its_way = self._writer.depth > 0 or store.is_submitting()
             return is_on_its_way or store.statements.oldest_unanchored(log) is not None
         except LedgerError:
             return False  # there is nobody to wait for

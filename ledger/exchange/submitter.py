@@ -154,7 +154,7 @@ class Submitter:
 
     def _is_busy(self) -> bool:
         store = self._parts.store
-        if store.outbox.depth() or store.statements.list_submittable(1):
+        if store.is_submitting():
             return True
         cursor = store.projections.cursor()
         return cursor is None or cursor.block < self._parts.edge.head().number

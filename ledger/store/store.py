@@ -125,6 +125,17 @@ class Store:
         with self._database.read():
             yield
 
+    def is_submitting(self) -> bool:
+        """Whether a statement waits for its transaction, or a transaction for its outcome.
+
+        Both are asked at one moment: else one that is given its transaction meanwhile would be seen in neither place.
+
+        Raises:
+            UnavailableError, FatalError: the database could not be read.
+        """
+        with self.snapshot():
+            return bool(self.statements.list_submittable(1)) or self.outbox.depth() > 0
+
     def close(self) -> None:
         """Let go of all connections, and of the leases that they hold."""
         self.leases.close()
