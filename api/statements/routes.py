@@ -20,6 +20,7 @@ from api.answers import (
 from api.auth import Applicant, GatewayOf, Reader
 from api.bodies import MAX_BODY_BYTES, MAX_MANIFEST_BYTES, IdempotencyKey, read_bounded, schema_of
 from api.names import DigestPath, PinsOf, Since
+from api.transfers.callers import SentOf
 from api.writes import WaitFor, finish
 from ledger.canonical import JsonValue, encode_canonical
 from ledger.errors import MalformedError
@@ -27,6 +28,7 @@ from ledger.exchange import Asker, ForbiddenError, Scope, SignedStatement, State
 from ledger.exchange.intents import INTENTS, Intent, RawIntent
 from ledger.statements import STATEMENT_TYPES, Statement
 from ledger.surface.codec import MOST_IN_LIST, InvalidMembersError, parse_json
+from ledger.surface.forwarding import ForwardedStatement
 from ledger.surface.views import StatementView
 from ledger.types import Address, Bytes32, parse_hex
 
@@ -126,6 +128,21 @@ def submit(
     )
     outcome = gateway.idempotent(asker, key, raw, lambda _: gateway.statements.submit(asker, signed))
     return finish(gateway, outcome, wait_s)
+
+
+@router.put(
+    "/{digest}",
+    summary="Bring a statement that another gateway took, to its addressee's",
+    status_code=202,
+    openapi_extra=schema_of(ForwardedStatement),
+)
+def put_statement(gateway: GatewayOf, sent: SentOf, digest: DigestPath) -> Response:
+    """An `AccessRequest` to its provider's gateway, an `AccessDenial` to its consumer's (docs/spec/forwarding.md).
+
+    By a request that an active participant signed; the statement's own signature is what counts.
+    """
+    forwarded = parse_json(ForwardedStatement, sent.body)
+    return finish(gateway, gateway.forwarding.taking.take(sent.caller, digest, forwarded), 0)
 
 
 def _view_members(view: StatementView) -> dict[str, JsonValue]:

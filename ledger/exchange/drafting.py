@@ -21,7 +21,7 @@ from ledger.surface.outcomes import Prepared, SaltedDocument
 from ledger.surface.terms import read_time
 from ledger.types import Bytes32
 
-__all__ = ["Drafting", "check_custodial", "check_may_state"]
+__all__ = ["Drafting", "check_custodial", "check_may_state", "document_row"]
 
 _KEPT_FOR: Final = timedelta(hours=24)
 _NOBODY: Final = Bytes32(bytes(32))
@@ -89,7 +89,7 @@ class Drafting:
         store, now, content = self._parts.store, self._parts.now(), draft.content
         kind = statement.type.name
         with store.transaction():
-            store.documents.add([_document_row(each, statement, now=now) for each in draft.documents])
+            store.documents.add([document_row(each, statement, now=now) for each in draft.documents])
             if content is not None:
                 store.contents.add(content.manifest, content.chunks, now)
             store.drafts.add(
@@ -107,7 +107,7 @@ class Drafting:
             )
 
 
-def _document_row(document: SaltedDocument, statement: Statement, *, now: datetime) -> DocumentRow:
+def document_row(document: SaltedDocument, statement: Statement, *, now: datetime) -> DocumentRow:
     kind = next(
         (name.removesuffix("Hash") for name, value in statement.message.items() if value == document.hash), "document"
     )

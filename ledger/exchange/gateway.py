@@ -24,6 +24,7 @@ from ledger.exchange.deliveries import Deliveries
 from ledger.exchange.drafting import Drafting
 from ledger.exchange.erasing import Erasing
 from ledger.exchange.evidence import Attestations, EventProver
+from ledger.exchange.forwarding import Forwarding
 from ledger.exchange.indexer import Indexer
 from ledger.exchange.intake import Announce, Intake
 from ledger.exchange.key_rotation import KeyRotation
@@ -103,6 +104,7 @@ class Gateway:
         pool = CheckingPool(parts.domains, parts.settings.bulk_workers)
         self.bulk = BulkIntake(parts.settings, pool, appender, self._writer.wake)
         self.statements = Statements(parts, Drafting(parts, self._settle), intake, prover)
+        self.forwarding = Forwarding(parts, intake)
         self.evidence = EvidenceRoom(parts, prover, Attestations(parts, self._submitter, self._submitting.wake))
         self.participants = Participants(parts)
         self.sealings = Sealings(parts, self.statements.sign_and_submit)
@@ -120,11 +122,11 @@ class Gateway:
             Worker("eraser", self._erase, poll_s=resting_s),
             Worker("sealer", self._reseal, poll_s=resting_s),
             Worker("catalogue", self.catalogue.gathering.step, poll_s=resting_s),
+            Worker("forwarder", self.forwarding.sending.step, poll_s=resting_s),
         )
         self._workers = (*keeping, *self._fetchers, *self._relaying)  # who states is stopped before who logs
         self.lifting = Lifting(parts, self._submitter, self._submitting.wake)
-        self.access = Access(parts)
-        self.agreements = Agreements(parts)
+        self.access, self.agreements = Access(parts), Agreements(parts)
         self.log = PublicLog(parts)
         self.api_keys = ApiKeys(parts)
         self.keys = KeyRotation(parts, self._submitter, lambda signed: self.take(signed, custodial=True))
@@ -226,6 +228,7 @@ class Gateway:
             self._erase.interrupt()
             self.deliveries.fetching.stop()
             self.catalogue.gathering.stop()
+            self.forwarding.sending.stop()
             for worker in self._workers:
                 worker.stop()
             self._writer.fail_waiting()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -208,6 +208,21 @@ class Statements:
         with self._database.read() as connection:
             rows, following = window.split(connection.execute(query).all())
             return RowPage(load_statements(connection, rows), following, read_as_of(connection))
+
+    def list_arrived(
+        self, types: Collection[str], *, after: int, since: datetime, limit: int
+    ) -> tuple[tuple[int, StatementRow], ...]:
+        """Accepted statements of these types, received at ``since`` or later, each with its number, in that order.
+
+        ``after``: the number of the last one that was looked at; 0: none was.
+        """
+        query = select_statements().where(
+            _S.type.in_(types), _S.arrival > after, _S.received_at >= since, _S.log_index.is_not(None)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(_S.arrival).limit(limit)).all()
+            found = load_statements(connection, rows)
+        return tuple((row.arrival, each) for row, each in zip(rows, found, strict=True))
 
     def oldest_unanchored(self, log: Bytes32) -> datetime | None:
         """When the first statement was taken that no checkpoint on chain covers; None: all are covered."""

@@ -185,6 +185,7 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ),
     ("post", "/v1/transfers/{digest}/receipt"): Route(STATING, json={}),
     ("get", "/v1/statements/{digest}"): Route(PARTIES),
+    ("put", "/v1/statements/{digest}"): NOTHING,
     ("get", "/v1/statements/{digest}/receipt"): Route(PARTIES),
     ("get", "/v1/statements/{digest}/evidence"): Route(PARTIES),
     ("get", "/v1/documents/{hash}"): Route(PARTIES),
