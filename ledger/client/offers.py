@@ -21,7 +21,8 @@ class Consumer:
     """Who pulls, from whom; ``identity`` signs the receipt, without one the gateway does with the custodial key.
 
     ``provider_keys`` are the provider's signing keys, as the consumer's own gateway tells (`signing_keys`): one of them
-    must have signed the sealing, and it must be in a log, before it is receipted. None: that is not looked at.
+    must have signed the sealing, and it must be in a log, before it is receipted; and one of them the key's release.
+    None: that is not looked at.
     """
 
     participant: Bytes32

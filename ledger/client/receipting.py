@@ -13,9 +13,9 @@ from ledger.client.offers import Consumer, check_stated
 from ledger.client.sealed_files import PullState
 from ledger.content.release import ReleaseTerms, open_key
 from ledger.content.sealing import SealingKey
-from ledger.errors import NotFoundError, VerificationError
+from ledger.errors import NotFoundError, UnavailableError, VerificationError
 from ledger.statements import Statement
-from ledger.surface.transfers import TransferState, TransferView
+from ledger.surface.transfers import StatedView, TransferState, TransferView
 from ledger.types import Bytes32
 
 __all__ = ["add_release", "build_receipt", "open_released_key"]
@@ -63,11 +63,13 @@ def add_release(state: PullState, offer: TransferView, told: TransferView, consu
     Raises:
         NotFoundError: no key was released.
         VerificationError: what was released is of another transfer, or is not signed as is told.
+        UnavailableError: it is signed by a key that is not known to be the provider's.
     """
     if told.release is None:
         raise NotFoundError(f"no key of transfer {offer.id} was released")
     receipt = _digest_own(state, consumer.identity) or told.receipt
     release = check_stated(told.release, "KeyRelease", consumer.identity)
+    _check_signer(state, told.release, consumer)
     message: Any = release.message
     expected = (offer.provider, offer.consumer, offer.id, offer.grant, receipt)
     found = (release.participant, *(message[name] for name in ("consumer", "transfer", "grant", "receipt")))
@@ -75,6 +77,20 @@ def add_release(state: PullState, offer: TransferView, told: TransferView, consu
     for name, wanted, given in zip(names, expected, found, strict=True):
         expect_same(f"the key that the provider sent was released for another {name}", wanted, given)
     return replace(offer, state=TransferState.RELEASED, receipt=receipt, release=told.release, block=told.block)
+
+
+def _check_signer(state: PullState, release: StatedView, consumer: Consumer) -> None:
+    """Check that a key of the provider's signed it: what anybody else signed is no release that could be shown.
+
+    The provider may have changed its key since its keys were read, so that another one is no finding yet.
+    """
+    keys = consumer.provider_keys
+    if keys is not None and release.signer not in keys:
+        raise UnavailableError(
+            f"the release of the key is signed by {release.signer}, which was none of the provider's keys when this "
+            "began: nothing was opened. Run this again, the keys are read anew then; if it stays, the provider has "
+            f"released no key, and {state.folder / 'state.json'} is what evidence of that is made from"
+        )
 
 
 def _digest_own(state: PullState, identity: Signatory | None) -> Bytes32 | None:
