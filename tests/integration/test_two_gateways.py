@@ -7,7 +7,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -199,8 +201,17 @@ def test_the_provider_is_killed_in_the_middle_and_the_pull_goes_on_when_it_is_ba
     assert found_in(tmp_path) == FILES
     assert pulled.transfer is not None
     assert pulled.transfer.id == transfer
-    assert [each.what for each in given(spoilt, transfer)][-2:] == ["data", "key"]
-    assert data_begun(spoilt, asked_before)[-1] > 0, "not from the start"
+    begun = data_begun(spoilt, asked_before)
+    assert begun[0] == 0
+    assert min(begun[1:]) == max(begun) > 0, "each time from the last good chunk, none that is there again"
+    accesses = given(spoilt, transfer)
+    assert [each.what for each in accesses].count("key") == 1
+    assert accesses[-1].what == "key"
+    # What was asked for again under the same block is one with what was asked for before, wherever that stands.
+    data = [each for each in accesses if each.what == "data"]
+    assert {each.last_byte for each in data} == {pulled.transfer.size_bytes - 1}
+    assert min(each.first_byte for each in data if each.first_byte is not None) == 0
+    assert max(each.block for each in data) <= accesses[-1].block
 
 
 @pytest.mark.slow
@@ -356,6 +367,37 @@ def test_a_profile_that_was_changed_at_the_other_gateway_is_learnt_anew(
     assert console.run("participant", "learn", profile_file).code == 1
     console.ok_quietly(*pull)
     assert found_in(tmp_path / "in") == {"c.csv": b"2\n"}
+
+
+def test_a_request_is_brought_to_its_providers_gateway_and_the_answer_comes_back(
+    spoilt: TwoGateways, sold: VersionView
+) -> None:
+    policy: dict[str, JsonValue] = {"permission": [{"action": "read"}], "profile": "https://example.org/own"}
+
+    def ask(first_version: int) -> Bytes32:
+        flow = access.request(
+            str(sold.dataset), spoilt.identity, purpose="ResearchAndDevelopment", rights=["read"], policy=policy,
+            valid_until=datetime(2099, 1, 1, tzinfo=UTC), first_version=first_version,
+        )  # fmt: skip
+        return spoilt.analyst.run(flow).digest
+
+    def state_at(client: Client, digest: Bytes32) -> str | None:
+        found = {each.digest: each.state for each in client.run(access.requests(dataset=str(sold.dataset)))}
+        return found.get(digest)
+
+    spoilt.a.kill()
+    granted, denied = ask(1), ask(2)
+    spoilt.a.start()
+    for digest in (granted, denied):
+        eventually(lambda asked=digest: state_at(spoilt.chamber, asked) == "open")  # type: ignore[misc]
+    seen = spoilt.chamber.run(access.show_request(granted))
+    assert (seen.consumer, seen.provider, seen.terms.policy) == (spoilt.consumer, spoilt.provider, policy)
+    spoilt.chamber.run(access.grant_request(granted, wait_s=WAIT_S))
+    answer = spoilt.chamber.run(access.deny(denied, "not that one"))
+    eventually(lambda: state_at(spoilt.analyst, granted) == "granted")
+    eventually(lambda: state_at(spoilt.analyst, denied) == "denied")
+    kept = spoilt.analyst.run(statements.fetch(answer.digest))
+    assert [each["document"] for each in cast("Any", kept["documents"])] == [{"reason": "not that one"}]
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from ledger.content import scan_folder
 from ledger.exchange import ExistingChain, Founded, Founder, Joined, JoiningPlan, KnownProfile, found, join
 from ledger.keyfiles import read_key_file
 from ledger.statements import Domains, generate_private_key
+from ledger.surface.outcomes import InForce, State
 from ledger.surface.views import ProfileView, VersionView
 from ledger.types import Bytes32
 from tests.support.chain import running_anvil
@@ -170,7 +171,7 @@ class TwoGateways:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
         made = self.chamber.run(datasets.register(folder, scan_folder(folder), "chamber", slug, METADATA))
-        self.chamber.run(statements.wait(made.digest))
+        self._wait(made.digest)
         return made
 
     def grant(self, slug: str, **terms: Any) -> Bytes32:
@@ -180,12 +181,18 @@ class TwoGateways:
             "rights": ["read"],
             "valid_until": datetime.now(UTC).replace(microsecond=0) + timedelta(days=1),
         }
-        flow = access.grant(f"chamber/{slug}", "analyst", None, **(given | terms), wait_s=WAIT_S)
-        return self.chamber.run(flow).digest
+        stated = self.chamber.run(access.grant(f"chamber/{slug}", "analyst", None, **(given | terms), wait_s=WAIT_S))
+        return self._wait(stated.digest)
 
     def revoke(self, grant: Bytes32) -> None:
         """Revoke it at A; final on chain."""
-        self.chamber.run(access.revoke(grant, None, wait_s=WAIT_S))
+        self._wait(self.chamber.run(access.revoke(grant, None, wait_s=WAIT_S)).digest)
+
+    def _wait(self, digest: Bytes32) -> Bytes32:
+        """Wait until a statement of the chamber's is final and in force: a request holds its answer only so long."""
+        reached = self.chamber.run(statements.wait(digest))
+        assert (reached.state, reached.in_force) == (State.FINAL, InForce.YES), reached
+        return digest
 
     def catch_up(self) -> None:
         """Wait until each has indexed what the other shows as the newest block."""
@@ -215,8 +222,9 @@ def running_two_gateways(folder: Path, told_a: dict[str, str] | None = None) -> 
         node = stack.enter_context(running_anvil())
         a, b = GatewayProcess(folder / "a"), GatewayProcess(folder / "b")
         proxy, elsewhere = (stack.enter_context(running_proxy(a.port)) for _ in range(2))
-        a.told |= told_a or {}
-        b.told["CONCORD_CATALOGUE_EVERY_S"] = "0"  # whom a test wants to be asked, it says
+        for each in (a, b):
+            each.told["CONCORD_CATALOGUE_EVERY_S"] = "0"  # whom a test wants to be asked, it says
+        a.told |= {"CONCORD_PEERS": b.url, **(told_a or {})}
         b.told["CONCORD_PEERS"] = ",".join(f"http://127.0.0.1:{each.port}" for each in (proxy, elsewhere))
         for each in (a, b):
             stack.callback(each.kill)
