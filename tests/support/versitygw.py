@@ -28,6 +28,16 @@ def find_versitygw() -> Path | None:
     return None if named is None else Path(named)
 
 
+def _files_in(folder: Path, but: str = "") -> list[Path]:
+    """All files below it, in no folder named ``but``; one that goes meanwhile, as the server works, is none."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        if but in folders:
+            folders.remove(but)
+        found += [Path(place, name) for name in names]
+    return found
+
+
 class S3Server:
     """A server with one bucket, ``contents``; what is in it lies in ``bucket`` as files."""
 
@@ -57,15 +67,11 @@ class S3Server:
 
     def object_names(self) -> list[str]:
         """The keys that the bucket shows."""
-        return sorted(
-            str(path.relative_to(self.bucket))
-            for path in self.bucket.rglob("*")
-            if path.is_file() and ".sgwtmp" not in path.parts
-        )
+        return sorted(str(path.relative_to(self.bucket)) for path in _files_in(self.bucket, but=".sgwtmp"))
 
     def parts(self) -> list[Path]:
         """The parts of uploads that were neither completed nor aborted."""
-        return [path for path in (self.bucket / ".sgwtmp" / "multipart").rglob("*") if path.is_file()]
+        return _files_in(self.bucket / ".sgwtmp" / "multipart")
 
     def _listens(self) -> bool:
         try:
