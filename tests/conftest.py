@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.databases import SERVER
 from tests.support.measuring import keep_children_unmeasured, unmeasured
+from tests.support.run_folder import sharing_run_folder
 
 # A shared, busy machine is slow now and then: neither an example's time nor a generator's says anything about the code.
 settings.register_profile("concord", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,7 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the server once: workers of xdist inherit where it is."""
+    """Make the run's folder and start the server, each once: workers of xdist inherit where they are."""
+    _closing.enter_context(sharing_run_folder())
     if config.getoption("--database") == "postgresql" and SERVER not in os.environ:
         from tests.support.postgres import running_postgres
 
@@ -67,5 +69,5 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def pytest_unconfigure() -> None:
-    """Stop the server, where this process started it."""
+    """Stop the server and remove the folder, where this process made them."""
     _closing.close()

@@ -12,11 +12,12 @@ import httpx
 import pytest
 
 from ledger.client import LocalKey
-from ledger.exchange import Founded, found
+from ledger.exchange import Founded
 from ledger.keyfiles import read_key_file
 from ledger.log import TileReader
 from ledger.statements import Domains, Entry
 from tests.support.bulk import BulkConnection, Said, Sayer, read_answers
+from tests.support.founded import found_once
 from tests.support.served import served
 from tests.support.waiting import eventually
 from tests.support.world import PASSPHRASE, PLAN
@@ -27,7 +28,7 @@ LINES = 1000
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Founded]:
     folder = tmp_path_factory.mktemp("bulk") / "home"
-    return folder, found(folder, PLAN)
+    return folder, found_once(folder, PLAN)
 
 
 def sayer_of(founded: Founded) -> Sayer:

@@ -17,10 +17,11 @@ import httpx
 import pytest
 
 from ledger.errors import ConflictError
-from ledger.exchange import Founded, Gateway, found
+from ledger.exchange import Founded, Gateway
 from ledger.statements import Entry
 from tests.support.asking import registration
 from tests.support.exchange import content_of
+from tests.support.founded import found_once
 from tests.support.served import ROOT, command_line, environment, served
 from tests.support.waiting import eventually
 from tests.support.world import PLAN, settings_of
@@ -77,9 +78,9 @@ class Stream:
         assert not any(thread.is_alive() for thread in threads)
 
 
-def found_once(folder: Path) -> tuple[Path, Founded]:
+def found_below(folder: Path) -> tuple[Path, Founded]:
     home = folder / "home"
-    return home, found(home, PLAN)
+    return home, found_once(home, PLAN)
 
 
 def pages(http: httpx.Client, path: str) -> Iterator[dict[str, Any]]:
@@ -135,7 +136,7 @@ def verify(folder: Path, home: Path, url: str, http: httpx.Client, digest: str) 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_killed_again_and_again_nothing_that_was_accepted_is_lost(tmp_path: Path, kills: int) -> None:
-    home, founded = found_once(tmp_path)
+    home, founded = found_below(tmp_path)
     stream = Stream("", founded.api_keys["chamber"])
     chance = random.Random()
     for kill in range(kills):
@@ -162,7 +163,7 @@ def test_killed_again_and_again_nothing_that_was_accepted_is_lost(tmp_path: Path
 
 @pytest.mark.slow
 def test_a_second_process_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    home, founded = found_once(tmp_path)
+    home, founded = found_below(tmp_path)
     headers = {"Authorization": f"Bearer {founded.api_keys['chamber']}"}
     with served(home) as (_, url):
         second = subprocess.run(
@@ -187,7 +188,7 @@ def _limit_files(size_bytes: int) -> None:
 
 @pytest.mark.slow
 def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
-    home, founded = found_once(tmp_path)
+    home, founded = found_below(tmp_path)
     headers = {"Authorization": f"Bearer {founded.api_keys['chamber']}"}
     largest = max(each.stat().st_size for each in home.rglob("*") if each.is_file())
     limit = largest + (4 << 20)  # room for some transactions in the databases' write-ahead logs

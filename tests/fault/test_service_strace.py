@@ -18,9 +18,9 @@ from typing import Final
 import httpx
 import pytest
 
-from ledger.exchange import found
 from scripts.fsck import main as fsck
 from tests.fault.test_service_killed import Stream, check_all, check_log
+from tests.support.founded import found_once
 from tests.support.served import ROOT, command_line, environment, served
 from tests.support.world import PLAN
 
@@ -69,7 +69,7 @@ def served_on_a_bad_disk(home: Path) -> Iterator[str]:
 def test_a_disk_that_fails_now_and_then(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert STRACE is not None, "CI is set and strace is missing: apt-get install -y strace"
     home = tmp_path / "home"
-    founded = found(home, PLAN)
+    founded = found_once(home, PLAN)
     stream = Stream("", founded.api_keys["chamber"])
     slugs = [f"power-{number}" for number in range(REQUESTS)]
     refused: list[httpx.Response] = []

@@ -20,7 +20,7 @@ from ledger.client.sealed_files import load_state
 from ledger.content import scan_folder, sealing_files
 from ledger.content.release import wrap_key
 from ledger.errors import ConflictError, NotFoundError, RefusedError
-from ledger.exchange import Gateway, found
+from ledger.exchange import Gateway
 from ledger.exchange.transfers import keys
 from ledger.statements import Statement, recover_signer
 from ledger.surface.deliveries import DeliveryState, DeliveryView
@@ -29,9 +29,8 @@ from tests.integration.test_transfers import OtherBytes
 from tests.support.console import Console
 from tests.support.content import make_bytes
 from tests.support.fault_proxy import Asked, Fault, FaultProxy, running_proxy
-from tests.support.measuring import unmeasured
 from tests.support.waiting import eventually
-from tests.support.world import METADATA, PLAN, WAIT_S, Member, World, listening, running, settings_of
+from tests.support.world import METADATA, WAIT_S, Member, World, found_for, listening, running, settings_of
 
 FILES: Final = {"a.csv": b"hour,mwh\n0,12.5\n", "deep/empty": b"", "large.bin": make_bytes("large", (2 << 20) + 5)}
 MOST_BYTES: Final = 6 << 20
@@ -110,8 +109,7 @@ class Stage:
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("deliveries")
-    with unmeasured():
-        founded = found(folder / "home", PLAN)
+    founded = found_for(folder / "home")
     with listening() as (sock, url), running_proxy(sock.getsockname()[1]) as proxy:
         endpoint = f"http://127.0.0.1:{proxy.port}"
         settings = replace(settings_of(folder / "home"), peers=endpoint, deliveries_most_bytes=MOST_BYTES)

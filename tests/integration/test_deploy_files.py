@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from api.config import ServiceConfig
-from ledger.exchange import found
 from ledger.exchange.home_check import HomeCheck
 from ledger.exchange.settings import Home
 from scripts.concord.context import read_passphrase
 from tests.support.asking import asking, registration
+from tests.support.founded import found_once
 from tests.support.served import ROOT, environment, served
 from tests.support.world import PLAN
 
@@ -91,7 +91,7 @@ def test_a_passphrase_comes_out_of_a_file(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.slow
 def test_sigterm_drains_what_was_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As systemd and containers stop it: accepted a moment before, on chain when it has ended."""
-    founded = found(tmp_path / "home", PLAN)
+    founded = found_once(tmp_path / "home", PLAN)
     monkeypatch.setattr(
         "tests.support.served.environment",
         lambda environment=environment: {**environment(), "CONCORD_PUBLISH_AFTER_S": "2", "CONCORD_LOG_FORMAT": "json"},

@@ -22,14 +22,13 @@ from ledger.exchange import (
     Outcome,
     Scope,
     State,
-    found,
 )
 from ledger.exchange.intents import DatasetRegistrationIntent, Intent, ParentName
 from ledger.exchange.signatures import sign_statement
 from ledger.keyfiles import read_key_file
 from ledger.surface.outcomes import InForce, SignedStatement
 from ledger.types import Bytes32
-from tests.support.measuring import unmeasured
+from tests.support.founded import found_once
 
 __all__ = [
     "HANDLES",
@@ -65,9 +64,8 @@ def plan_of(*, owners: Path | None = None) -> FoundingPlan:
 
 
 def found_in(home: Path) -> Founded:
-    """Found the consortium."""
-    with unmeasured():
-        return found(home, plan_of())
+    """The consortium, founded in ``home`` or copied there (`found_once`)."""
+    return found_once(home, plan_of())
 
 
 @dataclass

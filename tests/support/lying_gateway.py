@@ -18,9 +18,10 @@ from typing import Any, cast
 from ledger.chain import Commitment, LocalSigner, encode_attest_log, encode_publish
 from ledger.evidence import BlockProof, ChainProof, Header, Node, Policy, create_policy, prove_block, prove_event
 from ledger.evidence.events import EVENTS
-from ledger.exchange import Asker, Gateway, State, found
+from ledger.exchange import Asker, Gateway, State
 from ledger.exchange.parts import Parts
 from ledger.exchange.rooms import PublicLog, Statements
+from ledger.keccak import keccak256
 from ledger.log import Batch, Checkpoint, Sequencer, TileReader, build_receipts
 from ledger.merkle import compute_root, leaf_hash, prove_inclusion
 from ledger.statements import Entry, Statement, generate_private_key
@@ -28,10 +29,11 @@ from ledger.store.rows import NewStatement
 from ledger.surface.outcomes import InForce, Outcome, SignedStatement
 from ledger.types import Bytes32
 from tests.support.log import MemoryCheckpointStore
-from tests.support.measuring import unmeasured
-from tests.support.world import PLAN, World, listening, running, settings_of
+from tests.support.world import PLAN, World, found_for, listening, running, settings_of
 
 __all__ = ["LyingGateway", "LyingWorld", "lying"]
+
+RELAY_KEY = keccak256(b"sends past the gateway")
 
 
 @dataclass
@@ -273,9 +275,8 @@ def _word(data: bytes, at: int) -> int:
 @contextmanager
 def lying(folder: Path) -> Iterator[LyingWorld]:
     """Found a consortium in ``folder`` and serve it by a gateway that may lie."""
-    relay, clock = LocalSigner(generate_private_key()), Clock()
-    with unmeasured():
-        founded = found(folder / "home", replace(PLAN, relay_accounts=(relay.address,)))
+    relay, clock = LocalSigner(RELAY_KEY), Clock()
+    founded = found_for(folder / "home", replace(PLAN, relay_accounts=(relay.address,)))
     gateway = LyingGateway.open(settings_of(folder / "home"), clock=clock)
     with listening() as (sock, url), running(gateway, sock):
         world = World(folder, founded, gateway, url)

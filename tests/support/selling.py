@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import shutil
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import count
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ledger.content.release import RecipientKey, ReleaseTerms, open_key
 from ledger.content.sealing import SealingKey
-from ledger.exchange import Founded
 from ledger.exchange.intents import AccessGrantIntent, AccessRevocationIntent
 from ledger.exchange.sealed_version import SealedVersion
 from ledger.exchange.transfers import Caller
 from ledger.surface.transfers import CustodialReceipt, TransferRequest, TransferView
 from ledger.types import Bytes32
-from tests.support.exchange import Consortium, found_in, registration, soon, upload
+from tests.support.exchange import Consortium, registration, soon, upload
 
-__all__ = ["Buyer", "Sold", "found_once"]
+__all__ = ["Buyer", "Sold"]
 
 _NUMBERS = count()
-
-
-@cache
-def _template() -> tuple[TemporaryDirectory[str], Founded]:
-    folder = TemporaryDirectory(prefix="concord-founded-")
-    return folder, found_in(Path(folder.name) / "home")
-
-
-def found_once(home: Path) -> Founded:
-    """A founded home: a copy of one that is founded once for all tests of the process."""
-    template, founded = _template()
-    shutil.copytree(Path(template.name) / "home", home)
-    return founded
 
 
 @dataclass

@@ -24,6 +24,7 @@ from ledger.statements import Domains, generate_private_key
 from ledger.surface.outcomes import Outcome
 from ledger.types import Address, Bytes32
 from tests.support.databases import database_url, is_postgresql
+from tests.support.founded import found_once
 from tests.support.measuring import unmeasured
 from tests.support.waiting import eventually
 
@@ -182,13 +183,19 @@ def settings_of(home: Path, *, batch_delay_s: float = 0.0) -> GatewaySettings:
     )
 
 
+def found_for(home: Path, plan: FoundingPlan = PLAN) -> Founded:
+    """The consortium of ``plan`` in ``home``, for a gateway of `settings_of`."""
+    if not is_postgresql():
+        return found_once(home, plan)
+    with unmeasured():
+        return found(home, replace(plan, database_url=settings_of(home).database_url))
+
+
 @contextmanager
 def serving(folder: Path, *, relay_accounts: tuple[Address, ...] = (), batch_delay_s: float = 0.0) -> Iterator[World]:
     """Found a consortium in ``folder`` and serve it until the block ends."""
     home = folder / "home"
-    plan = replace(PLAN, relay_accounts=relay_accounts, database_url=settings_of(home).database_url)
-    with unmeasured():
-        founded = found(home, plan)
+    founded = found_for(home, replace(PLAN, relay_accounts=relay_accounts))
     gateway = Gateway.open(settings_of(folder / "home", batch_delay_s=batch_delay_s))
     with listening() as (sock, url), running(gateway, sock):
         world = World(folder, founded, gateway, url)

@@ -23,8 +23,8 @@ from ledger.store.rows import SealingState
 from ledger.surface.outcomes import SignedStatement
 from ledger.types import Bytes32
 from tests.support.content import make_bytes
-from tests.support.exchange import PASSPHRASE, Consortium, open_gateway, read_all, registration, upload
-from tests.support.selling import Sold, found_once
+from tests.support.exchange import PASSPHRASE, Consortium, found_in, open_gateway, read_all, registration, upload
+from tests.support.selling import Sold
 from tests.support.waiting import eventually
 
 LARGE = make_bytes("erased", (1 << 20) + 5)
@@ -33,7 +33,7 @@ LARGE = make_bytes("erased", (1 << 20) + 5)
 @pytest.fixture(scope="module")
 def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
     home = tmp_path_factory.mktemp("erasing") / "home"
-    with open_gateway(home, found_once(home)) as opened:
+    with open_gateway(home, found_in(home)) as opened:
         yield opened
 
 
@@ -215,7 +215,7 @@ async def _do_nothing(_self: Erasing) -> bool:
 
 def test_it_goes_on_after_a_stop_and_again_after_a_restore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, before, restored = tmp_path / "home", tmp_path / "before", tmp_path / "restored"
-    founded = found_once(home)
+    founded = found_in(home)
     with open_gateway(home, founded) as consortium:
         sold = Sold(consortium, {"a.csv": b"erase me for good\n"})
         buyer = sold.to("manufacturer")

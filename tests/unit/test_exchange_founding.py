@@ -69,9 +69,9 @@ def test_a_folder_is_founded_once_and_with_one_plan(tmp_path: Path) -> None:
     with pytest.raises(ConflictError) as other:
         found(home, replace(plan_of(), threshold=3))
     assert other.value.code == "other-founding"
-    found_in(home)
+    found(home, plan_of())
     with pytest.raises(ConflictError) as again:
-        found_in(home)
+        found(home, plan_of())
     assert again.value.code == "already-founded"
 
 

@@ -18,15 +18,15 @@ from ledger.store.rows import SealingState
 from ledger.surface.transfers import TransferState
 from ledger.types import Bytes32
 from tests.support.content import flip_bit
-from tests.support.exchange import Consortium, open_gateway
-from tests.support.selling import Sold, found_once
+from tests.support.exchange import Consortium, found_in, open_gateway
+from tests.support.selling import Sold
 from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
 def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
     home = tmp_path_factory.mktemp("resealing") / "home"
-    with open_gateway(home, found_once(home)) as opened:
+    with open_gateway(home, found_in(home)) as opened:
         yield opened
 
 
@@ -169,7 +169,7 @@ def test_a_gateway_that_stops_in_the_middle_goes_on_at_its_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
-    founded = found_once(home)
+    founded = found_in(home)
     with monkeypatch.context() as patched, open_gateway(home, founded) as consortium:
         sold = Sold(consortium)
         one, other = sold.to("analyst"), sold.to("manufacturer")

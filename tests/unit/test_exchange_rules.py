@@ -13,7 +13,7 @@ import pytest
 
 from ledger.canonical import JsonValue
 from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError, RefusedError, VerificationError
-from ledger.exchange import NOBODY, Asker, ForbiddenError, Paging, Scope
+from ledger.exchange import NOBODY, Asker, ForbiddenError, Paging, Scope, found
 from ledger.exchange.intents import (
     AccessGrantIntent,
     AccessRequestIntent,
@@ -41,7 +41,17 @@ from ledger.exchange.signatures import sign_statement
 from ledger.statements import Custody, Decision, Resource, Statement, address_of
 from ledger.surface.outcomes import Outcome, SignedStatement
 from ledger.types import Address, Bytes32
-from tests.support.exchange import Consortium, content_of, found_in, open_gateway, read_all, registration, soon, upload
+from tests.support.exchange import (
+    Consortium,
+    content_of,
+    found_in,
+    open_gateway,
+    plan_of,
+    read_all,
+    registration,
+    soon,
+    upload,
+)
 
 EVERYTHING = Paging(limit=200)
 ZERO = Bytes32(bytes(32))
@@ -378,7 +388,7 @@ def test_deadlines_are_near_and_ahead(consortium: Consortium) -> None:
 def test_a_signature_of_another_consortium_is_refused(consortium: Consortium, tmp_path: Path) -> None:
     intent = DatasetRetirementIntent(dataset="utility/power")
     signed = consortium.sign("utility", intent, consortium.key_of("utility", "control"))
-    with open_gateway(tmp_path / "other", found_in(tmp_path / "other")) as other:
+    with open_gateway(tmp_path / "other", found(tmp_path / "other", plan_of())) as other:
         stranger = Asker(signed.statement.participant, frozenset({Scope.WRITE}))
         with pytest.raises(RefusedError) as refused:
             other.gateway.statements.submit(stranger, signed)
