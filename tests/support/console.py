@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
+import typer.main
 
 from ledger.client import LocalKey
 from ledger.keyfiles import write_key_file
@@ -17,6 +19,10 @@ from scripts.concord import main
 from tests.support.world import PASSPHRASE, Member, World
 
 __all__ = ["Console", "Ran", "draw_key_file"]
+
+
+_get_command: Final = cache(typer.main.get_command)
+"""A process builds its tree of commands for the one command that it runs; here it is built once for all of them."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Console:
     def __post_init__(self) -> None:
         for name in ("CONCORD_KEY", "CONCORD_API_KEY", "_CONCORD_COMPLETE"):
             self.patch.delenv(name, raising=False)
+        self.patch.setattr(typer.main, "get_command", _get_command)
         self.patch.setenv("CONCORD_URL", self.world.url)
         self.patch.setenv("CONCORD_PASSPHRASE", PASSPHRASE)
         self.patch.setenv("CONCORD_CONSORTIUM", str(self.folder / "consortium.json"))
