@@ -15,6 +15,9 @@ BENCH_STAMP := bench/node_modules/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 EDITABLE := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 
+# What is compiled once serves every process that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Both cores; AGAIN=1: only what failed in the last run, on one.
 PYTEST := $(BIN)/python -m pytest $(if $(AGAIN),--last-failed --last-failed-no-failures none,-n 3 --dist loadfile)
 
@@ -39,7 +42,9 @@ system: ## the programs of Debian that some tests drive: strace, PostgreSQL (as 
 		echo "Installing strace and postgresql (once) ..." && apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends strace postgresql >/dev/null; }
 
-test: test-python test-contracts ## the tests of Python and Solidity in ten minutes, but for the slow ones
+# Side by side: the compiler of Solidity keeps one core busy and leaves the other.
+test: ## the tests of Python and Solidity in ten minutes, but for the slow ones
+	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,--jobs 2 --output-sync=line) test-python test-contracts
 
 test-python: $(DEV_STAMP) $(NODE_STAMP)
 	@$(PYTEST) $(if $(AGAIN),--cov-append,--no-loadscope-reorder) --cov --cov-report= $(addprefix --ignore=,$(ON_POSTGRES))
