@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.databases import SERVER
-from tests.support.measuring import keep_children_unmeasured, unmeasured
+from tests.support.measuring import keep_children_unmeasured, leave_libraries_out, put_aside, taken_up, unmeasured
 from tests.support.run_folder import sharing_run_folder
 
 # A shared, busy machine is slow now and then: neither an example's time nor a generator's says anything about the code.
@@ -43,15 +44,29 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[SERVER] = str(server.folder)
 
 
-def pytest_collection() -> None:
-    """Once coverage has begun here, and in the workers of xdist that are to be measured."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
+    """Once coverage has begun here: what is run by importing it is measured in one worker of xdist."""
     keep_children_unmeasured()
+    with nullcontext() if _worker_of(session.config) in {None, "gw0"} else unmeasured():
+        return (yield)
+
+
+def _worker_of(config: pytest.Config) -> str | None:
+    worker: str | None = config.workerinput["workerid"] if hasattr(config, "workerinput") else None
+    return worker
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let the workers of xdist begin with the folders whose files are long."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: _place_of(item.path))
+
+
+def pytest_collection_finish() -> None:
+    """By now all is imported that some test calls."""
+    if sys.gettrace() is not None:
+        leave_libraries_out()
 
 
 def _place_of(path: Path) -> int:
@@ -61,10 +76,29 @@ def _place_of(path: Path) -> int:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Run some folders without tracing, fixtures included."""
-    if not any(item.path.is_relative_to(each) for each in _UNMEASURED):
+    """Trace tests and fixtures and not what pytest does about them; of some folders, fixtures neither."""
+    with unmeasured() if any(item.path.is_relative_to(each) for each in _UNMEASURED) else put_aside():
         return (yield)
-    with unmeasured():
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_fixture_setup() -> Generator[None, Any, Any]:
+    """Traced."""
+    with taken_up():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call() -> Generator[None, Any, Any]:
+    """Traced."""
+    with taken_up():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown() -> Generator[None, Any, Any]:
+    """Traced, for fixtures end here."""
+    with taken_up():
         return (yield)
 
 
