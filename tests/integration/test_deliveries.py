@@ -25,10 +25,10 @@ from ledger.exchange.transfers import keys
 from ledger.statements import Statement, recover_signer
 from ledger.surface.deliveries import DeliveryState, DeliveryView
 from ledger.types import Bytes32, parse_hex
-from tests.integration.test_transfers import OtherBytes
 from tests.support.console import Console
 from tests.support.content import make_bytes
 from tests.support.fault_proxy import Asked, Fault, FaultProxy, running_proxy
+from tests.support.pulling import OtherBytes
 from tests.support.waiting import eventually
 from tests.support.world import METADATA, WAIT_S, Member, World, found_for, listening, running, settings_of
 
