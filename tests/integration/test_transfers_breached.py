@@ -119,8 +119,6 @@ def test_a_key_that_was_released_for_something_else_is_no_wrong_key(stage: Stage
 
 
 _LIE = Bytes32(bytes([13]) * 32)
-
-
 _NAMED = (
     "id", "consumer", "provider", "dataset", "registration", "content_hash", "version_salt", "grant", "receipt",
 )  # fmt: skip

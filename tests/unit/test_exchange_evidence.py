@@ -1,9 +1,7 @@
-"""Events, attestations, bundles and upgrades of a running gateway: what the verifier says of them, and who may ask."""
+"""Events and attestations of a running gateway: what the verifier says of them, and who may ask."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,80 +9,28 @@ from typing import Any
 
 import pytest
 
-from ledger.chain import SignedStatement as ExecutableStatement
-from ledger.chain import encode_statement
 from ledger.errors import ConflictError, MalformedError, NotFoundError, RefusedError, UnavailableError
 from ledger.evidence import (
-    PinnedContract,
-    PinnedLog,
-    PinnedRange,
-    Policy,
     Verdict,
     Verifier,
-    compute_block_root,
-    parse_bundle,
     parse_event_evidence,
-    parse_evidence,
     verify_all,
 )
 from ledger.evidence.permission import PermissionQuestion, judge_permission
-from ledger.exchange import Asker, Paging, Scope
-from ledger.exchange.evidence import Pin, bundling
+from ledger.exchange import Paging
 from ledger.exchange.intents import (
     AccessGrantIntent,
     AccessRevocationIntent,
-    ParentName,
 )
-from ledger.statements import Statement
 from ledger.store.rows import OutboxState
 from ledger.surface.attestations import AttestationState
 from ledger.types import Bytes32
 from tests.support.exchange import Consortium, found_in, open_gateway, registration, soon
+from tests.support.proving import AUDITOR, FILES, STRANGER, consortium, grant, pins_of, policy_of, relay_past
 
-AUDITOR = Asker(None, frozenset({Scope.AUDIT}), "auditor")
-STRANGER = Asker(None, frozenset({Scope.READ}), "stranger")
+__all__ = ["consortium"]
+
 NONE = Bytes32(bytes(32))
-FILES = {"a.csv": b"plant,mwh\nA,1\n"}
-
-
-@pytest.fixture(scope="module")
-def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
-    home = tmp_path_factory.mktemp("evidence") / "home"
-    founded = found_in(home)
-    with open_gateway(home, founded) as running:
-        running.state("utility", registration("power", FILES))
-        running.state("manufacturer", registration("steel", FILES, ParentName("utility/power", 1)))
-        running.state("manufacturer", registration("wire", FILES, ParentName("manufacturer/steel", 1)))
-        yield running
-
-
-def policy_of(consortium: Consortium) -> Policy:
-    parts = consortium.gateway.parts
-    last = parts.edge.final_head().number
-    hashes = [head.hash for head in parts.edge.headers(0, last)]
-    contracts = parts.deployment.contracts
-    return Policy(
-        chain_id=parts.deployment.chain_id,
-        genesis_hash=hashes[0],
-        contracts={name: PinnedContract(at, parts.edge.code_hash(at)) for name, at in contracts.items()},
-        epochs=(PinnedRange(0, last, compute_block_root(hashes)),),
-        logs=(PinnedLog(parts.config.operator, parts.config.origin, (parts.log_signer.verifier_key,)),),
-    )
-
-
-def pins_of(policy: Policy) -> list[Pin]:
-    return [Pin(each.first, each.last) for each in policy.epochs]
-
-
-def grant(consortium: Consortium, **members: Any) -> Bytes32:
-    terms: dict[str, Any] = {
-        "dataset": "utility/power",
-        "consumer": "manufacturer",
-        "purpose": "ResearchAndDevelopment",
-        "rights": ("read",),
-        "valid_until": soon(days=1),
-    }
-    return consortium.state("utility", AccessGrantIntent(**terms | members)).digest
 
 
 def ask_permitted(consortium: Consortium, digest: Bytes32, at: datetime) -> Any:
@@ -203,29 +149,6 @@ def test_only_parties_and_auditors_ask_about_a_grant(consortium: Consortium) -> 
         evidence.attest_grant(AUDITOR, NONE)
 
 
-def relay_past(consortium: Consortium, who: str, intent: Any) -> tuple[Bytes32, Statement]:
-    """A statement that the owner of its key relays itself, as an account of the chain may."""
-    parts = consortium.gateway.parts
-    statement = consortium.gateway.statements.prepare(consortium.asker(who), intent).statement
-    signer = consortium.key_of(who, "signing")
-    digest = statement.digest(parts.domains)
-    call = encode_statement(
-        parts.deployment.contracts, ExecutableStatement(statement, signer.address, _sign(signer, digest, parts))
-    )
-    consortium.gateway._submitter.enqueue(f"past:{digest}", call)
-    consortium.gateway._submitting.wake()
-    end = datetime.now(UTC) + timedelta(seconds=20)
-    while parts.store.chain.find_effect(digest) is None:
-        assert datetime.now(UTC) < end
-    return digest, statement
-
-
-def _sign(signer: Any, digest: Bytes32, parts: Any) -> bytes:
-    from ledger.statements import sign_digest
-
-    return sign_digest(signer._private_key, digest)
-
-
 def test_what_came_past_the_gateway_is_proved_by_its_event(consortium: Consortium) -> None:
     evidence = consortium.gateway.evidence
     digest, _ = relay_past(consortium, "analyst", registration("private", FILES))
@@ -333,94 +256,6 @@ def test_another_event_of_the_transaction_is_proved_by_its_name(consortium: Cons
     assert Verifier(policy).verify(raw).verdict is Verdict.VERIFIED
 
 
-def test_a_bundle_has_all_ancestors_and_says_by_an_event_what_may_not_be_read(consortium: Consortium) -> None:
-    evidence = consortium.gateway.evidence
-    policy = policy_of(consortium)
-    pins = pins_of(policy)
-    whole = parse_bundle(evidence.bundle(AUDITOR, "manufacturer/wire", 1, pins=pins, grants=False))
-    assert [json.loads(each)["format"] for each in whole] == ["concord-evidence/1"] * 3
-    raw = evidence.bundle(AUDITOR, "manufacturer/wire", 1, pins=pins)
-    reports = verify_all(Verifier(policy), [("wire.json", raw)])
-    assert {report.verdict for report in reports} == {Verdict.VERIFIED}, reports
-    asker = consortium.asker("manufacturer")
-    theirs = parse_bundle(evidence.bundle(asker, "manufacturer/wire", 1, pins=pins, grants=False))
-    formats = sorted(json.loads(each)["format"] for each in theirs)
-    assert formats == ["concord-event/1", "concord-evidence/1", "concord-evidence/1"]
-    stranger = parse_bundle(evidence.bundle(STRANGER, "manufacturer/wire", 1, pins=pins, chunks=False, grants=False))
-    assert {json.loads(each)["format"] for each in stranger} == {"concord-event/1"}
-    with pytest.raises(NotFoundError, match="no version 9"):
-        evidence.bundle(AUDITOR, "manufacturer/wire", 9)
-
-
-def test_a_bundle_brings_grants_and_their_attestations(consortium: Consortium) -> None:
-    gateway = consortium.gateway
-    digest = grant(consortium, last_version=3)
-    gateway.evidence.attest_grant(AUDITOR, digest, wait_s=20)
-    policy = policy_of(consortium)
-    raw = gateway.evidence.bundle(AUDITOR, "utility/power", 1, pins=pins_of(policy), grants=True)
-    members = [json.loads(each) for each in parse_bundle(raw)]
-    names = [each["event"]["name"] if "event" in each else each["statement"]["type"] for each in members]
-    assert names.count("GrantAttested") >= 1
-    assert names.count("AccessGrant") >= 1
-    assert names.count("DatasetRegistration") == 1
-    reports = verify_all(Verifier(policy), [("power.json", raw)])
-    assert {report.verdict for report in reports} == {Verdict.VERIFIED}
-    without = gateway.evidence.bundle(STRANGER, "utility/power", 1, pins=pins_of(policy), grants=True)
-    assert len(parse_bundle(without)) == 1
-
-
-def test_a_bundle_takes_grants_that_came_past_and_leaves_out_what_is_not_final(
-    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gateway = consortium.gateway
-    signer = consortium.key_of("analyst", "signing")
-    made = consortium.sign("analyst", registration("shared", FILES), signer)
-    consortium.finish(gateway.statements.submit(consortium.asker("analyst"), made))
-    terms: dict[str, Any] = {
-        "dataset": "analyst/shared",
-        "consumer": "utility",
-        "purpose": "ResearchAndDevelopment",
-        "rights": ("read",),
-        "valid_until": soon(days=1),
-    }
-    digest, statement = relay_past(consortium, "analyst", AccessGrantIntent(**terms))
-    gateway.evidence.attest_grant(AUDITOR, digest, message=statement.to_json(), wait_s=20)
-    monkeypatch.setattr(gateway._publishing, "_step", lambda: False)
-    fresh = consortium.sign("analyst", AccessGrantIntent(**terms, last_version=4), signer)
-    accepted = gateway.statements.submit(consortium.asker("analyst"), fresh)
-    raw = gateway.evidence.bundle(AUDITOR, "analyst/shared", 1, grants=True)
-    monkeypatch.undo()
-    gateway._publishing.wake()
-    names = sorted(
-        each["event"]["name"] if "event" in each else each["statement"]["type"]
-        for each in map(json.loads, parse_bundle(raw))
-    )
-    assert names == ["AccessGranted", "DatasetRegistration", "GrantAttested"]
-    consortium.finish(accepted)
-
-
-def test_of_what_only_another_log_took_a_bundle_has_nothing(
-    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = consortium.gateway.parts.store
-    found = store.datasets.find_registration
-    steel = consortium.gateway.parts.directory.registration(
-        consortium.gateway.parts.directory.dataset("manufacturer/steel").id, 1
-    )
-    monkeypatch.setattr(store.datasets, "find_registration", lambda each: None if each == steel else found(each))
-    raw = consortium.gateway.evidence.bundle(AUDITOR, "manufacturer/wire", 1, grants=False)
-    assert len(parse_bundle(raw)) == 1  # what is above it is not known here
-    monkeypatch.undo()
-    monkeypatch.setattr(store.chain, "find_effect", lambda _: None)
-    with pytest.raises(NotFoundError, match="no evidence of this version"):
-        consortium.gateway.evidence.bundle(STRANGER, "manufacturer/wire", 1, grants=False)
-    raw = consortium.gateway.evidence.bundle(consortium.asker("manufacturer"), "manufacturer/wire", 1, grants=False)
-    assert len(parse_bundle(raw)) == 2
-    monkeypatch.setattr(bundling, "_MOST_MEMBERS", 1)
-    with pytest.raises(ConflictError, match="more than 1 versions"):
-        consortium.gateway.evidence.bundle(AUDITOR, "manufacturer/wire", 1, grants=False)
-
-
 def test_an_event_that_is_not_final_or_not_indexed_asks_to_come_back(
     consortium: Consortium, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -458,30 +293,6 @@ def test_a_log_that_is_empty_or_not_open_is_attested_as_such(
     monkeypatch.setattr(chain, "find_log", lambda _: None)
     with pytest.raises(NotFoundError, match="not open"):
         attestations._encode_log()
-
-
-def test_old_evidence_is_linked_to_a_newer_checkpoint_and_keeps_its_first(consortium: Consortium) -> None:
-    gateway = consortium.gateway
-    items = gateway.statements.list(AUDITOR, Paging(limit=200)).items
-    oldest = min(items, key=lambda each: each.outcome.index).outcome.digest
-    newest = max(items, key=lambda each: each.outcome.index).outcome.digest
-    policy = policy_of(consortium)
-    plain = parse_evidence(gateway.statements.evidence(AUDITOR, oldest, pins=pins_of(policy)))
-    raw = gateway.statements.evidence(AUDITOR, oldest, pins=pins_of(policy), upgrade=True)
-    upgraded = parse_evidence(raw)
-    assert upgraded.later is not None
-    assert replace(upgraded, later=None, history=plain.history) == plain
-    assert Verifier(policy).verify(raw).verdict is Verdict.VERIFIED
-    same = gateway.statements.evidence(AUDITOR, newest, pins=pins_of(policy), upgrade=True)
-    assert parse_evidence(same).later is None
-    assert plain.anchor.block is not None
-    within = [Pin(0, _block_of(gateway, oldest))]
-    assert parse_evidence(gateway.statements.evidence(AUDITOR, oldest, pins=within, upgrade=True)).later is None
-
-
-def _block_of(gateway: Any, digest: Bytes32) -> int:
-    row = gateway.parts.store.statements.find(digest)
-    return int(max(row.anchor.block, row.effect.block))
 
 
 def test_who_asks_too_often_is_told_when_to_come_back(consortium: Consortium) -> None:
