@@ -23,7 +23,13 @@ settings.load_profile("concord")
 _HERE: Final = Path(__file__).parent
 _ORDER: Final = ("conformance", "contracts", "property", "stateful", "fault", "integration", "objects", "unit")
 """Of two workers none waits long for the other at the end: the files of ``unit`` are many and short."""
-_UNMEASURED: Final = (_HERE / "fault", _HERE / "unit" / "test_bench.py")
+_UNMEASURED: Final = (
+    _HERE / "fault",
+    _HERE / "stateful",
+    _HERE / "integration" / "test_documents_stay_private.py",
+    _HERE / "integration" / "test_gateway_past.py",
+    _HERE / "unit" / "test_bench.py",
+)
 """Many runs of the same code: each line counts in tests of another folder."""
 
 _closing = ExitStack()
