@@ -20,7 +20,7 @@ from scripts.concord import chain_side
 from scripts.concord.chain_side import ChainSide, load_sender, open_chain, place_of
 from scripts.concord.evidence import message_of
 from tests.support.exchange import Consortium, found_in, open_gateway
-from tests.unit.test_exchange_evidence import policy_of
+from tests.support.proving import policy_of
 
 AUDITOR = Asker(None, frozenset({Scope.AUDIT}), "auditor")
 

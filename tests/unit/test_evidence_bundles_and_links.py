@@ -28,12 +28,11 @@ from ledger.evidence import (
 from ledger.evidence.history import HistoryFold
 from ledger.evidence.tree import TreeLine, draw_lineage
 from ledger.evidence.upgrading import link_evidence
-from ledger.log import Checkpoint, SignedNote, TileReader, TlogProof
-from ledger.log.tiles import ENTRIES, TILE_HEIGHT, Tile
+from ledger.log import Checkpoint, SignedNote, TlogProof
 from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.statements import HistoryKind
 from tests.support.evidence_world import CONTRACTS, ORIGIN, make_event, salt, word
-from tests.support.told import Told, failing, told
+from tests.support.told import Told, failing, tiles, told
 
 __all__ = ["told"]
 
@@ -233,18 +232,6 @@ def test_evidence_is_linked_with_the_tiles_of_its_log(told: Told, tmp_path: Path
     foreign = replace(newer, log=replace(newer.log, checkpoint=stranger.to_bytes()))
     with pytest.raises(VerificationError, match="of another log"):
         link_evidence(old, foreign, reader)
-
-
-def tiles(entries: list[bytes], folder: Path) -> TileReader:
-    """The entries as a log's folder holds them."""
-    assert len(entries) < 1 << TILE_HEIGHT
-    hashes = b"".join(leaf_hash(entry) for entry in entries)
-    bundle = b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
-    for tile, raw in ((Tile(0, 0, len(entries)), hashes), (Tile(ENTRIES, 0, len(entries)), bundle)):
-        path = folder / tile.path
-        path.parent.mkdir(parents=True)
-        path.write_bytes(raw)
-    return TileReader(folder, lambda: len(entries))
 
 
 def test_an_inclusion_proof_is_exported(told: Told) -> None:

@@ -20,7 +20,7 @@ from scripts.verify_provenance import main
 from tests.support.evidence_node import serve_world
 from tests.support.evidence_world import World
 from tests.support.format_vectors import FOLDER as FORMATS
-from tests.unit.test_evidence_newer_formats import Told, tiles
+from tests.support.told import Told, tiles
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "verify_provenance.py"
 
