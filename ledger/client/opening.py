@@ -15,11 +15,11 @@ from ledger.client.ahead import make_ahead
 from ledger.client.choosing import Part, runs_of
 from ledger.client.flow import ByteProgress
 from ledger.client.sealed_files import PullState
-from ledger.client.write_behind import WriteBehind
 from ledger.content import ChunkIndex, check_chunk
 from ledger.content.chunks import derive_chunk_hashes
 from ledger.content.sealing import SealingDescriptor, SealingKey
 from ledger.content.sealing_files import ByteRange, FileOpener, open_chunks, open_range, plan_range
+from ledger.content.write_behind import WriteBehind
 
 __all__ = ["open_aside", "open_files"]
 

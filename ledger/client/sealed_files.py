@@ -21,10 +21,10 @@ from typing import Final, NoReturn, Self
 from ledger.canonical import JsonValue
 from ledger.client.choosing import Choice
 from ledger.client.flow import ByteProgress
-from ledger.client.write_behind import WriteBehind
 from ledger.content import Manifest
 from ledger.content.release import RecipientKey
 from ledger.content.sealing import SealingDescriptor
+from ledger.content.write_behind import WriteBehind
 from ledger.errors import ConflictError, MalformedError, VerificationError
 from ledger.keyfiles import replace_private_file
 from ledger.merkle import begin_leaf_hash, leaf_hash

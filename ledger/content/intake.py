@@ -6,14 +6,16 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from typing import Final
 
+from ledger.content.ahead import work_ahead
 from ledger.content.chunks import ChunkMismatchError, check_chunk_hashes, derive_chunk_hashes
 from ledger.content.manifest import CHUNK_SIZE_BYTES, FileEntry
 from ledger.content.reading import FileHasher
 from ledger.errors import VerificationError
 
-__all__ = ["FileIntake", "cut_chunks", "verify_stream"]
+__all__ = ["ChunkJoiner", "FileIntake", "verify_stream"]
 
 _LEAVES: Final = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="concord-leaves")
 """Hashes full chunks as leaves while the flat hash takes them elsewhere; its threads begin with the first one."""
@@ -36,7 +38,7 @@ class FileIntake:
         self._entry = entry
         self._expected = chunk_hashes if chunk_hashes is not None else derive_chunk_hashes(entry)
         self._hasher = FileHasher(_LEAVES)
-        self._buffer = bytearray()
+        self._joiner = ChunkJoiner()
         self._received = 0
 
     @property
@@ -57,12 +59,7 @@ class FileIntake:
                 expected=self._entry.size_bytes,
                 found=self._received,
             )
-        is_last = self._received == self._entry.size_bytes
-        if not self._buffer and (len(piece) == CHUNK_SIZE_BYTES or (is_last and 0 < len(piece) < CHUNK_SIZE_BYTES)):
-            yield piece  # a chunk as it is, which needs no copy
-            return
-        self._buffer += piece
-        yield from cut_chunks(self._buffer, is_last=is_last)
+        yield from self._joiner.cut(piece, is_last=self._received == self._entry.size_bytes)
 
     def check(self, chunk: bytes) -> None:
         """Hash the next chunk.
@@ -95,25 +92,55 @@ class FileIntake:
             raise VerificationError(f"{entry.path} has another SHA-256", expected=entry.sha256, found=actual.sha256)
 
 
-def cut_chunks(buffer: bytearray, *, is_last: bool) -> Iterator[bytes]:
-    """Take the whole chunks out of ``buffer``, and what remains too when it holds the file's last byte."""
-    while len(buffer) >= CHUNK_SIZE_BYTES or (is_last and buffer):
-        with memoryview(buffer) as view:
-            chunk = bytes(view[:CHUNK_SIZE_BYTES])
-        del buffer[:CHUNK_SIZE_BYTES]
-        yield chunk
+class ChunkJoiner:
+    """Cuts what comes in pieces of any size into chunks; a byte is copied once, and not where a piece is a chunk."""
+
+    def __init__(self) -> None:
+        self._pieces: list[memoryview] = []
+        self._held = 0
+
+    def cut(self, piece: bytes, *, is_last: bool) -> Iterator[bytes]:
+        """Take the next piece and yield the chunks that are whole; the rest too, when it holds the file's last byte."""
+        if not self._held and (len(piece) == CHUNK_SIZE_BYTES or (is_last and 0 < len(piece) < CHUNK_SIZE_BYTES)):
+            yield piece
+            return
+        view = memoryview(piece)
+        while view:
+            part, view = view[: CHUNK_SIZE_BYTES - self._held], view[CHUNK_SIZE_BYTES - self._held :]
+            self._pieces.append(part)
+            self._held += len(part)
+            if self._held == CHUNK_SIZE_BYTES:
+                yield self._join()
+        if is_last and self._held:
+            yield self._join()
+
+    def _join(self) -> bytes:
+        chunk = b"".join(self._pieces)
+        self._pieces.clear()
+        self._held = 0
+        return chunk
 
 
 async def verify_stream(intake: FileIntake, stream: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
     """Yield the stream's chunks, each after it was checked; the end comes only after the whole was.
 
-    Hashing runs in a thread, so that a large upload does not hold up the event loop.
+    A chunk is hashed in threads while the next one arrives.
 
     Raises:
         VerificationError: as `FileIntake`.
     """
-    async for piece in stream:
-        for chunk in intake.split(piece):
-            await asyncio.to_thread(intake.check, chunk)
+
+    def check(chunk: bytes) -> bytes:
+        intake.check(chunk)
+        return chunk
+
+    async with aclosing(work_ahead(_split(intake, stream), check)) as checked:
+        async for chunk in checked:
             yield chunk
     await asyncio.to_thread(intake.finish)
+
+
+async def _split(intake: FileIntake, stream: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
+    async for piece in stream:
+        for chunk in intake.split(piece):
+            yield chunk

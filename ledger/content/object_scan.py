@@ -16,7 +16,7 @@ from obstore import exceptions
 from obstore.store import HTTPStore, ObjectStore
 
 from ledger.content.cache import HashCache, Mark
-from ledger.content.intake import cut_chunks
+from ledger.content.intake import ChunkJoiner
 from ledger.content.manifest import CHUNK_SIZE_BYTES, MAX_FILES
 from ledger.content.objects import DEFAULT_PATIENCE, Patience, open_objects
 from ledger.content.paths import normalize_path, printable
@@ -132,11 +132,10 @@ class _Readers:
             self._reporter.count(size_bytes=found.size_bytes)
             return known
         started_ns = time.time_ns()
-        hasher, buffer, left = FileHasher(), bytearray(), found.size_bytes
+        hasher, joiner, left = FileHasher(), ChunkJoiner(), found.size_bytes
         for window in self._read(found):
-            buffer += window
             left -= len(window)
-            for chunk in cut_chunks(buffer, is_last=not left):
+            for chunk in joiner.cut(window, is_last=not left):
                 hasher.update(chunk)
                 self._reporter.count(size_bytes=len(chunk))
         hashed = hasher.to_entry(found.path), tuple(hasher.leaf_hashes)

@@ -1,24 +1,19 @@
-"""Putting an object whole or not at all, in a local folder or a bucket; the only module that writes through obstore."""
+"""Putting an object into a bucket whole or not at all; the only module that writes through obstore."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 import obstore
 from obstore import exceptions
-from obstore.store import LocalStore, ObjectStore
+from obstore.store import ObjectStore
 
-from ledger.durable import sync, write_synced
 from ledger.errors import NotFoundError, UnavailableError
 
-__all__ = ["REASONS", "BucketPlacement", "FolderPlacement", "NoPlacement", "Placement", "translate_errors"]
+__all__ = ["REASONS", "BucketPlacement", "NoPlacement", "Placement", "to_unavailable", "translate_errors"]
 
 REASONS: Final[dict[type[exceptions.BaseError], str]] = {
     exceptions.AlreadyExistsError: "an object of that name is in the way",
@@ -34,14 +29,10 @@ REASONS: Final[dict[type[exceptions.BaseError], str]] = {
 }
 # ENOSPC, EFBIG and EDQUOT, as the store's library and Python word them.
 _FULL: Final = tuple(form.format(code) for code in (28, 27, 122) for form in ("(os error {})", "[Errno {}]"))
-_INCOMING: Final = "incoming"
 _PART_SIZE_BYTES: Final = 8 << 20
 _MAX_PARTS: Final = 9_000
 _PARTS_IN_FLIGHT: Final = 4
 _OBJECTS_IN_FLIGHT: Final = 8
-"""Of many small ones: the disk makes what is flushed at the same time durable together."""
-
-T = TypeVar("T")
 
 
 @contextmanager
@@ -59,12 +50,13 @@ def translate_errors(doing: str, store: str = "the content store") -> Iterator[N
     except FileNotFoundError as error:
         raise NotFoundError(f"{store} can not {doing}: there is no such object") from error
     except (exceptions.BaseError, OSError) as error:
-        raise _unavailable(doing, error, store) from error
+        raise to_unavailable(doing, error, store) from error
 
 
-def _unavailable(
+def to_unavailable(
     doing: str, error: exceptions.BaseError | OSError, store: str = "the content store"
 ) -> UnavailableError:
+    """The error of ours for one of the store's, without its words."""
     if any(mark in str(error) for mark in _FULL):
         reason = "the disk is full: free some space and try again"
     elif isinstance(error, OSError) and error.strerror is not None:
@@ -153,45 +145,6 @@ class NoPlacement:
         return 0
 
 
-class FolderPlacement:
-    """A file written aside, flushed to the disk, then renamed."""
-
-    def __init__(self, store: LocalStore, root: Path) -> None:
-        self._store = store
-        self._root = root
-
-    async def place(self, key: str, chunks: AsyncGenerator[bytes, None], size_bytes: int) -> None:
-        """Store the chunks under ``key``. Raises: UnavailableError, and whatever ``chunks`` raises."""
-        aside = f"{_INCOMING}/{uuid.uuid4().hex}"
-        try:
-            await _put(self._store, aside, chunks, size_bytes)
-            with translate_errors("keep an object"):
-                await asyncio.to_thread(sync, self._root / aside)
-                await obstore.rename_async(self._store, aside, key)
-                await asyncio.to_thread(_flush_folders, self._root, key)
-        finally:
-            with suppress(OSError):  # what can not be removed now, the next start removes
-                (self._root / aside).unlink(missing_ok=True)
-
-    async def place_many(self, objects: Mapping[str, bytes]) -> None:
-        """Store objects, flushed several at a time, and each folder once. Raises: UnavailableError."""
-        with translate_errors("keep an object"):
-            await _finish_in_thread(lambda: _place_all(self._root, objects))
-
-    async def remove(self, key: str) -> None:
-        """Remove the file under ``key``. Raises: UnavailableError."""
-        await _remove(self._store, key)
-
-    async def remove_leftovers(self) -> int:
-        """Empty the folder of files written aside; only the process that owns the store may call it.
-
-        Raises:
-            UnavailableError: the disk does not let us.
-        """
-        with translate_errors("clean up"):
-            return await asyncio.to_thread(_empty, self._root / _INCOMING)
-
-
 def _read_only(doing: str) -> UnavailableError:
     return UnavailableError(
         f"the content store can not {doing}: over HTTP it is only read; name a folder or bucket in CONCORD_CONTENT_URL"
@@ -219,7 +172,7 @@ async def _put(store: ObjectStore, key: str, chunks: AsyncGenerator[bytes, None]
     except (exceptions.BaseError, OSError) as error:
         if source.failure is not None:
             raise source.failure from None
-        raise _unavailable("store an object", error) from error
+        raise to_unavailable("store an object", error) from error
     finally:
         await source.close()
 
@@ -265,51 +218,3 @@ class _Source:
 
 class _InterruptedPutError(Exception):
     """Makes a cancelled put abort; never leaves this module."""
-
-
-async def _finish_in_thread(act: Callable[[], T]) -> T:
-    """Run it in a thread, to its end also where whoever waits for it is cancelled."""
-    running = asyncio.ensure_future(asyncio.to_thread(act))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait({running})
-        running.exception()  # nobody is there to be told
-        raise
-
-
-def _place_all(root: Path, objects: Mapping[str, bytes]) -> None:
-    incoming = root / _INCOMING
-    incoming.mkdir(exist_ok=True)
-    aside = {key: incoming / uuid.uuid4().hex for key in objects}
-    try:
-        with ThreadPoolExecutor(_OBJECTS_IN_FLIGHT, thread_name_prefix="placing") as flushers:
-            list(flushers.map(write_synced, aside.values(), objects.values()))
-        for key, place in aside.items():
-            (root / key).parent.mkdir(parents=True, exist_ok=True)
-            place.rename(root / key)
-        folders = {folder for key in objects for folder in (root / key).parents if folder.is_relative_to(root)}
-        for folder in sorted(folders, key=lambda each: len(each.parts), reverse=True):
-            sync(folder)
-    finally:
-        for place in aside.values():
-            with suppress(OSError):  # what can not be removed now, the next start removes
-                place.unlink(missing_ok=True)
-
-
-def _flush_folders(root: Path, key: str) -> None:
-    """Make the object's name last, and those of its folders, which may be new."""
-    folder = (root / key).parent
-    while True:
-        sync(folder)
-        if folder == root:
-            return
-        folder = folder.parent
-
-
-def _empty(folder: Path) -> int:
-    if not folder.exists():
-        return 0
-    count = sum(1 for _ in folder.iterdir())
-    shutil.rmtree(folder)
-    return count

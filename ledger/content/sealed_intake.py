@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import aclosing
+from itertools import islice
 
+from ledger.content.ahead import work_ahead
 from ledger.content.manifest import Manifest
 from ledger.content.sealing import SEALED_CHUNK_SIZE_BYTES, SealedFile, SealingDescriptor
 from ledger.content.sealing_files import sealed_size
@@ -37,25 +39,32 @@ class CiphertextIntake:
         return b"".join(self._leaves)
 
     async def take(self, stream: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
-        """Yield the sealed chunks of a stream whose pieces have any size; hashing runs in a thread.
+        """Yield the sealed chunks of a stream whose pieces have any size; each is hashed while the next one arrives.
 
         Raises:
             MalformedError: the stream has fewer or more bytes than the sealed files.
             Whatever ``stream`` raises.
         """
-        pieces, buffer = aiter(stream), bytearray()
+        async with aclosing(work_ahead(self._cut(aiter(stream)), _hash)) as hashed:
+            async for chunk, leaf in hashed:
+                self._leaves.append(leaf)
+                yield chunk
+        leaves = iter(self._leaves)
         for size in self._sizes:
-            leaves: list[bytes] = []
+            root = compute_root(list(islice(leaves, -(-size // SEALED_CHUNK_SIZE_BYTES))))
+            self._files.append(SealedFile(size, Bytes32(root)))
+
+    async def _cut(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        buffer = bytearray()
+        for size in self._sizes:
             for first in range(0, size, SEALED_CHUNK_SIZE_BYTES):
                 wanted = min(SEALED_CHUNK_SIZE_BYTES, size - first)
                 while len(buffer) < wanted:
                     buffer += await self._next(pieces)
-                chunk = bytes(buffer[:wanted])
+                with memoryview(buffer) as view:
+                    chunk = bytes(view[:wanted])
                 del buffer[:wanted]
-                leaves.append(await asyncio.to_thread(leaf_hash, chunk))
                 yield chunk
-            self._files.append(SealedFile(size, Bytes32(compute_root(leaves))))
-            self._leaves += leaves
         if buffer or await self._has_more(pieces):
             raise MalformedError(f"more came than the {self.size_bytes} bytes that the version has when it is sealed")
 
@@ -78,3 +87,7 @@ class CiphertextIntake:
         if len(self._files) != len(self._sizes):
             raise RuntimeError("a sealing is described once all its files were taken")
         return SealingDescriptor(key_commitment, tuple(self._files))
+
+
+def _hash(chunk: bytes) -> tuple[bytes, bytes]:
+    return chunk, leaf_hash(chunk)

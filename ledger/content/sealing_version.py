@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, Final
 
+from ledger.content.ahead import work_ahead
 from ledger.content.chunks import ChunkIndex
-from ledger.content.intake import cut_chunks
-from ledger.content.manifest import CHUNK_SIZE_BYTES, FileEntry, Manifest
+from ledger.content.intake import ChunkJoiner
+from ledger.content.manifest import FileEntry, Manifest
 from ledger.content.sealing import SealedFile, SealingDescriptor, SealingKey
 from ledger.content.sealing_files import FileSealer, sealed_size
 from ledger.errors import VerificationError
@@ -78,39 +77,23 @@ async def _seal_file(sealer: FileSealer, entry: FileEntry, pieces: AsyncIterator
     if not entry.size_bytes:
         yield sealer.seal(b"")
         return
-    under_way: deque[asyncio.Future[tuple[bytes, bytes]]] = deque()
-    try:
-        index = 0
-        async with aclosing(_cut(entry, pieces)) as chunks:
-            async for chunk in chunks:
-                under_way.append(asyncio.ensure_future(asyncio.to_thread(sealer.seal_at, index, chunk)))
-                index += 1
-                if len(under_way) == _AT_ONCE:
-                    yield await _take(sealer, under_way)
-        while under_way:
-            yield await _take(sealer, under_way)
-    finally:
-        await asyncio.gather(*under_way, return_exceptions=True)  # where it ends early, no thread is left at work
+
+    def seal(numbered: tuple[int, bytes]) -> tuple[bytes, bytes]:
+        return sealer.seal_at(*numbered)
+
+    async with aclosing(work_ahead(_cut(entry, pieces), seal, _AT_ONCE)) as sealing:
+        async for sealed, leaf in sealing:
+            sealer.keep(sealed, leaf)
+            yield sealed
 
 
-async def _take(sealer: FileSealer, under_way: deque[asyncio.Future[tuple[bytes, bytes]]]) -> bytes:
-    """The next chunk that is sealed, in order."""
-    sealed, leaf = await asyncio.shield(under_way[0])  # a thread is not ended by a cancelled wait for it
-    under_way.popleft()
-    sealer.keep(sealed, leaf)
-    return sealed
-
-
-async def _cut(entry: FileEntry, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """The chunks of a file whose bytes come in pieces of any size; whole ones are not put together again."""
-    buffer, received = bytearray(), 0
+async def _cut(entry: FileEntry, pieces: AsyncIterator[bytes]) -> AsyncGenerator[tuple[int, bytes], None]:
+    """The chunks of a file whose bytes come in pieces of any size, numbered."""
+    joiner, received, index = ChunkJoiner(), 0, 0
     async for piece in pieces:
         received += len(piece)
         if received > entry.size_bytes:
             raise VerificationError(f"{entry.path} has more bytes than the {entry.size_bytes} of its entry")
-        whole = 0 if buffer else len(piece) // CHUNK_SIZE_BYTES * CHUNK_SIZE_BYTES
-        for first in range(0, whole, CHUNK_SIZE_BYTES):
-            yield piece[first : first + CHUNK_SIZE_BYTES]
-        buffer += memoryview(piece)[whole:]
-        for chunk in cut_chunks(buffer, is_last=received == entry.size_bytes):
-            yield chunk
+        for chunk in joiner.cut(piece, is_last=received == entry.size_bytes):
+            yield index, chunk
+            index += 1

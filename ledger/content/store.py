@@ -20,10 +20,11 @@ import obstore
 from obstore.store import HTTPStore, LocalStore, ObjectStore
 
 from ledger.content.chunks import ChunkMismatchError, check_chunk, check_chunk_hashes, derive_chunk_hashes
-from ledger.content.intake import FileIntake, cut_chunks, verify_stream
+from ledger.content.folder_placement import FolderPlacement
+from ledger.content.intake import ChunkJoiner, FileIntake, verify_stream
 from ledger.content.manifest import CHUNK_SIZE_BYTES, FileEntry
 from ledger.content.objects import DEFAULT_PATIENCE, Patience, open_objects
-from ledger.content.placement import BucketPlacement, FolderPlacement, NoPlacement, Placement, translate_errors
+from ledger.content.placement import BucketPlacement, NoPlacement, Placement, translate_errors
 from ledger.errors import NotFoundError, VerificationError
 from ledger.merkle import HASH_SIZE_BYTES
 from ledger.types import Bytes32
@@ -88,7 +89,7 @@ class ContentStore:
         with translate_errors("open its folder"):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             local = LocalStore(root)
-        return cls(local, FolderPlacement(local, root))
+        return cls(local, FolderPlacement(root))
 
     async def remove_leftovers(self) -> int:
         """Remove what interrupted uploads left, on start, by the one process that writes; return how many.
@@ -248,10 +249,10 @@ class ContentStore:
         """Yield the bytes from ``first_byte`` to ``last_byte``, each chunk that holds one checked as a whole."""
         index = first_byte // CHUNK_SIZE_BYTES
         end = min((last_byte // CHUNK_SIZE_BYTES + 1) * CHUNK_SIZE_BYTES, entry.size_bytes)
-        buffer = bytearray()
+        joiner, left = ChunkJoiner(), end - index * CHUNK_SIZE_BYTES
         async for piece in self._read(entry, index * CHUNK_SIZE_BYTES, end):
-            buffer += piece
-            for chunk in cut_chunks(buffer, is_last=index * CHUNK_SIZE_BYTES + len(buffer) == end):
+            left -= len(piece)
+            for chunk in joiner.cut(piece, is_last=not left):
                 await self._check_stored(entry, hashes, index, chunk)
                 first = index * CHUNK_SIZE_BYTES
                 yield chunk[max(first_byte - first, 0) : last_byte - first + 1]

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import Final
 
@@ -58,9 +58,9 @@ class Erasing:
                 if not self._arriving[sha256]:
                     del self._arriving[sha256]
 
-    def is_going(self, sha256: Bytes32) -> bool:
-        """Whether the object of a file is about to be removed."""
-        return self._rows.is_to_be_removed(sha256)
+    def is_any_going(self, sha256s: Set[Bytes32]) -> bool:
+        """Whether the object of one of these files is about to be removed."""
+        return self._rows.is_any_to_be_removed(sha256s)
 
     async def step(self) -> bool | float:
         """Carry out what is due; the seconds until the next look.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import datetime
 from typing import Any
 
@@ -65,10 +66,10 @@ class Erasures:
         with self._database.read() as connection:
             return tuple(connection.scalars(query if after is None else query.where(REMOVALS.c.sha256 > after)))
 
-    def is_to_be_removed(self, sha256: Bytes32) -> bool:
-        """Whether the objects of a file are about to be removed."""
+    def is_any_to_be_removed(self, sha256s: Set[Bytes32]) -> bool:
+        """Whether the objects of one of these files are about to be removed."""
         with self._database.read() as connection:
-            return bool(connection.scalar(select(exists().where(REMOVALS.c.sha256 == sha256))))
+            return bool(connection.scalar(select(exists().where(REMOVALS.c.sha256.in_(sha256s)))))
 
     def mark_removed(self, sha256: Bytes32) -> None:
         """Record that no object of a file is left."""

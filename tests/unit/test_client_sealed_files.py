@@ -11,18 +11,18 @@ from typing import Final
 
 import pytest
 
-from ledger.client import sealed_files, write_behind
+from ledger.client import sealed_files
 from ledger.client.choosing import Choice, choose, runs_of
 from ledger.client.opening import open_files
 from ledger.client.sealed_files import PullState, SealedIntake, check_paths, load_state
-from ledger.client.write_behind import WriteBehind
-from ledger.content import ChunkIndex, ChunkMismatchError, Manifest, hash_bytes
+from ledger.content import ChunkIndex, ChunkMismatchError, Manifest, hash_bytes, write_behind
 from ledger.content.sealing import SealingDescriptor, SealingKey
 from ledger.content.sealing_files import FileSealer
+from ledger.content.write_behind import WriteBehind
 from ledger.errors import ConflictError, MalformedError, UnavailableError, VerificationError
 from ledger.types import Bytes32
 from tests.support.content import make_bytes
-from tests.unit.test_client_write_behind import failing_once
+from tests.unit.test_content_write_behind import failing_once
 
 FILES = {"a": b"a", "b/empty": b"", "c": make_bytes("c", (1 << 20) + 3)}
 REGISTRATION = Bytes32(bytes([7]) * 32)

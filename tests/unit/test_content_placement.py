@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import obstore
@@ -13,18 +15,21 @@ import pytest
 from obstore import exceptions
 from obstore.store import LocalStore, MemoryStore
 
+from ledger.content import folder_placement, write_behind
+from ledger.content.folder_placement import FolderPlacement
 from ledger.content.placement import (
     REASONS,
     BucketPlacement,
-    FolderPlacement,
     NoPlacement,
     Placement,
     _InterruptedPutError,
     _Source,
-    _unavailable,
+    to_unavailable,
     translate_errors,
 )
+from ledger.content.write_behind import WriteBehind
 from ledger.errors import NotFoundError, UnavailableError
+from tests.unit.test_content_write_behind import failing_once
 
 Objects = LocalStore | MemoryStore
 
@@ -33,7 +38,7 @@ Objects = LocalStore | MemoryStore
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Objects, Placement]:
     if request.param == "folder":
         local = LocalStore(tmp_path)
-        return local, FolderPlacement(local, tmp_path)
+        return local, FolderPlacement(tmp_path)
     memory = MemoryStore()
     return memory, BucketPlacement(memory)
 
@@ -126,8 +131,7 @@ def test_a_put_that_asks_on_after_it_was_cancelled_is_told_to_fail() -> None:
 
 
 def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
-    local = LocalStore(tmp_path)
-    placement = FolderPlacement(local, tmp_path)
+    placement = FolderPlacement(tmp_path)
     assert asyncio.run(placement.remove_leftovers()) == 0
     asyncio.run(placement.place("files/ab/abc", chunks_of(b"kept"), 4))
     (tmp_path / "incoming" / "0123#1").write_bytes(b"half")
@@ -137,9 +141,9 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     assert asyncio.run(BucketPlacement(MemoryStore()).remove_leftovers()) == 0
 
 
-def test_a_failing_store_is_unavailable(tmp_path: Path) -> None:
+def test_a_failing_store_isto_unavailable(tmp_path: Path) -> None:
     (tmp_path / "incoming").write_bytes(b"a file where the folder should be")
-    placement = FolderPlacement(LocalStore(tmp_path), tmp_path)
+    placement = FolderPlacement(tmp_path)
     with pytest.raises(UnavailableError, match="content store can not"):
         asyncio.run(placement.place("k", chunks_of(b"x"), 1))
     with pytest.raises(UnavailableError, match="can not clean up: Not a directory"):
@@ -172,7 +176,7 @@ def test_the_store_s_exceptions_become_ours_without_their_text(kind: type[except
     ],
 )
 def test_what_a_bucket_says_in_the_middle_of_a_put_is_told_without_its_text(error: OSError, reason: str) -> None:
-    caught = _unavailable("do it", error)
+    caught = to_unavailable("do it", error)
     assert re.search(reason, str(caught))
     assert "secret" not in str(caught)
 
@@ -224,7 +228,7 @@ def test_of_many_objects_each_is_whole_or_absent_where_the_disk_says_no(
     kind: type[FolderPlacement | BucketPlacement], tmp_path: Path
 ) -> None:
     local = LocalStore(tmp_path)
-    placement = FolderPlacement(local, tmp_path) if kind is FolderPlacement else BucketPlacement(local)
+    placement = FolderPlacement(tmp_path) if kind is FolderPlacement else BucketPlacement(local)
     (tmp_path / "in-the-way").write_bytes(b"a file")
     with pytest.raises(UnavailableError):
         asyncio.run(placement.place_many({"first/a": b"whole", "in-the-way/b": b"none"}))
@@ -239,8 +243,42 @@ def test_many_objects_that_nobody_waits_for_any_more_are_placed_all_the_same(tmp
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    placement = FolderPlacement(LocalStore(tmp_path), tmp_path)
+    placement = FolderPlacement(tmp_path)
     asyncio.run(go_away())
     assert not any(tmp_path.glob("incoming/*"))
     with pytest.raises(UnavailableError, match="over HTTP it is only read"):
         asyncio.run(NoPlacement().place_many({"k": b"x"}))
+
+
+@pytest.mark.parametrize("failing", ["behind", "last"])
+def test_what_the_disk_says_while_it_is_synced_ends_it_and_nothing_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    sync = failing_once()
+    placement = FolderPlacement(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(folder_placement, "WriteBehind", partial(WriteBehind, every_bytes=1))
+        if failing == "behind":
+            patched.setattr(write_behind, "_sync_data", sync)
+        else:
+            patched.setattr(os, "fsync", sync)
+        with pytest.raises(UnavailableError, match="can not store an object: Input/output error"):
+            asyncio.run(placement.place("k", chunks_of(b"a", b"b", b"c"), 3))
+    assert files_in(tmp_path) == []
+    asyncio.run(placement.place("k", chunks_of(b"a", b"b", b"c"), 3))
+    assert (tmp_path / "k").read_bytes() == b"abc"
+
+
+def test_all_is_synced_before_an_object_stands_under_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = list[tuple[str, int]]()
+    sync = os.fsync
+
+    def note(descriptor: int) -> None:
+        place = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((str(place.relative_to(tmp_path)).partition("/")[0], os.fstat(descriptor).st_size))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    asyncio.run(FolderPlacement(tmp_path).place("files/k", chunks_of(bytes(1 << 20), b"x"), (1 << 20) + 1))
+    assert synced[0] == ("incoming", (1 << 20) + 1)
+    assert [where for where, _ in synced[1:]] == ["files", "."]

@@ -166,7 +166,8 @@ def test_the_first_wrong_chunk_ends_the_upload_before_the_rest_is_asked_for(loca
 
     with pytest.raises(ChunkMismatchError) as caught:
         asyncio.run(local.put_file(ENTRY, sending(), HASHES))
-    assert (caught.value.chunk, sent) == (0, 1)
+    assert caught.value.chunk == 0
+    assert sent <= 2  # the next chunk comes while one is hashed
 
 
 def test_a_sender_that_breaks_off_leaves_nothing(local: ContentStore, folder: Path) -> None:

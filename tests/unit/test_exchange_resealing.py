@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ledger.content.placement import FolderPlacement
+from ledger.content.folder_placement import FolderPlacement
 from ledger.errors import NotFoundError, UnavailableError
 from ledger.exchange import ForbiddenError
 from ledger.exchange.intents import DatasetRetirementIntent

@@ -16,7 +16,7 @@ import pytest
 
 from ledger.canonical import JsonValue
 from ledger.content import parse_manifest
-from ledger.content.placement import FolderPlacement
+from ledger.content.folder_placement import FolderPlacement
 from ledger.content.sealing import SealedFile, SealingDescriptor, SealingKey
 from ledger.content.sealing_files import FileOpener, open_chunks
 from ledger.content.sealing_proofs import verify_sealed_chunk, verify_sealed_file

@@ -92,9 +92,9 @@ def test_what_the_log_has_is_due_until_it_is_carried_out(world: World) -> None:
     first, second = rows.list_removals()
     assert rows.list_removals(1) == (first,)
     assert rows.list_removals(after=first) == (second,)
-    assert rows.is_to_be_removed(first)
+    assert rows.is_any_to_be_removed({Bytes32(bytes(32)), first})
     rows.mark_removed(first)
-    assert not rows.is_to_be_removed(first)
+    assert not rows.is_any_to_be_removed({Bytes32(bytes(32)), first})
     assert rows.list_removals() == (second,)
 
 

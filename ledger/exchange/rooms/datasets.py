@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence, Set
 from contextlib import ExitStack
 from datetime import datetime
 from itertools import accumulate
@@ -158,7 +158,7 @@ class Datasets:
         """
         row, file, hashes = await asyncio.to_thread(self._find_upload, asker, name, version, path)
         with self._erasing.arriving(file.sha256):
-            await asyncio.to_thread(self._check_arrival, row, file)
+            await asyncio.to_thread(self._check_arrival, row, {file.sha256})
             await self._parts.content.put_file(_entry_of(file), self._while_kept(row, stream), hashes)
             return await asyncio.to_thread(self._finish_upload, row, path)
 
@@ -179,8 +179,7 @@ class Datasets:
         with ExitStack() as arriving:
             for file in files:
                 arriving.enter_context(self._erasing.arriving(file.sha256))
-            for file in files:
-                self._check_arrival(row, file)
+            self._check_arrival(row, {file.sha256 for file in files})
             asyncio.run(self._parts.content.put_files(pieces))
             self._check_kept(row)
             self._parts.store.contents.mark_many_uploaded(row.registration, set(paths), self._parts.now())
@@ -202,9 +201,9 @@ class Datasets:
             raise MalformedError(f"{large[:200]!r} has more than one chunk: send it by itself")
         return row, tuple(found[path] for path in paths)
 
-    def _check_arrival(self, row: VersionRow, file: FileRow) -> None:
+    def _check_arrival(self, row: VersionRow, sha256s: Set[Bytes32]) -> None:
         self._check_kept(row)
-        if self._erasing.is_going(file.sha256):
+        if self._erasing.is_any_going(sha256s):
             raise ConflictError(
                 "the same bytes are just being removed with another version: send them again soon",
                 code="file-being-removed",

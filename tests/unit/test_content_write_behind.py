@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.client import write_behind
-from ledger.client.write_behind import WriteBehind
+from ledger.content import write_behind
+from ledger.content.write_behind import WriteBehind
 
 
 @pytest.mark.parametrize("every_bytes", [1, 7, 1 << 20])
