@@ -20,9 +20,13 @@ from ledger.exchange import Gateway, GatewaySettings
 __all__ = ["listen", "serve"]
 
 _GRACE_S: Final = 10
+# mallopt(3)
+_TRIM_THRESHOLD: Final = -1
+_MMAP_THRESHOLD: Final = -3
 _ARENA_MAX: Final = -8
-"""M_ARENA_MAX, mallopt(3)."""
 _ARENAS: Final = 2
+_LARGEST_KEPT_BYTES: Final = 8 << 20
+_MOST_KEPT_BYTES: Final = 16 << 20
 _DRAIN_S: Final = 10.0
 _logger = logging.getLogger("concord.server")
 _COLLECT_AFTER: Final = 20_000
@@ -62,7 +66,7 @@ def serve(settings: GatewaySettings, listening: socket.socket, on_open: Callable
     Raises:
         LedgerError: it can not open or not start; ``on_open`` was not called then.
     """
-    _share_arenas()
+    _keep_buffers()
     with listening:
         while _serve_once(settings, listening, on_open):
             _logger.warning("starting anew: another process writes")
@@ -93,10 +97,17 @@ def _serve_once(settings: GatewaySettings, listening: socket.socket, on_open: Ca
     return gateway.is_lost
 
 
-def _share_arenas() -> None:
-    """Let threads share two arenas: glibc gives each one of its own, which keeps what large chunks took of it."""
+def _keep_buffers() -> None:
+    """Let threads share two arenas, and these keep what a chunk took for the next chunk, up to 16 MiB.
+
+    glibc gives each thread an arena of its own, which keeps what large chunks took of it; and it gives their pages back
+    to the system one by one, which then costs more to take again than what is received into them.
+    """
     if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, _ARENAS)
+        library = ctypes.CDLL(None)
+        library.mallopt(_ARENA_MAX, _ARENAS)
+        library.mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
+        library.mallopt(_TRIM_THRESHOLD, _MOST_KEPT_BYTES)
 
 
 def _ignore(_gateway: Gateway) -> None:

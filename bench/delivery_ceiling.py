@@ -5,6 +5,9 @@ Provider, gateway and consumer share this machine's cores, so the work of all of
     registered and uploaded    flat and chunk hash when it is scanned, both again when the gateway takes it: 4 hashes
     sealed                     chunk hash before it is encrypted, leaf hash of the sealed chunk: 2 hashes, 1 cipher
     pulled                     leaf hash as it arrives, then opened, flat and chunk hash: 3 hashes, 1 cipher
+
+They share its disk, too, which takes every byte once when it is uploaded, once when it is sealed, and twice when it is
+pulled: as it arrives, and opened.
 """
 
 from __future__ import annotations
@@ -39,6 +42,10 @@ class Ceiling:
     def speed(self, hashes: int, ciphers: int) -> float:
         """MiB in a second of what needs so many of them for each byte."""
         return 1 / (hashes / self.hashed + ciphers / self.enciphered)
+
+    def disk_speed(self, times: int) -> float:
+        """MiB in a second of what is written so many times, and durable each time."""
+        return self.written / times
 
 
 def measure_ceiling(folder: Path, *, buffers: int = 256) -> Ceiling:

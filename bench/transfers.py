@@ -167,33 +167,34 @@ def _measure(side: Side, number: int, mebibytes: int, small_files: int) -> _Roun
     return _Round(ceiling, plain_s, push, first, again, small_push, small_pull)
 
 
+@dataclass(frozen=True)
+class _Work:
+    """How often each byte is hashed, enciphered, and written and synced."""
+
+    hashes: int
+    ciphers: int
+    writes: int
+
+    def limit(self, ceiling: Ceiling) -> float:
+        """MiB in a second that are the most, whichever ends first: cores or disk."""
+        return min(ceiling.speed(self.hashes, self.ciphers), ceiling.disk_speed(self.writes))
+
+
 def format_figures(rounds: Sequence[_Round], mebibytes: int, small_files: int) -> str:
     """The table: medians of all rounds, memory at its highest."""
-
-    def speed(seconds: Sequence[float]) -> str:
-        return f"{median(mebibytes / each for each in seconds):,.0f}"
-
-    def share(runs: Sequence[Run]) -> str:
-        ratios = [each.plain_s / run.elapsed_s for each, run in zip(rounds, runs, strict=True)]
-        return f"{median(ratios):.2f}"
-
-    def ceiling(hashes: int, ciphers: int) -> float:
-        return median(each.ceiling.speed(hashes, ciphers) for each in rounds)
-
+    plain = median(mebibytes / each.plain_s for each in rounds)
     rows = [
-        ("plain HTTP, MiB/s", speed([each.plain_s for each in rounds]), ""),
+        ("plain HTTP, MiB/s", f"{plain:,.0f}", ""),
         ("SHA-256 in memory, all cores, MiB/s", f"{median(each.ceiling.hashed for each in rounds):,.0f}", ""),
         ("AES-256-GCM in memory, all cores, MiB/s", f"{median(each.ceiling.enciphered for each in rounds):,.0f}", ""),
         ("written and synced, MiB/s", f"{median(each.ceiling.written for each in rounds):,.0f}", ""),
     ]
     for name, runs, work in (
-        ("registered and uploaded", [each.push for each in rounds], (4, 0)),
-        ("pulled for the first time: sealed, too", [each.first for each in rounds], (5, 2)),
-        ("pulled again", [each.again for each in rounds], (3, 1)),
+        ("registered and uploaded", [each.push for each in rounds], _Work(hashes=4, ciphers=0, writes=1)),
+        ("pulled for the first time: sealed, too", [each.first for each in rounds], _Work(5, 2, 3)),
+        ("pulled again", [each.again for each in rounds], _Work(3, 1, 2)),
     ):
-        rows.append((f"{name}, MiB/s", speed([run.elapsed_s for run in runs]), ""))
-        rows.append(("  of plain HTTP", share(runs), f"{_SHARE}"))
-        rows.append(("  what its hashes and ciphers allow, MiB/s", f"{ceiling(*work):,.0f}", ""))
+        rows += _compare(name, list(zip(rounds, runs, strict=True)), work, mebibytes)
     for name, runs in (
         ("pushed", [each.small_push for each in rounds]),
         ("pulled", [each.small for each in rounds]),
@@ -207,6 +208,22 @@ def format_figures(rounds: Sequence[_Round], mebibytes: int, small_files: int) -
     ):
         rows.append((f"memory of the {name}, peak, MiB", f"{peak / _MIB:,.0f}", f"{_MOST_MEMORY_BYTES // _MIB}"))
     return format_table((f"medians of {len(rounds)}, {mebibytes:,} MiB", "measured", "target"), rows)
+
+
+def _compare(name: str, runs: Sequence[tuple[_Round, Run]], work: _Work, mebibytes: int) -> list[tuple[str, str, str]]:
+    """How fast it was, beside plain HTTP and what cores and disk allow; each ratio is of one round."""
+    speeds = [(each, mebibytes / run.elapsed_s) for each, run in runs]
+    of_plain = median(each.plain_s * speed / mebibytes for each, speed in speeds)
+    hashed = median(each.ceiling.speed(work.hashes, work.ciphers) for each, _ in runs)
+    written = median(each.ceiling.disk_speed(work.writes) for each, _ in runs)
+    of_limit = median(speed / work.limit(each.ceiling) for each, speed in speeds)
+    return [
+        (f"{name}, MiB/s", f"{median(speed for _, speed in speeds):,.0f}", ""),
+        ("  of plain HTTP", f"{of_plain:.2f}", f"{_SHARE}"),
+        ("  what its hashes and ciphers allow, MiB/s", f"{hashed:,.0f}", ""),
+        ("  what the disk allows, MiB/s", f"{written:,.0f}", ""),
+        ("  of the smaller of the two", f"{of_limit:.2f}", ""),
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
