@@ -19,12 +19,17 @@ __all__ = ["describe_outcome", "find_outcome", "ids_of", "parse_refusal", "refus
 
 def find_outcome(parts: Parts, digest: Bytes32) -> Outcome | None:
     """What became of an accepted statement; None when there is none with this digest."""
-    row = parts.store.statements.find(digest)
-    return None if row is None or row.log_index is None else describe_outcome(parts, row)
+    with parts.store.snapshot():
+        row = parts.store.statements.find(digest)
+        return None if row is None or row.log_index is None else describe_outcome(parts, row)
 
 
 def describe_outcome(parts: Parts, row: StatementRow) -> Outcome:
-    """What became of a statement so far. Raises: NotFoundError: it is not in the log."""
+    """What became of a statement so far; called in the snapshot that ``row`` was read in, so that all is of one block.
+
+    Raises:
+        NotFoundError: it is not in the log.
+    """
     if row.log_index is None:
         raise NotFoundError(f"no statement {row.digest} was accepted here")
     outbox = parts.store.outbox.find(str(row.digest)) if row.executable and row.effect is None else None

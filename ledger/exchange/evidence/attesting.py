@@ -59,10 +59,11 @@ class Attestations:
 
     def newest(self, kind: str, subject: Bytes32) -> AttestationView:
         """The newest attestation that went through here. Raises: NotFoundError: none did."""
-        row = self._attempts.newest(f"{kind}:{subject}")
+        with self._parts.store.snapshot():
+            row, as_of_block = self._attempts.newest(f"{kind}:{subject}"), self._parts.store.chain.as_of_block()
         if row is None:
             raise NotFoundError(f"no attestation of this {kind} was asked for here: POST asks for one")
-        return self._present(kind, subject, row)
+        return self._present(kind, subject, row, as_of_block)
 
     def place(self, kind: str, subject: Bytes32, *, is_fit: Callable[[int], bool] = lambda _: True) -> AttestedPlace:
         """Where the event of the newest final attestation stands whose block is fit.
@@ -86,9 +87,8 @@ class Attestations:
         if after is not None and after > self._parts.now():
             raise MalformedError("after lies in the future: nobody can attest what will be; ask when it has passed")
         with self._turns.of((kind, subject)):
-            newest = self._attempts.newest(f"{kind}:{subject}")
-            if newest is not None:
-                known = self._present(kind, subject, newest)
+            if self._attempts.newest(f"{kind}:{subject}") is not None:
+                known = self.newest(kind, subject)
                 if known.state is AttestationState.PENDING or _is_after(known, after):
                     return known
             call = encode()
@@ -107,7 +107,7 @@ class Attestations:
             current = Commitment(last.size, last.root, int(last.time.timestamp()))
         return encode_attest_log(self._parts.deployment.contracts, log, current)
 
-    def _present(self, kind: str, subject: Bytes32, row: OutboxRow) -> AttestationView:
+    def _present(self, kind: str, subject: Bytes32, row: OutboxRow, as_of_block: int) -> AttestationView:
         state = _STATES.get(row.state, AttestationState.PENDING)
         is_final = state is AttestationState.FINAL
         header = self._parts.edge.header(row.block) if is_final and row.block is not None else None
@@ -119,7 +119,7 @@ class Attestations:
             block=row.block,
             time=None if header is None else datetime.fromtimestamp(header.timestamp, UTC),
             refusal=None if row.outcome is None else parse_refusal(row.outcome),
-            as_of_block=self._parts.store.chain.as_of_block(),
+            as_of_block=as_of_block,
         )
 
 

@@ -100,8 +100,8 @@ class Datasets:
 
     def version(self, asker: Asker, name: str, version: int) -> Stamped[VersionView]:
         """One version. Raises: NotFoundError."""
-        row = self._find_version(name, version)
-        return Stamped(present_version(row, opened=self._may_open(asker, row)), self._as_of_block())
+        row, as_of_block = self._read_version(name, version)
+        return Stamped(present_version(row, opened=self._may_open(asker, row)), as_of_block)
 
     def lineage(self, _asker: Asker, name: str, version: int) -> Stamped[LineageView]:
         """A version with all that it is derived from. Raises: NotFoundError."""
@@ -127,21 +127,22 @@ class Datasets:
 
     def manifest(self, asker: Asker, name: str, version: int) -> Stamped[bytes]:
         """The manifest's canonical JSON. Raises: ForbiddenError: not permitted; NotFoundError."""
-        content = self._content(self._require_open(asker, name, version))
-        return Stamped(content.manifest, self._as_of_block())
+        row, as_of_block = self._require_open(asker, name, version)
+        return Stamped(self._content(row).manifest, as_of_block)
 
     def chunks(self, asker: Asker, name: str, version: int) -> Stamped[bytes]:
         """The chunk hashes' canonical JSON. Raises: ForbiddenError: not permitted; NotFoundError."""
-        content = self._content(self._require_open(asker, name, version))
+        row, as_of_block = self._require_open(asker, name, version)
+        content = self._content(row)
         if content.chunks is None:
             raise NotFoundError("every file of this version has at most one chunk: there is no list of chunk hashes")
-        return Stamped(content.chunks, self._as_of_block())
+        return Stamped(content.chunks, as_of_block)
 
     def files(self, asker: Asker, name: str, version: int) -> Stamped[tuple[FileView, ...]]:
         """The files and whether their bytes are here. Raises: ForbiddenError: not permitted; NotFoundError."""
-        row = self._require_open(asker, name, version)
+        row, as_of_block = self._require_open(asker, name, version)
         files = self._parts.store.contents.files(row.registration)
-        return Stamped(tuple(present_file(each) for each in files), self._as_of_block())
+        return Stamped(tuple(present_file(each) for each in files), as_of_block)
 
     async def upload(
         self, asker: Asker, name: str, version: int, path: str, stream: AsyncIterable[bytes]
@@ -183,8 +184,9 @@ class Datasets:
             asyncio.run(self._parts.content.put_files(pieces))
             self._check_kept(row)
             self._parts.store.contents.mark_many_uploaded(row.registration, set(paths), self._parts.now())
-        there = self._parts.store.contents.find_files(row.registration, set(paths))
-        return Stamped(tuple(present_file(each) for each in there), self._as_of_block())
+        with self._parts.store.snapshot():
+            there = self._parts.store.contents.find_files(row.registration, set(paths))
+            return Stamped(tuple(present_file(each) for each in there), self._as_of_block())
 
     def _find_small(
         self, asker: Asker, name: str, version: int, paths: Sequence[str]
@@ -245,7 +247,8 @@ class Datasets:
     def _finish_upload(self, row: VersionRow, path: str) -> Stamped[FileView]:
         self._check_kept(row)
         self._parts.store.contents.mark_uploaded(row.registration, path, self._parts.now())
-        return Stamped(present_file(self._find_file(row, path)), self._as_of_block())
+        with self._parts.store.snapshot():
+            return Stamped(present_file(self._find_file(row, path)), self._as_of_block())
 
     async def download(
         self,
@@ -292,42 +295,54 @@ class Datasets:
     def _find_download(
         self, asker: Asker, name: str, version: int, path: str, grant: Bytes32 | None
     ) -> tuple[VersionRow, FileRow, int]:
-        row = self._find_version(name, version)
+        row, as_of_block = self._read_version(name, version)
         check_kept(row)
         self._permission.check(asker, row, grant)
         file = self._find_file(row, path)
         if file.uploaded_at is None:
             raise NotFoundError(f"the bytes of {path} were not uploaded yet: ask the provider")
-        return row, file, self._as_of_block()
+        return row, file, as_of_block
 
     def verify(self, asker: Asker, sha256: Bytes32) -> Stamped[VerdictView]:
         """Whether bytes with this SHA-256 are registered in a version whose contents the asker may know."""
-        rows = [row for row in self._parts.store.contents.match(sha256) if self._may_know(asker, row)]
+        rows, as_of_block = self._match(asker, sha256)
         matches = tuple(present_match(row) for row in rows)
         if any(row.in_force for row in rows):
             first = next(match for match, row in zip(matches, rows, strict=True) if row.in_force)
             sentence = f"These bytes are {first.path} of {first.name or first.dataset}, version {first.version}."
-            return Stamped(VerdictView("verified", sentence, matches), self._as_of_block())
+            return Stamped(VerdictView("verified", sentence, matches), as_of_block)
         sentence = (
             "These bytes are of a version that is not in force yet."
             if matches
             else "No version whose contents you may know has these bytes; that shows nothing about others."
         )
-        return Stamped(VerdictView("undetermined", sentence, matches), self._as_of_block())
+        return Stamped(VerdictView("undetermined", sentence, matches), as_of_block)
 
-    def _may_know(self, asker: Asker, match: MatchRow) -> bool:
-        row = self._parts.store.datasets.find_registration(match.registration)
-        return row is not None and self._may_open(asker, row)
+    def _match(self, asker: Asker, sha256: Bytes32) -> tuple[Sequence[MatchRow], int]:
+        """The matches in versions whose contents the asker may know, and as of which block they are that."""
+        store = self._parts.store
+        with store.snapshot():
+            found = [(row, store.datasets.find_registration(row.registration)) for row in store.contents.match(sha256)]
+            as_of_block = self._as_of_block()
+        return [row for row, version in found if version is not None and self._may_open(asker, version)], as_of_block
 
     def _may_open(self, asker: Asker, row: VersionRow) -> bool:
         return asker.may(Scope.AUDIT) or self._permission.is_permitted(asker, row)
 
-    def _require_open(self, asker: Asker, name: str, version: int) -> VersionRow:
-        row = self._find_version(name, version)
+    def _require_open(self, asker: Asker, name: str, version: int) -> tuple[VersionRow, int]:
+        row, as_of_block = self._read_version(name, version)
         check_kept(row)
         if not asker.may(Scope.AUDIT):
             self._permission.check(asker, row)
-        return row
+        return row, as_of_block
+
+    def _read_version(self, name: str, version: int) -> tuple[VersionRow, int]:
+        """A version and the block that it is as of: what is read or asked of the chain afterwards is no older.
+
+        The chain is asked outside of the snapshot: a slow node does not hold the database.
+        """
+        with self._parts.store.snapshot():
+            return self._find_version(name, version), self._as_of_block()
 
     def _find_version(self, name: str, version: int) -> VersionRow:
         dataset = self._parts.directory.dataset(name)

@@ -127,33 +127,35 @@ class Statements:
 
     def outcome(self, digest: Bytes32) -> Outcome:
         """What became of a statement so far. Asks no permission. Raises: NotFoundError."""
-        return describe_outcome(self._parts, self._find(digest))
+        with self._parts.store.snapshot():
+            return describe_outcome(self._parts, self._find(digest))
 
     def wait(self, digest: Bytes32, state: State = State.FINAL, timeout_s: float = 60.0) -> Outcome:
         """The outcome once ``state`` is reached, or when time is up. Raises: NotFoundError."""
         wanted, end = _ORDER.index(StatementState(state.value)), time.monotonic() + timeout_s
-        row = self._find(digest)
-        while _ORDER.index(row.state) < wanted and time.monotonic() < end:
+        while _ORDER.index(self._find(digest).state) < wanted and time.monotonic() < end:
             time.sleep(_LOOK_AGAIN_S)
-            row = self._find(digest)
-        return describe_outcome(self._parts, row)
+        return self.outcome(digest)
 
     def get(self, asker: Asker, digest: Bytes32) -> StatementView:
         """A statement with its text and documents. Raises: NotFoundError: none that the asker may know of."""
-        return self._present(self._find_visible(asker, digest), asker)
+        with self._parts.store.snapshot():
+            return self._present(self._find_visible(asker, digest), asker)
 
     def list(
         self, asker: Asker, paging: Paging, *, type_name: str | None = None, since: datetime | None = None
     ) -> Page[StatementView]:
         """Statements that the asker signed or that name it; all, for auditors. Raises: MalformedError."""
-        rows = self._parts.store.statements.list(
-            participant=party_of(asker), type_name=type_name, since=since, limit=paging.limit, cursor=paging.cursor
-        )
-        return present_page(rows, lambda row: self._present(row, asker))
+        with self._parts.store.snapshot():
+            rows = self._parts.store.statements.list(
+                participant=party_of(asker), type_name=type_name, since=since, limit=paging.limit, cursor=paging.cursor
+            )
+            return present_page(rows, lambda row: self._present(row, asker))
 
     def receipt(self, asker: Asker, digest: Bytes32) -> str:
         """The receipt: a C2SP tlog-proof. Raises: NotFoundError."""
-        return describe_outcome(self._parts, self._find_visible(asker, digest)).receipt
+        with self._parts.store.snapshot():
+            return describe_outcome(self._parts, self._find_visible(asker, digest)).receipt
 
     def evidence(
         self,
@@ -183,12 +185,13 @@ class Statements:
     def document(self, asker: Asker, document_hash: Bytes32) -> Stamped[SaltedDocument]:
         """A document by its salted hash. Raises: NotFoundError: none that the asker may know of."""
         documents = self._parts.store.documents
-        row = documents.find(document_hash)
-        if row is None:
-            raise NotFoundError("there is no document that you may know of")
-        if not documents.is_public(document_hash):
-            require_party(asker, documents.parties(document_hash), "document")
-        return Stamped(SaltedDocument(row.hash, row.salt, row.document), self._parts.store.chain.as_of_block())
+        with self._parts.store.snapshot():
+            row = documents.find(document_hash)
+            if row is None:
+                raise NotFoundError("there is no document that you may know of")
+            if not documents.is_public(document_hash):
+                require_party(asker, documents.parties(document_hash), "document")
+            return Stamped(SaltedDocument(row.hash, row.salt, row.document), self._parts.store.chain.as_of_block())
 
     def _find(self, digest: Bytes32) -> StatementRow:
         row = self._parts.store.statements.find(digest)
