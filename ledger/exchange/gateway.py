@@ -25,6 +25,7 @@ from ledger.exchange.drafting import Drafting
 from ledger.exchange.erasing import Erasing
 from ledger.exchange.evidence import Attestations, EventProver
 from ledger.exchange.forwarding import Forwarding
+from ledger.exchange.health import look_at
 from ledger.exchange.indexer import Indexer
 from ledger.exchange.intake import Announce, Intake
 from ledger.exchange.key_rotation import KeyRotation
@@ -243,33 +244,13 @@ class Gateway:
 
     def health(self) -> HealthView:
         """Whether it can do its work, and what keeps it."""
-        parts, tenure = self._parts, self._tenure
+        tenure = self._tenure
         workers = self._workers if tenure is None or tenure.writes else ()
         reasons = {worker.name: worker.failure for worker in workers if worker.failure is not None}
         if tenure is not None and tenure.failure is not None:
             reasons["writer"] = tenure.failure
-        head = final = indexed = anchored = depth = log_size = 0
-        try:
-            log_size = parts.sequencer.size
-            head, final = parts.edge.head().number, parts.edge.final_head().number
-            indexed = parts.store.chain.as_of_block()
-            last = parts.store.chain.last_checkpoint(parts.log)
-            anchored = 0 if last is None else last.size
-            depth = parts.store.outbox.depth()
-        except LedgerError as error:
-            reasons["chain and store"] = str(error)
-        return HealthView(
-            ready=not reasons,
-            reasons=reasons,
-            head=head,
-            final=final,
-            indexed=indexed,
-            log_size=log_size,
-            anchored_size=anchored,
-            outbox_depth=depth,
-            writes=tenure is None or tenure.writes,
-            writer=None if tenure is None else tenure.writer,
-        )
+        writer = None if tenure is None else tenure.writer
+        return look_at(self._parts, reasons, writes=tenure is None or tenure.writes, writer=writer)
 
     def idempotent(self, asker: Asker, key: str | None, body: bytes, act: Callable[[Announce], Outcome]) -> Outcome:
         """Run ``act`` once for each (API key, Idempotency-Key); a repeat gets the present outcome of the same digest.

@@ -386,15 +386,18 @@ class HealthView:
 
     ``writes``: this process takes statements; false where several share a database and another one does. ``writer`` is
     that one's name, or its own; None where there is one process, or nobody writes.
+
+    A number that could not be read is None, never 0: ``head`` and ``final`` while the chain does not answer,
+    ``indexed``, ``anchored_size`` and ``outbox_depth`` while the database does not.
     """
 
     ready: bool
     reasons: Mapping[str, str]
-    head: int
-    final: int
-    indexed: int
-    log_size: int
-    anchored_size: int
-    outbox_depth: int
+    head: int | None
+    final: int | None
+    indexed: int | None
+    log_size: int | None
+    anchored_size: int | None
+    outbox_depth: int | None
     writes: bool = True
     writer: str | None = None
