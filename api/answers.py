@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Query, Response
 from fastapi.responses import JSONResponse
@@ -13,7 +13,9 @@ from ledger.exchange import Outcome, Page, Paging, Prepared, SaltedDocument, Sta
 from ledger.surface.codec import dump_value
 
 __all__ = [
+    "AS_OF_HEADER",
     "PagingOf",
+    "answer_as_of",
     "answer_file",
     "answer_outcome",
     "answer_page",
@@ -26,7 +28,8 @@ __all__ = [
     "outcome_members",
 ]
 
-_FINAL_HEADER = "Concord-As-Of-Block"
+AS_OF_HEADER: Final = "Concord-As-Of-Block"
+"""In the answer to every read: the block that it is as of, or one before it."""
 
 
 def _paging(
@@ -52,14 +55,27 @@ def answer_stamped(stamped: Stamped[object], name: str | None = None) -> Respons
     value = stamped.value
     if isinstance(value, tuple):
         items: list[JsonValue] = [members_of(item) for item in value]
-        return JSONResponse({name or "items": items, "as_of_block": stamped.as_of_block})
-    return JSONResponse({**members_of(value), "as_of_block": stamped.as_of_block})
+        return answer_as_of({name or "items": items}, stamped.as_of_block)
+    return answer_as_of(members_of(value), stamped.as_of_block)
+
+
+def answer_as_of(
+    members: Mapping[str, JsonValue],
+    as_of_block: int,
+    *,
+    status_code: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An object that names, as its header does, the block that it is as of."""
+    return JSONResponse(
+        {**members, "as_of_block": as_of_block}, status_code=status_code, headers=file_headers(as_of_block, headers)
+    )
 
 
 def answer_page(page: Page[object]) -> Response:
     """One page of a list."""
     items: list[JsonValue] = [members_of(item) for item in page.items]
-    return JSONResponse({"items": items, "next": page.next, "as_of_block": page.as_of_block})
+    return answer_as_of({"items": items, "next": page.next}, page.as_of_block)
 
 
 def outcome_members(outcome: Outcome) -> dict[str, JsonValue]:
@@ -72,9 +88,8 @@ def outcome_members(outcome: Outcome) -> dict[str, JsonValue]:
 def answer_outcome(outcome: Outcome) -> Response:
     """202, or 201 when final, with the statement's address."""
     status = 201 if outcome.state is State.FINAL else 202
-    return JSONResponse(
-        outcome_members(outcome), status_code=status, headers={"Location": f"/v1/statements/{outcome.digest}"}
-    )
+    headers = {"Location": f"/v1/statements/{outcome.digest}"}
+    return answer_as_of(outcome_members(outcome), outcome.as_of_block, status_code=status, headers=headers)
 
 
 def answer_file(raw: bytes, name: str) -> Response:
@@ -109,5 +124,5 @@ def documents_members(documents: tuple[SaltedDocument, ...]) -> list[JsonValue]:
 
 
 def file_headers(as_of_block: int, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Headers of an answer that is not JSON of ours: as of which block."""
-    return {_FINAL_HEADER: str(as_of_block), **(extra or {})}
+    """Headers of an answer that says as of which block it is."""
+    return {AS_OF_HEADER: str(as_of_block), **(extra or {})}

@@ -20,6 +20,7 @@ from api.datasets.routes import router as datasets
 from api.deliveries.routes import router as deliveries
 from api.evidence.routes import router as evidence
 from api.log.routes import router as log
+from api.operations.as_of import SayingAsOf
 from api.operations.keys import router as gateway_keys
 from api.operations.metrics import Metrics
 from api.operations.observing import Observing, await_min_block
@@ -73,6 +74,7 @@ def create_app(gateway: Gateway, *, drain_s: float = 0.0) -> FastAPI:
     )
     app.state.gateway = gateway
     app.state.metrics = Metrics(gateway)
+    app.add_middleware(SayingAsOf, gateway=gateway)
     app.add_middleware(Observing, metrics=app.state.metrics)
     register_handlers(app)
     for router in _ROUTERS:

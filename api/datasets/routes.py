@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from fastapi.responses import JSONResponse
 
-from api.answers import PagingOf, answer_page, answer_stamped, file_headers, members_of
+from api.answers import PagingOf, answer_as_of, answer_page, answer_stamped, file_headers, members_of
 from api.auth import GatewayOf, Reader, Writer
 from api.bodies import MAX_MANIFEST_BYTES, IdempotencyKey, RawBody, intent_of, schema_of
 from api.names import DatasetPath, Since
@@ -148,7 +147,8 @@ def get_chunks(gateway: GatewayOf, asker: Reader, dataset: DatasetPath, version:
 
 def _answer_lift(view: LiftView, path: str, status: int) -> Response:
     links: dict[str, JsonValue] = {"self": path, "statement": f"/v1/statements/{view.registration}"}
-    return JSONResponse({**members_of(view), "links": links}, status_code=status, headers={"Location": path})
+    members = {**members_of(view), "links": links}
+    return answer_as_of(members, view.as_of_block, status_code=status, headers={"Location": path})
 
 
 @router.post(

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Annotated, ClassVar, Final
 
 from fastapi import APIRouter, Depends, Query, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
-from api.answers import answer_file, disposition, members_of
+from api.answers import answer_as_of, answer_file, disposition, members_of
 from api.auth import GatewayOf, Reader
 from api.bodies import RawBody, schema_of
 from api.datasets.routes import VersionPath
@@ -56,7 +56,7 @@ def _answer(view: AttestationView, path: str, *, is_asked: bool = False) -> Resp
     links: dict[str, JsonValue] = {"self": path, "evidence": f"{path}/evidence"}
     status = 200 if not is_asked else 201 if view.state is AttestationState.FINAL else 202
     headers = {"Location": path} if is_asked else {}
-    return JSONResponse({**members_of(view), "links": links}, status_code=status, headers=headers)
+    return answer_as_of({**members_of(view), "links": links}, view.as_of_block, status_code=status, headers=headers)
 
 
 @router.get("/events/{digest}/evidence", summary="Evidence of the contract event that shows a statement's effect")

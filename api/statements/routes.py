@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
 
 from api.answers import (
     PagingOf,
+    answer_as_of,
     answer_file,
     answer_prepared,
     answer_stamped,
@@ -169,7 +169,7 @@ def list_statements(
         raise MalformedError(f"type: there is no statement type {type_name!r}; see docs/spec/statements.md")
     page = gateway.statements.list(asker, paging, type_name=type_name, since=since)
     items: list[JsonValue] = [_view_members(view) for view in page.items]
-    return JSONResponse({"items": items, "next": page.next, "as_of_block": page.as_of_block})
+    return answer_as_of({"items": items, "next": page.next}, page.as_of_block)
 
 
 @router.get("/{digest}", summary="A statement and what became of it")
@@ -185,7 +185,7 @@ def get_statement(
     if wait:
         gateway.statements.wait(digest, until, float(wait))
         view = gateway.statements.get(asker, digest)
-    return JSONResponse(_view_members(view))
+    return answer_as_of(_view_members(view), view.outcome.as_of_block)
 
 
 @router.get("/{digest}/receipt", summary="Its receipt: a C2SP tlog-proof", response_class=Response)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from ledger.client import access, agreements, evidence, statements
+from ledger.errors import UnavailableError
 from ledger.exchange import Scope
 from ledger.types import Bytes32
 from tests.support.world import Member, World, serving
@@ -213,6 +214,8 @@ TABLE: Final[Mapping[tuple[str, str], Route]] = {
     ),
     ("delete", "/v1/api-keys/{key_id}"): Route(answers(204, apply=403, read=403, audit=403, other=404), path=_new_key),
 }
+UNSTAMPED: Final = (("get", "/v1/log/tile/{path}"), ("get", "/v1/log/entries/{index}"))
+"""What they answer is the same for ever, is kept by caches, and costs no look into the database: it names no block."""
 PUBLIC_ROUTES: Final = {(method, path) for (method, path), route in TABLE.items() if route.expected is PUBLIC}
 
 
@@ -324,6 +327,62 @@ def test_a_route_answers_each_bearer_as_the_table_says(stage: Stage, name: tuple
             assert answer.json()["status"] == answer.status_code
             assert answer.json()["type"] == f"urn:concord:problem:{answer.json()['code']}"
     assert found == route.expected
+
+
+def names_block(answer: httpx.Response) -> bool:
+    """Whether the header names a block; where the body names one, it is the same."""
+    named: str = answer.headers.get("concord-as-of-block", "")
+    if answer.headers["content-type"] == "application/json" and b'"as_of_block"' in answer.content:
+        body = answer.json()
+        assert not isinstance(body, dict) or str(body.get("as_of_block", named)) == named
+    return named.isdecimal()
+
+
+@pytest.mark.parametrize("name", [each for each in TABLE if each[0] == "get"], ids=" ".join)
+def test_every_read_says_as_of_which_block(stage: Stage, name: tuple[str, str]) -> None:
+    """Whatever it is answered: in the header, and where the body says it, the same there."""
+    method, template = name
+    before = stage.world.gateway.parts.store.chain.as_of_block()
+    statuses = set()
+    for bearer in ("unknown", *BEARERS):
+        answer = stage.ask(method, template, TABLE[name], _bearing(stage.tokens[bearer]))
+        assert names_block(answer) is (name not in UNSTAMPED), (bearer, answer.status_code)
+        assert name in UNSTAMPED or int(answer.headers["concord-as-of-block"]) >= before > 0
+        statuses.add(answer.status_code)
+    assert statuses & {200, 404}
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/nothing", "/v1/datasets/utility~nothing", "/v1/log/proof?index=99999", "/v1/log/consistency"]
+)
+def test_what_is_not_there_says_as_of_which_block(stage: Stage, path: str) -> None:
+    answer = stage.http.get(path, headers=_bearing(stage.tokens["own"]))
+    assert answer.status_code in (404, 422)
+    assert names_block(answer)
+
+
+def test_what_never_changes_is_served_without_a_query(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles and entries name no block: caches keep them for a year, and they hold nothing of the chain."""
+
+    def fail() -> int:
+        raise AssertionError("the database is asked")
+
+    monkeypatch.setattr(stage.world.gateway.parts.store.chain, "as_of_block", fail)
+    for name in UNSTAMPED:
+        answer = stage.ask(*name, TABLE[name], {})
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+
+
+def test_the_block_is_left_out_while_the_database_does_not_answer(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> int:
+        raise UnavailableError("the database does not answer")
+
+    monkeypatch.setattr(stage.world.gateway.parts.store.chain, "as_of_block", fail)
+    answer = stage.http.get("/v1/health")
+    assert (answer.status_code, names_block(answer)) == (200, False)
 
 
 @pytest.mark.parametrize("name", list(TABLE), ids=" ".join)
