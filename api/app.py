@@ -23,7 +23,7 @@ from api.log.routes import router as log
 from api.operations.as_of import SayingAsOf
 from api.operations.keys import router as gateway_keys
 from api.operations.metrics import Metrics
-from api.operations.observing import Observing, await_min_block
+from api.operations.observing import Observing
 from api.operations.routes import router as operations
 from api.operations.writing import check_writes
 from api.participants.routes import router as participants
@@ -70,7 +70,7 @@ def create_app(gateway: Gateway, *, drain_s: float = 0.0) -> FastAPI:
         summary="A permissioned ledger for trusted data exchange",
         lifespan=lifespan,
         redoc_url=None,
-        dependencies=[Depends(check_writes), Depends(await_min_block)],
+        dependencies=[Depends(check_writes)],
     )
     app.state.gateway = gateway
     app.state.metrics = Metrics(gateway)

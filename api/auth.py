@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from api.min_block import MinBlock, await_block
 from api.problems import UnauthorizedError
 from ledger.exchange import Asker, ForbiddenError, Gateway, Scope
 
@@ -18,6 +19,7 @@ __all__ = [
     "GatewayOf",
     "Operator",
     "Reader",
+    "Scraper",
     "Steward",
     "Writer",
     "authenticate",
@@ -58,11 +60,27 @@ def require_scope(*scopes: Scope) -> Callable[[Asker], Asker]:
     return check
 
 
+def _at_block(check: Callable[..., Asker]) -> Callable[..., Awaitable[Asker]]:
+    """A dependency that, for whoever ``check`` lets pass, waits for the block that is asked for. Strangers wait not."""
+
+    async def pass_at_block(
+        request: Request, concord_min_block: MinBlock = None, asker: Asker = Depends(check)
+    ) -> Asker:
+        await await_block(request, concord_min_block)
+        return asker
+
+    return pass_at_block
+
+
+_check_reader = require_scope(Scope.READ, Scope.AUDIT, Scope.OPERATE)
+
 GatewayOf = Annotated[Gateway, Depends(gateway_of)]
-Bearer = Annotated[Asker, Depends(authenticate)]
-Reader = Annotated[Asker, Depends(require_scope(Scope.READ, Scope.AUDIT, Scope.OPERATE))]
-Writer = Annotated[Asker, Depends(require_scope(Scope.WRITE))]
-Applicant = Annotated[Asker, Depends(require_scope(Scope.WRITE, Scope.APPLY))]
-Operator = Annotated[Asker, Depends(require_scope(Scope.WRITE, Scope.OPERATE))]
-Steward = Annotated[Asker, Depends(require_scope(Scope.OPERATE))]
+Bearer = Annotated[Asker, Depends(_at_block(authenticate))]
+Reader = Annotated[Asker, Depends(_at_block(_check_reader))]
+Scraper = Annotated[Asker, Depends(_check_reader)]
+"""Who may read, at whatever block."""
+Writer = Annotated[Asker, Depends(_at_block(require_scope(Scope.WRITE)))]
+Applicant = Annotated[Asker, Depends(_at_block(require_scope(Scope.WRITE, Scope.APPLY)))]
+Operator = Annotated[Asker, Depends(_at_block(require_scope(Scope.WRITE, Scope.OPERATE)))]
+Steward = Annotated[Asker, Depends(_at_block(require_scope(Scope.OPERATE)))]
 """Who runs this gateway: its keys and its state are theirs."""

@@ -1,4 +1,4 @@
-"""Every request observed: its id, route and time, what became of it; and answers no older than a block asked for."""
+"""Every request observed: its id, route and time, what became of it."""
 
 from __future__ import annotations
 
@@ -6,35 +6,21 @@ import logging
 import re
 import time
 import uuid
-from typing import Annotated, Final
+from typing import Final
 
-import anyio
-from fastapi import Header, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.auth import gateway_of
 from api.operations.metrics import Metrics
 from api.problems import PROBLEM_KEY
-from ledger.errors import UnavailableError
 from ledger.exchange.tracing import REQUEST_ID
 
-__all__ = ["BlockNotIndexedError", "Observing", "await_min_block"]
+__all__ = ["Observing"]
 
 _HEADER: Final = b"x-request-id"
 _ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
 # Methods of a stranger's own share one name, so that they make no labels.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_LONGEST_WAIT_S: Final = 10.0
-_LOOK_AGAIN_S: Final = 0.05
-_MOST_BLOCKS: Final = 2**53
 _logger = logging.getLogger("concord.requests")
-
-
-class BlockNotIndexedError(UnavailableError):
-    """The gateway has not indexed the block that the client asks for (503)."""
-
-    code = "block-not-indexed"
 
 
 class Observing:
@@ -77,29 +63,3 @@ class Observing:
 def _route_of(scope: Scope) -> str:
     """The route's template; paths that are none share one name, so that strangers can not make labels."""
     return str(getattr(scope.get("route"), "path", "none"))
-
-
-async def await_min_block(
-    request: Request,
-    concord_min_block: Annotated[
-        int | None,
-        Header(
-            ge=0,
-            le=_MOST_BLOCKS,
-            description="answer as of this block or a later one: waits up to 10 s for it to be indexed, then 503",
-        ),
-    ] = None,
-) -> None:
-    """Wait until the block that the client asks for is indexed. Raises: BlockNotIndexedError."""
-    if concord_min_block is None:
-        return
-    chain = gateway_of(request).parts.store.chain
-    end = time.monotonic() + _LONGEST_WAIT_S
-    while (indexed := await run_in_threadpool(chain.as_of_block)) < concord_min_block:
-        if time.monotonic() > end:
-            raise BlockNotIndexedError(
-                f"block {concord_min_block} is asked for and block {indexed} is indexed: come back, or ask a node "
-                "whether there is such a block",
-                retry_after_s=1.0,
-            )
-        await anyio.sleep(_LOOK_AGAIN_S)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.answers import members_of
-from api.auth import GatewayOf, Reader, gateway_of
+from api.auth import GatewayOf, Scraper, gateway_of
 from api.bodies import RawBody
 from api.operations.door import DoorOf
 from api.operations.metrics import CONTENT_TYPE_LATEST, Metrics
@@ -30,7 +30,7 @@ def get_readiness(gateway: GatewayOf) -> Response:
 
 
 @router.get("/metrics", summary="Prometheus' metrics", response_class=Response)
-def get_metrics(request: Request, _asker: Reader) -> Response:
+def get_metrics(request: Request, _asker: Scraper) -> Response:
     """Index lag, outbox, oldest unanchored statement, checkpoint's age, refusals, request times by route.
 
     Any key with scope `read` may scrape: `authorization: {credentials_file: ...}` in Prometheus' configuration.

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Credentials, GatewayOf, authenticate, require_scope
 from api.bodies import read_bounded
+from api.min_block import MinBlock, await_block
 from api.problems import UnauthorizedError
 from ledger.errors import MalformedError, VerificationError
 from ledger.exchange import Gateway, Scope
@@ -35,7 +37,14 @@ def _sent_by(scope: Scope) -> Callable[..., Awaitable[Sent]]:
     """A dependency that reads the body and tells who sent it; an API key needs ``scope``."""
     check = require_scope(scope)
 
-    async def read(request: Request, gateway: GatewayOf, credentials: Credentials) -> Sent:
+    async def read(
+        request: Request, gateway: GatewayOf, credentials: Credentials, concord_min_block: MinBlock = None
+    ) -> Sent:
+        sent = await identify(request, gateway, credentials)
+        await await_block(request, concord_min_block)
+        return sent
+
+    async def identify(request: Request, gateway: Gateway, credentials: HTTPAuthorizationCredentials | None) -> Sent:
         if _SIGNED not in request.headers:
             asker = await run_in_threadpool(authenticate, gateway, credentials)
             return Sent(Caller(check(asker)), await read_bounded(request, _MOST_BYTES))

@@ -177,12 +177,31 @@ def test_answers_are_no_older_than_the_block_asked_for(service: Asking, monkeypa
     indexed = service.get("none", "/v1/ready").json()["indexed"]
     answer = service.get("utility", "/v1/datasets", **{"Concord-Min-Block": str(indexed)})
     assert (answer.status_code, answer.json()["as_of_block"] >= indexed) == (200, True)
-    monkeypatch.setattr("api.operations.observing._LONGEST_WAIT_S", 0.1)
+    monkeypatch.setattr("api.min_block._LONGEST_WAIT_S", 0.1)
     late = service.get("utility", "/v1/datasets", **{"Concord-Min-Block": str(indexed + 1000)})
     assert_problem(late, 503, "block-not-indexed", f"block {indexed + 1000} is asked for")
     assert late.headers["Retry-After"] == "1"
     for wrong in ("-1", "x", str(1 << 60)):
         assert_problem(service.get("utility", "/v1/datasets", **{"Concord-Min-Block": wrong}), 422, "malformed")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/health", "/v1/ready", "/v1/consortium", "/v1/log/checkpoint", "/v1/log/proof?index=0"]
+)
+def test_what_is_public_does_not_wait(service: Asking, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr("api.min_block._LONGEST_WAIT_S", 1e9)
+    assert service.get("none", path, **{"Concord-Min-Block": "900000"}).status_code == 200
+
+
+def test_nobody_waits_who_is_not_let_in(service: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.min_block._LONGEST_WAIT_S", 1e9)
+    ahead = {"Concord-Min-Block": "900000"}
+    for path in ("/v1/datasets", "/v1/whoami", "/v1/api-keys", "/v1/offers/utility", "/v1/transfers"):
+        assert_problem(service.get("none", path, **ahead), 401, "unauthorized")
+    applying = {"Authorization": f"Bearer {service.world.api_key('apply')}"}
+    for path in ("/v1/datasets", "/v1/offers/utility"):
+        assert_problem(service.http.get(path, headers=ahead | applying), 403, "missing-scope")
+    assert service.get("utility", "/metrics", **ahead).status_code == 200
 
 
 def test_an_answer_waits_until_the_block_is_there(service: Asking) -> None:
