@@ -11,6 +11,7 @@ import anyio
 from fastapi import Header, Request
 from starlette.concurrency import run_in_threadpool
 
+from api.kinds import note_waiting
 from api.operations.as_of import AS_OF_KEY
 from ledger.errors import UnavailableError
 from ledger.exchange import Gateway
@@ -49,6 +50,7 @@ async def await_block(request: Request, wanted: int | None) -> None:
         state.block_waits = _Waits(gateway.parts.store.chain.as_of_block)
     known: int | None = request.scope.get(AS_OF_KEY)
     if known is None or known < wanted:
+        note_waiting(request)
         request.scope[AS_OF_KEY] = await cast(_Waits, state.block_waits).until(wanted)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 
 from api.answers import answer_outcome
 from api.auth import GatewayOf, Writer
 from api.bodies import MAX_BODY_BYTES, IdempotencyKey, intent_of, schema_of
+from api.kinds import note_waiting
 from ledger.errors import MalformedError
 from ledger.exchange import Announce, Gateway, Outcome, State
 from ledger.exchange.intents import Intent
@@ -22,6 +23,7 @@ _LONGEST_WAIT_S: Final = 60
 
 
 def _wait_s(
+    request: Request,
     prefer: Annotated[str | None, Header(description="`wait=N`: answer 201 when final within N seconds")] = None,
 ) -> int:
     for preference in (prefer or "").split(","):
@@ -30,7 +32,10 @@ def _wait_s(
         match = _WAIT.match(preference.strip().lower())
         if match is None:
             raise MalformedError("of Prefer, wait=N takes whole seconds, for instance wait=30")
-        return min(int(match.group(1)), _LONGEST_WAIT_S)
+        wait_s = min(int(match.group(1)), _LONGEST_WAIT_S)
+        if wait_s:
+            note_waiting(request)
+        return wait_s
     return 0
 
 

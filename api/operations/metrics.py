@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, H
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from api.kinds import Kind
 from ledger.exchange import Gateway
 from ledger.exchange.gauges import read_gauges
 
@@ -29,8 +30,8 @@ class Metrics:
         self._registry.register(_GatewayState(gateway))
         self._requests = Histogram(
             "concord_request_seconds",
-            "How long requests took, waiting that was asked for included",
-            ("method", "route", "status"),
+            "How long requests took; kind: plain, waited (the client asked for it), streamed (as fast as it reads)",
+            ("method", "route", "status", "kind"),
             buckets=_BUCKETS_S,
             registry=self._registry,
         )
@@ -38,9 +39,9 @@ class Metrics:
             "concord_refusals", "Answers that were problems, by their code", ("code",), registry=self._registry
         )
 
-    def observe(self, method: str, route: str, status: int, seconds: float, problem: str | None) -> None:
+    def observe(self, method: str, route: str, status: int, kind: Kind, seconds: float, problem: str | None) -> None:
         """Count one answered request."""
-        self._requests.labels(method, route, str(status)).observe(seconds)
+        self._requests.labels(method, route, str(status), kind.value).observe(seconds)
         if problem is not None:
             self._refusals.labels(problem).inc()
 

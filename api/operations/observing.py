@@ -10,6 +10,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.kinds import Kind, kind_of
 from api.operations.metrics import Metrics
 from api.problems import PROBLEM_KEY
 from ledger.exchange.tracing import REQUEST_ID
@@ -37,10 +38,11 @@ class Observing:
             return
         given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
         request_id = given.decode() if _ID.match(given) else uuid.uuid4().hex
-        token, began, status = REQUEST_ID.set(request_id), time.perf_counter(), 500
+        token, began, status, kind = REQUEST_ID.set(request_id), time.perf_counter(), 500, Kind.PLAIN
 
         async def tell(message: Message) -> None:
-            nonlocal status
+            nonlocal status, kind
+            kind = kind_of(scope, message, kind)
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", []), (_HEADER, request_id.encode())]
@@ -49,13 +51,13 @@ class Observing:
         try:
             await self._app(scope, receive, tell)
         finally:
-            self._end(scope, status, time.perf_counter() - began)
+            self._end(scope, status, kind, time.perf_counter() - began)
             REQUEST_ID.reset(token)
 
-    def _end(self, scope: Scope, status: int, seconds: float) -> None:
+    def _end(self, scope: Scope, status: int, kind: Kind, seconds: float) -> None:
         route, problem = _route_of(scope), scope.get(PROBLEM_KEY, "internal-error" if status == 500 else None)
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.observe(method, route, status, seconds, problem)
+        self._metrics.observe(method, route, status, kind, seconds, problem)
         facts = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
         _logger.info("request", extra={"facts": facts | ({"problem": problem} if problem else {})})
 

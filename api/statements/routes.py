@@ -19,6 +19,7 @@ from api.answers import (
 )
 from api.auth import Applicant, GatewayOf, Reader
 from api.bodies import MAX_BODY_BYTES, MAX_MANIFEST_BYTES, IdempotencyKey, read_bounded, schema_of
+from api.kinds import note_waiting
 from api.names import DigestPath, PinsOf, Since
 from api.transfers.callers import SentOf
 from api.writes import WaitFor, finish
@@ -174,6 +175,7 @@ def list_statements(
 
 @router.get("/{digest}", summary="A statement and what became of it")
 def get_statement(
+    request: Request,
     gateway: GatewayOf,
     asker: Reader,
     digest: DigestPath,
@@ -183,6 +185,7 @@ def get_statement(
     """Readable by its signer, the parties it names and auditors."""
     view = gateway.statements.get(asker, digest)
     if wait:
+        note_waiting(request)
         gateway.statements.wait(digest, until, float(wait))
         view = gateway.statements.get(asker, digest)
     return answer_as_of(_view_members(view), view.outcome.as_of_block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from ledger.errors import LedgerError
@@ -47,6 +48,7 @@ def _lag(health: HealthView) -> int | None:
 def _read_ages(parts: Parts) -> _Gauges:
     try:
         oldest = parts.store.statements.oldest_unanchored(parts.log)
+        in_flight = parts.store.outbox.oldest_at()
         last = parts.store.chain.last_checkpoint(parts.log)
         catalogue = read_standing(parts.store, parts.now())
     except LedgerError:
@@ -55,11 +57,18 @@ def _read_ages(parts: Parts) -> _Gauges:
     gauges: _Gauges = {
         "oldest_unanchored_seconds": (
             "Age of the oldest statement that no checkpoint on chain covers; 0: there is none",
-            0.0 if oldest is None else max(0.0, (now - oldest).total_seconds()),
+            _age_s(now, oldest),
+        ),
+        "oldest_in_flight_seconds": (
+            "Age of the oldest transaction without an outcome; 0: there is none",
+            _age_s(now, in_flight),
         ),
     }
     gauges |= catalogue.to_gauges()
     if last is not None:
-        age_s = max(0.0, (now - last.time).total_seconds())
-        gauges["checkpoint_age_seconds"] = ("Age of the last checkpoint on chain", age_s)
+        gauges["checkpoint_age_seconds"] = ("Age of the last checkpoint on chain", _age_s(now, last.time))
     return gauges
+
+
+def _age_s(now: datetime, since: datetime | None) -> float:
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())

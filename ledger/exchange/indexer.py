@@ -10,8 +10,10 @@ from typing import Final, Protocol
 
 from ledger.chain import Block, ChainEdge, Deployment, decode_events
 from ledger.errors import ConflictError, FatalError, UnavailableError
+from ledger.exchange.tracing import traces
 from ledger.store import Store
 from ledger.store.rows import CursorRow
+from ledger.types import Bytes32
 
 __all__ = ["IndexedParts", "Indexer"]
 
@@ -65,8 +67,15 @@ class Indexer:
                 raise
             self._roll_back()
             return True
-        parts.store.projections.set_final(parts.edge.final_head().number)
+        relayed = parts.store.projections.set_final(parts.edge.final_head().number)
+        if relayed:
+            self._tell(relayed)
         return is_any
+
+    def _tell(self, relayed: Sequence[Bytes32]) -> None:
+        """Log of statements that somebody else relayed that they are in force; of our own the submitter does."""
+        for digest, effect in self._parts.store.chain.find_effects(relayed).items():
+            traces.in_force(str(digest), block=effect.block, transaction=str(effect.transaction))
 
     def _fold_up_to(self, head: int, *, first: int) -> bool:
         """Fold what there is from ``first`` on, a good deal at most; whether there was any.

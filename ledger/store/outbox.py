@@ -232,6 +232,13 @@ class Outbox:
         with self._database.read() as connection:
             return connection.scalar(query) or 0
 
+    def oldest_at(self) -> datetime | None:
+        """Since when the oldest of those waits that have no outcome yet; None: there is none."""
+        query = select(func.min(_O.created_at)).where(_O.state.in_(_IN_FLIGHT))
+        with self._database.read() as connection:
+            oldest: datetime | None = connection.scalar(query)
+            return oldest
+
     def _load(self, condition: ColumnElement[bool], limit: int | None = None) -> tuple[OutboxRow, ...]:
         query = _SELECT.where(condition).order_by(_O.relay, _O.nonce).limit(limit)
         with self._database.read() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,19 @@ def alerting_on(alert: str) -> set[str]:
     return set(re.findall(r"concord_\w+", expression))
 
 
+def test_what_somebody_else_relayed_is_told_to_be_in_force(world: EdgeWorld, caplog: pytest.LogCaptureFixture) -> None:
+    signed = world.signatory.register()
+    with world.gateway() as gateway, caplog.at_level(logging.INFO, logger="concord.statements"):
+        world.relay_elsewhere(signed)
+        digests = world.accept(gateway, [signed])
+        told = world.settle(gateway, digests)
+    lines = [each for each in caplog.records if getattr(each, "digest", None) == str(digests[0])]
+    assert [each.message for each in lines if each.message != "anchored"] == ["accepted", "in force"]
+    [facts] = [getattr(each, "facts", {}) for each in lines if each.message == "in force"]
+    outcome = told[digests[0]]
+    assert facts == {"block": outcome.block, "transaction": str(outcome.transaction)}
+
+
 def test_numbers_while_the_node_is_away(world: EdgeWorld) -> None:
     with world.gateway() as gateway:
         world.anvil.ask("evm_setAutomine", False)
@@ -49,6 +63,7 @@ def test_numbers_while_the_node_is_away(world: EdgeWorld) -> None:
         assert away["concord_outbox_depth"] == gateway.parts.store.outbox.depth() >= 2
         assert away["concord_indexed_block"] == health.indexed == there["concord_indexed_block"] > 0
         assert away["concord_anchored_entries"] == health.anchored_size == there["concord_anchored_entries"] > 0
+        assert away["concord_oldest_in_flight_seconds"] > 0
         assert away["concord_log_entries"] == health.log_size == there["concord_log_entries"]
         for alert in ("ConcordOutboxStuck", "ConcordCheckpointOld", "ConcordOldestUnanchored", "ConcordNotReady"):
             assert alerting_on(alert) <= away.keys(), alert

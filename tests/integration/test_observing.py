@@ -63,7 +63,7 @@ def test_metrics_say_how_the_gateway_is(service: Asking) -> None:
     assert found["concord_log_entries"] == ready["log_size"] == found["concord_anchored_entries"]
     assert found["concord_indexed_block"] <= found["concord_chain_head_block"]
     assert found["concord_index_lag_blocks"] == 0
-    assert found["concord_outbox_depth"] == 0
+    assert found["concord_outbox_depth"] == found["concord_oldest_in_flight_seconds"] == 0
     assert found["concord_oldest_unanchored_seconds"] == 0
     assert 0 <= found["concord_checkpoint_age_seconds"] < 600
     assert found["concord_chain_final_block"] > 0
@@ -81,12 +81,48 @@ def test_metrics_count_requests_by_template_and_refusals_by_code(service: Asking
         key = (name, tuple(sorted(labels.items())))
         return after.get(key, 0) - before.get(key, 0)
 
-    assert grown("concord_request_seconds_count", method="GET", route="/v1/datasets/{dataset}", status="404") == 2
-    assert grown("concord_request_seconds_count", method="GET", route="none", status="404") == 1
+    counted, plain = "concord_request_seconds_count", {"method": "GET", "status": "404", "kind": "plain"}
+    assert grown(counted, route="/v1/datasets/{dataset}", **plain) == 2
+    assert grown(counted, route="none", **plain) == 1
     assert grown("concord_refusals_total", code="unauthorized") == 1
     assert grown("concord_refusals_total", code="not-found") == 3
     assert not any("nowhere" in str(key) for key in after)
     assert_problem(service.get("none", "/metrics"), 401, "unauthorized")
+
+
+def test_waiting_and_downloads_are_told_from_slowness(service: Asking) -> None:
+    done = service.final(service.state("utility", "DatasetRegistration", registration("timed", {"a.csv": b"1"})))
+    sent = service.http.put(
+        "/v1/datasets/utility~timed/versions/1/files/a.csv", content=b"1", headers=service.headers("utility")
+    )
+    assert sent.status_code == 200, sent.text
+    statement, version = f"/v1/statements/{done['digest']}", "/v1/datasets/utility~timed/versions/1"
+
+    def counts() -> dict[tuple[str, str], float]:
+        return {
+            (dict(labels)["route"], dict(labels)["kind"]): value
+            for (name, labels), value in samples(service).items()
+            if name == "concord_request_seconds_count" and {("method", "GET"), ("status", "200")} <= set(labels)
+        }
+
+    before = counts()
+    for path, headers in (
+        (statement, {}),
+        (statement + "?wait=1", {}),
+        (version, {"Concord-Min-Block": "0"}),
+        (version + "/files/a.csv", {}),
+    ):
+        assert service.get("utility", path, **headers).status_code == 200, path
+    after = counts()
+    grown = {key: after[key] - before.get(key, 0) for key in after if after[key] != before.get(key, 0)}
+    grown.pop(("/metrics", "plain"))
+    route = "/v1/datasets/{dataset}/versions/{version}"
+    assert grown == {
+        ("/v1/statements/{digest}", "plain"): 1,
+        ("/v1/statements/{digest}", "waited"): 1,
+        (route, "plain"): 1,
+        (route + "/files/{path:path}", "streamed"): 1,
+    }
 
 
 def test_methods_that_strangers_invent_share_one_name(service: Asking, lines: io.StringIO) -> None:
@@ -217,6 +253,8 @@ def test_an_answer_waits_until_the_block_is_there(service: Asking) -> None:
     asked.join()
     assert answers[0].status_code == 200
     assert answers[0].json()["as_of_block"] > indexed
+    labels = {"method": "GET", "route": "/v1/datasets", "status": "200", "kind": "waited"}
+    assert ("concord_request_seconds_count", tuple(sorted(labels.items()))) in samples(service)
 
 
 def test_an_end_drains_what_was_accepted(tmp_path: Path) -> None:

@@ -55,6 +55,19 @@ def test_depth_is_told_by_the_beginning_of_subjects(world: World) -> None:
     assert [world.store.outbox.depth(prefix) for prefix in ("", "b", "b_", "c", "d")] == [4, 3, 2, 1, 0]
 
 
+def test_the_oldest_without_an_outcome_is_known(world: World) -> None:
+    outbox = world.store.outbox
+    assert outbox.oldest_at() is None
+    enqueue(world, "a")
+    outbox.enqueue(OTHER, 0, [("b", sign)], LATER)
+    outbox.mark_sent(["a"], LATER)
+    assert outbox.oldest_at() == NOW
+    outbox.mark_done("a", LATER, block=1)
+    assert outbox.oldest_at() == LATER
+    outbox.mark_done("b", LATER, block=2)
+    assert outbox.oldest_at() is None
+
+
 def test_a_signer_that_fails_takes_no_nonce(world: World) -> None:
     def fail(_nonce: int) -> SignedTransaction:
         raise RuntimeError("the signer is gone")

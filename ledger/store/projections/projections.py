@@ -99,13 +99,19 @@ class Projections:
         with self._database.read() as connection:
             return read_cursor(connection)
 
-    def set_final(self, block: int) -> None:
-        """Record that blocks up to here are final. Never moves back; what is not folded yet counts once it is."""
+    def set_final(self, block: int) -> tuple[Bytes32, ...]:
+        """Record that blocks up to here are final. Never moves back; what is not folded yet counts once it is.
+
+        The digests of those statements come back that waited for a transaction and that somebody else had relayed.
+        """
         with self._database.write() as connection:
             connection.execute(update(CURSOR).where(CURSOR.c.final < block).values(final=block))
             # What somebody else relayed needs no submission; before it is final it may still be undone.
             in_force = exists().where(EFFECTS.c.digest == SUBMISSIONS.c.digest, EFFECTS.c.block <= block)
-            connection.execute(delete(SUBMISSIONS).where(in_force))
+            digests = tuple(connection.scalars(select(SUBMISSIONS.c.digest).where(in_force)))
+            if digests:
+                connection.execute(delete(SUBMISSIONS).where(in_force))
+            return digests
 
     def block_hash(self, number: int) -> Bytes32 | None:
         """Hash of a folded block, while it is remembered (the last 4,096)."""
