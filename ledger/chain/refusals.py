@@ -1,7 +1,8 @@
 """What nodes say when they do not take a transaction, and what it means for the sender: one table.
 
 Texts of go-ethereum (core/txpool/errors.go, core/error.go), anvil, Hyperledger Besu (TransactionInvalidReason) and the
-embedded chain, compared without case. The first text that is found decides.
+embedded chain, compared without case. The first text that is found decides, where a word begins with it: "unknown
+transaction type" holds "known transaction" and says something else, and so does what is denied ("not already known").
 """
 
 from __future__ import annotations
@@ -102,26 +103,29 @@ _TEXTS: Final[tuple[tuple[RefusalKind, tuple[str, ...]], ...]] = (
         "fee cap exceeded", "exceeds the configured cap", "max priority fee per gas",
     )),
     (RefusalKind.BUSY, (
-        "pool is full", "pool full", "account limit exceeded", "in-flight", "number of requests exceeds", "rate limit",
-        "too many requests", "gas limit reached", "dropped", "already reserved", "not yet in sync", "initial sync",
-        "timeout expired",
+        "txpool is full", "pool is full", "pool full", "account limit exceeded", "in-flight",
+        "number of requests exceeds", "rate limit", "too many requests", "gas limit reached", "dropped",
+        "already reserved", "not yet in sync", "initial sync", "timeout expired",
     )),
     (RefusalKind.INVALID, (
         "intrinsic gas", "exceeds block gas limit", "gas required exceeds", "floor data gas", "oversized data",
         "initcode size", "negative value", "invalid sender", "invalid signature", "not an eoa", "failed to decode",
-        "type not supported", "invalid transaction", "invalid params", "rlp", "nonce has max value",
-        "gas uint64 overflow", "unsupported transaction", "gas limit too high", "greater than the block gas limit",
-        "deployed code",
+        "type not supported", "unknown transaction type", "invalid transaction", "invalid params", "rlp",
+        "nonce has max value", "gas uint64 overflow", "unsupported transaction", "gas limit too high",
+        "greater than the block gas limit", "deployed code",
     )),
 )
 # fmt: on
+_PATTERNS: Final = tuple(
+    (kind, re.compile(rf"(?<!\w)(?<!not )(?<!never )(?:{'|'.join(map(re.escape, texts))})", re.IGNORECASE))
+    for kind, texts in _TEXTS
+)
 
 
 def classify_refusal(code: int, message: str) -> Refusal:
     """What a JSON-RPC error of ``eth_sendRawTransaction`` means."""
-    lowered = message.lower()
-    for kind, texts in _TEXTS:
-        if any(text in lowered for text in texts):
+    for kind, pattern in _PATTERNS:
+        if pattern.search(message):
             return Refusal(kind, code, message)
     return Refusal(RefusalKind.OTHER, code, message)
 

@@ -91,6 +91,8 @@ KNOWN = {
         "reject transactions from senders with deployed code",  # anvil
         "invalid params: argument 0 is not 0x-prefixed hex",  # embedded
         "invalid transaction: its calls nest too deep for the embedded chain",  # embedded
+        "unknown transaction type",  # proxies and nodes of other makes: not the "known transaction" of Besu
+        "Unknown transaction type 0x7e",
     ],
     RefusalKind.BUSY: [
         "txpool is full",  # go-ethereum
@@ -104,6 +106,7 @@ KNOWN = {
         "Timeout expired",  # Besu
         "Transaction pool is full",
         "429 Too Many Requests",
+        "you are being rate-limited: rate limited, try again",  # a proxy: what follows the words does not matter
         "Transaction dropped because its sender has too many",
     ],
     RefusalKind.OTHER: [
@@ -113,6 +116,11 @@ KNOWN = {
         "Internal error",  # Besu
         "Plugin has marked the transaction as invalid",  # Besu: the rule is its operator's, and may change
         "Unauthorized",  # Besu: of the request, not of the account
+        "unknown transaction",  # nobody has it: what is in "known transaction" does not count
+        "not already known here",
+        "transaction was not already imported",
+        "transaction is not yet known: not already in the pool",
+        "purlpose",  # no RLP in it
     ],
 }
 
