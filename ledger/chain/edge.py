@@ -61,12 +61,16 @@ class ChainEdge:
 
         Raises:
             ConflictError: the folder is another process's or another chain's.
+            NotFoundError: the embedded chain is gone, and the settings do not found one.
+            UnavailableError: its file or folder can not be used.
         """
         if settings.rpc_url is not None:
             session = open_session()
             provider = connect_http(settings.rpc_url, settings.timeout_s, session)
             return cls(provider, settings, on_close=session.close)
-        chain = EmbeddedChain.open(settings.folder, settings.chain_id, settings.genesis_accounts, clock=clock)
+        chain = EmbeddedChain.open(
+            settings.folder, settings.chain_id, settings.genesis_accounts, founds=settings.founds, clock=clock
+        )
         rpc = EmbeddedRpc(chain)
         return cls(EmbeddedProvider(rpc), settings, rpc=rpc, on_close=chain.close)
 

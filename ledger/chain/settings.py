@@ -24,6 +24,7 @@ class ChainSettings:
         rpc_url: where the node answers; for node and consortium.
         folder: where the embedded chain lives; None keeps it in memory.
         genesis_accounts: the accounts named when the embedded chain was founded.
+        founds: whether an embedded chain that is not in the folder is founded there; else it is missed.
         finality_blocks: a block is final when so many stand upon it (0: at once).
         gas_price_wei: what our transactions offer; 0 where the network asks no fee.
         timeout_s: how long one request may take.
@@ -35,6 +36,7 @@ class ChainSettings:
     rpc_url: str | None = None
     folder: Path | None = None
     genesis_accounts: tuple[Address, ...] = ()
+    founds: bool = True
     finality_blocks: int = 0
     gas_price_wei: int = 0
     timeout_s: float = 10.0

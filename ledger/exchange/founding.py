@@ -299,7 +299,7 @@ def _deploy(run: _Run, config: GatewayFile, applications: list[SignedStatement])
     foundings = [
         Founding(each.statement, each.signature, each.cosignature) for each in applications if each.cosignature
     ]
-    settings = config.chain_settings(run.journal.chain_id, run.home.chain_folder, 0)
+    settings = config.chain_settings(run.journal.chain_id, run.home.chain_folder, 0, founds=True)
     with ChainEdge.open(settings, clock=run.clock) as edge:
         check_funds(edge, {run.deployer.address: DEPLOYMENT_GAS, run.relay.address: RELAY_GAS})
         deployment = deploy(edge, run.deployer, foundings, run.plan.threshold, report=run.say)

@@ -39,14 +39,20 @@ class GatewayFile:
         """Id of the gateway's log."""
         return compute_log_id(self.operator, self.origin)
 
-    def chain_settings(self, chain_id: int, folder: Path | None, finality_blocks: int) -> ChainSettings:
-        """How the chain is opened; the greater of the file's and the given finality counts."""
+    def chain_settings(
+        self, chain_id: int, folder: Path | None, finality_blocks: int, *, founds: bool = False
+    ) -> ChainSettings:
+        """How the chain is opened; the greater of the file's and the given finality counts.
+
+        An embedded chain is made while the consortium is founded, and never again: then ``founds``.
+        """
         return ChainSettings(
             profile="embedded" if self.rpc_url is None else "node",
             chain_id=chain_id,
             rpc_url=self.rpc_url,
             folder=folder if self.rpc_url is None else None,
             genesis_accounts=self.genesis_accounts,
+            founds=founds,
             finality_blocks=max(finality_blocks, self.finality_blocks),
             gas_price_wei=self.gas_price_wei,
         )

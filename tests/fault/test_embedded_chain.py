@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from ledger.chain import ChainEdge, ChainSettings, EmbeddedChain, LocalSigner, RefusalKind
 from ledger.chain.embedded.keyvalue import KeyValueFile
 from ledger.chain.transactions import predict_contract_address, sign_transaction
-from ledger.errors import UnavailableError
+from ledger.errors import NotFoundError, UnavailableError
 from ledger.evidence.header import encode_header
 from ledger.keccak import keccak256
 from tests.support.chain import CHAIN_ID
@@ -194,4 +195,23 @@ def test_file_that_is_damaged_while_open_is_unavailable(tmp_path: Path) -> None:
         file.seek(4_096)
         file.write(b"\xff" * (size - 4_096))
     with pytest.raises(UnavailableError, match="could not read"):
+        EmbeddedChain.open(tmp_path, CHAIN_ID)
+
+
+def test_a_chain_that_is_gone_is_missed_and_no_other_is_founded(tmp_path: Path) -> None:
+    settings = ChainSettings("embedded", CHAIN_ID, folder=tmp_path / "chain", founds=False)
+    with pytest.raises(NotFoundError, match=r"chain\.sqlite3 is not there, or holds no block"):
+        ChainEdge.open(settings)
+    assert not (tmp_path / "chain").exists()
+    (tmp_path / "chain").mkdir()
+    (tmp_path / "chain" / "chain.sqlite3").touch()
+    with pytest.raises(NotFoundError, match="is not there, or holds no block"):
+        ChainEdge.open(settings)
+    ChainEdge.open(replace(settings, founds=True)).close()
+    ChainEdge.open(settings).close()
+
+
+def test_a_file_that_can_not_be_opened_says_whose_right_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "chain.sqlite3").mkdir()
+    with pytest.raises(UnavailableError, match="Let this user write the file and its folder"):
         EmbeddedChain.open(tmp_path, CHAIN_ID)

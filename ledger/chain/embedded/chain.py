@@ -32,7 +32,7 @@ from ledger.chain.embedded.evm import (
 )
 from ledger.chain.embedded.folder import FolderLock
 from ledger.chain.embedded.keyvalue import KeyValueFile
-from ledger.errors import ConflictError
+from ledger.errors import ConflictError, NotFoundError
 from ledger.keccak import keccak256
 from ledger.types import Address, Bytes32
 
@@ -63,9 +63,10 @@ class EmbeddedChain:
         chain_id: int,
         genesis_accounts: Iterable[Address] = (),
         *,
+        founds: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> Self:
-        """Open the chain in ``folder``, founding it where there is none; without a folder, in memory.
+        """Open the chain in ``folder``, founding it where there is none if it ``founds``; without a folder, in memory.
 
         The genesis block is a function of ``chain_id`` and ``genesis_accounts`` (the relay accounts named when the
         consortium was founded, each with a balance; blocks ask no fee).
@@ -73,17 +74,22 @@ class EmbeddedChain:
         Raises:
             ConflictError: another process holds the folder (``folder-in-use``), or it holds another chain
                 (``other-chain``).
-            UnavailableError: the folder can not be written.
+            NotFoundError: there is none, and none is to be founded; nothing was made.
+            UnavailableError: the folder can not be written, or the file not be used.
         """
         if not 0 < chain_id < 1 << 64:
             raise ValueError("a chain id has 1 to 64 bits")
         with ExitStack() as opened:
             lock = None
             if folder is not None:
+                if not founds and not (folder / _FILE).is_file():
+                    raise _missing(folder)
                 lock = FolderLock(folder)
                 opened.callback(lock.release)
             file = KeyValueFile(folder / _FILE if folder else None)
             opened.callback(file.close)
+            if folder is not None and not founds and _HEAD_KEY not in file:
+                raise _missing(folder)
             _found_or_check(file, folder, chain_id, sorted(set(genesis_accounts)))
             chain = cls(file, lock, chain_id, clock)
             opened.pop_all()
@@ -224,6 +230,13 @@ class EmbeddedChain:
         """One storage slot of a contract after a block. Raises: HeaderNotFound."""
         with self._turn:
             return int(self._chain.get_vm(self.header(number)).state.get_storage(bytes(address), slot))
+
+
+def _missing(folder: Path) -> NotFoundError:
+    return NotFoundError(
+        f"the embedded chain is gone: {folder / _FILE} is not there, or holds no block. No other one is founded in its "
+        "place: put that very file back"
+    )
 
 
 def _found_or_check(file: KeyValueFile, folder: Path | None, chain_id: int, accounts: Sequence[Address]) -> None:

@@ -14,6 +14,7 @@ from ledger.errors import UnavailableError
 
 __all__ = ["KeyValueFile"]
 
+_DENIED: Final = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS kv (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
 
 
@@ -27,16 +28,20 @@ class KeyValueFile(BaseDB):
     def __init__(self, path: Path | None) -> None:
         """Open or make the file. Raises: UnavailableError: it can not be used."""
         self._path = path
-        self._connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         try:
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.execute(_TABLE)
+            self._connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                self._connection.execute("PRAGMA synchronous=FULL")
+                self._connection.execute(_TABLE)
+            except sqlite3.Error:
+                self._connection.close()
+                raise
         except sqlite3.Error as error:
-            self._connection.close()
+            is_denied = error.sqlite_errorname.startswith(_DENIED)
+            advice = "Let this user write the file and its folder" if is_denied else "Put back a backup"
             raise UnavailableError(
-                f"the embedded chain's file {path} can not be used: {error}. Put back a backup, or choose "
-                "another folder"
+                f"the embedded chain's file {path} can not be used: {error}. {advice}, or choose another folder"
             ) from error
 
     @contextmanager
