@@ -37,6 +37,7 @@ _MIX_HASH: Final = "0x63746963616c2062797a616e74696e65206661756c7420746f6c657261
 _GAS_LIMIT: Final = 100_000_000
 _EPOCH_BLOCKS: Final = 30_000
 _LEAST_FOR_ONE_LOST: Final = 4
+_LAST_PORT: Final = 65_535
 _MOST_VALIDATORS: Final = 64
 _P2P_PORT: Final = 30_303
 _RPC_PORT: Final = 8_545
@@ -74,7 +75,9 @@ permissions-accounts-config-file-enabled={has_accounts}
 permissions-accounts-config-file="permissions.toml"
 
 # For the operator, the member's gateway and auditors; put a proxy in front of it before strangers reach it.
-# ADMIN and PERM change the node: leave them out where others than the operator reach this port.
+# ADMIN and PERM change the node: they are left out. QBFT, which adding and removing validators needs, lets whoever
+# reaches this port propose validators in this node's name, and vote them in and out: where others than the operator
+# reach it, leave "QBFT" out, or let the proxy refuse every method qbft_* (docs/operating/network.md).
 rpc-http-enabled=true
 rpc-http-host="{rpc_host}"
 rpc-http-port={rpc_port}
@@ -114,6 +117,19 @@ class NetworkPlan:
                 ipaddress.ip_address(host)
             except ValueError as error:
                 raise MalformedError(f"Besu's peers are named by IP address, and {host!r} is none") from error
+        self._check_ports()
+
+    def _check_ports(self) -> None:
+        """Check every node's ports, which count up on one machine. Raises: MalformedError."""
+        steps = range(len(self.hosts) if len(set(self.hosts)) == 1 else 1)
+        of_peers, of_rpc = ({first + step for step in steps} for first in (self.p2p_port, self.rpc_port))
+        _check_port(max(of_peers | of_rpc))
+        if min(of_peers | of_rpc) < 1:
+            raise MalformedError("ports are 1 to 65535")
+        if taken := of_peers & of_rpc:
+            raise MalformedError(
+                f"port {min(taken)} would be one node's for peers, another's for JSON-RPC: set them apart"
+            )
 
     @property
     def tolerates(self) -> int:
@@ -124,6 +140,14 @@ class NetworkPlan:
     def is_safe(self) -> bool:
         """Whether one validator may be lost."""
         return len(self.hosts) >= _LEAST_FOR_ONE_LOST
+
+
+def _check_port(last: int) -> None:
+    if last > _LAST_PORT:
+        raise MalformedError(
+            f"on one machine the nodes' ports count up, and the last would be {last}: begin so low that it is at most "
+            f"{_LAST_PORT}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,15 +238,18 @@ def write_network(folder: Path, plan: NetworkPlan) -> list[BesuNode]:
     return nodes
 
 
-def add_node(folder: Path, host: str, rpc_host: str = "127.0.0.1") -> BesuNode:
+def add_node(
+    folder: Path, host: str, rpc_host: str = "127.0.0.1", *, accounts: Sequence[Address] | None = None
+) -> BesuNode:
     """Draw one more node, write its folder and make the others that lie in ``folder`` know it.
 
     It follows the chain at once and becomes a validator by the validators' votes. Operators whose folder is elsewhere
-    enter its enode by hand, and the new node's list of accounts follows a folder that is here.
+    enter its enode by hand. The new node's list of accounts is that of a folder that is here; where none is,
+    ``accounts`` names who may send transactions: a validator that was told nobody would take anybody's.
 
     Raises:
         NotFoundError: that is no network's folder.
-        MalformedError: the host is no IP address.
+        MalformedError: the host is no IP address, or nothing tells whose transactions the node is to take.
     """
     try:
         network = json.loads((folder / "network.json").read_bytes())
@@ -237,7 +264,15 @@ def add_node(folder: Path, host: str, rpc_host: str = "127.0.0.1") -> BesuNode:
     node = BesuNode(f"node-{len(known) + 1}", host, p2p_port, rpc_port, generate_private_key())
     enodes = [str(each["enode"]) for each in known]
     here = [folder / str(each["name"]) for each in known if (folder / str(each["name"])).is_dir()]
-    plan = NetworkPlan((host,), rpc_host=rpc_host, accounts=tuple(_allowed_in(here[0]) if here else ()))
+    if not here and accounts is None:
+        raise MalformedError(
+            "no other node's folder is here, so nothing tells whose transactions the new node is to take: name the "
+            "relay accounts that the network allows (--account), as another member's permissions.toml lists them, or "
+            "say that it allows everybody (--everybody)"
+        )
+    allowed = list(dict.fromkeys([*(_allowed_in(here[0]) if here else ()), *(accounts or ())]))
+    _check_port(max(p2p_port, rpc_port))
+    plan = NetworkPlan((host,), rpc_host=rpc_host, accounts=tuple(allowed))
     _write_node(folder / node.name, node, [*enodes, node.enode], (folder / "genesis.json").read_text(), plan)
     for neighbour in here:
         _introduce(neighbour, node.enode)

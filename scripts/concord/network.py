@@ -84,7 +84,9 @@ def _show_network(given: Context, folder: Path, plan: NetworkPlan, nodes: Sequen
         },
         f"network of {len(nodes)} made in {folder}; it {safety}\n"
         f"give each folder to its operator, over a private channel; then start each:\n{lines}\n"
-        f"next: concord init --rpc http://{nodes[0].host}:{nodes[0].rpc_port}",
+        f"next: concord init --rpc http://{nodes[0].host}:{nodes[0].rpc_port} "
+        "--governor HANDLE=NAME ... --threshold N\n"
+        "name every founding governor: without --governor one alone founds the consortium, and decides in it for good",
     )
 
 
@@ -94,11 +96,22 @@ def add(
     folder: FolderArgument,
     host: Annotated[str, typer.Option(metavar="IP", help="Address of its machine.")] = "127.0.0.1",
     rpc_host: RpcHostOption = "127.0.0.1",
+    account: AccountsOption = None,
+    everybody: Annotated[
+        bool, typer.Option("--everybody", help="The network has no list yet: the node takes anybody's transactions.")
+    ] = False,
 ) -> None:
-    """Draw one more node and make the others know it; it becomes a validator by their votes."""
+    """Draw one more node and make the others know it; it becomes a validator by their votes.
+
+    Where the folder of another node is here, the list of those who may send transactions is taken from it; else it is
+    given: --account, once for each, or --everybody.
+    """
     from scripts.besu_network import add_node  # noqa: PLC0415 - loads the cryptography
 
-    node = add_node(folder, host, rpc_host)
+    if account and everybody:
+        raise MalformedError("--account and --everybody exclude each other: either there is a list, or there is none")
+    told = () if everybody else tuple(map(parse_address, account)) if account else None
+    node = add_node(folder, host, rpc_host, accounts=told)
     start = f"{folder / node.name}/start.sh"
     context_of(context).show(
         {"name": node.name, "address": str(node.address), "enode": node.enode, "start": start},

@@ -49,6 +49,7 @@ def test_a_network_is_made_once_and_says_how_to_start_it(concord: Command, tmp_p
     assert sorted(answer["rpc"].values()) == [f"http://127.0.0.1:{port}" for port in range(8545, 8549)]
     genesis = json.loads((folder / "genesis.json").read_bytes())
     assert genesis["config"]["qbft"] == {"blockperiodseconds": 5, "epochlength": 30000, "requesttimeoutseconds": 10}
+    assert "--governor HANDLE=NAME" in concord("network", "init", tmp_path / "other").stdout
     again = concord("network", "init", folder)
     assert again.returncode == 1
     assert "holds something already" in again.stderr
@@ -60,6 +61,25 @@ def test_it_says_what_it_can_not_stand(concord: Command, tmp_path: Path) -> None
     uneven = concord("network", "init", tmp_path / "uneven", "--host", "10.0.0.1")
     assert uneven.returncode == 3
     assert "each of the 4 validators: 1 given" in uneven.stderr
+
+
+def test_a_port_beyond_the_last_is_refused(concord: Command, tmp_path: Path) -> None:
+    refused = concord("network", "init", tmp_path / "network", "--rpc-port", 65534)
+    assert (refused.returncode, "the last would be 65537" in refused.stderr) == (3, True)
+    assert not (tmp_path / "network").exists()
+
+
+def test_a_node_alone_is_told_who_may_send(concord: Command, tmp_path: Path) -> None:
+    concord("network", "init", tmp_path)
+    for node in tmp_path.glob("node-*"):
+        node.rename(node.with_name(f"given-{node.name}"))
+    command = ("network", "add", tmp_path, "--host", "10.0.0.9")
+    refused = concord(*command)
+    assert (refused.returncode, "--everybody" in refused.stderr) == (3, True)
+    assert concord(*command, "--everybody", "--account", "0x" + "0a" * 20).returncode == 3
+    assert concord(*command, "--account", "0x" + "0a" * 20).returncode == 0
+    permissions = tomllib.loads((tmp_path / "node-5" / "permissions.toml").read_text())
+    assert permissions["accounts-allowlist"] == ["0x" + "0a" * 20]
 
 
 def test_accounts_are_named_later(concord: Command, tmp_path: Path) -> None:

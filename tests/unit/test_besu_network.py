@@ -121,9 +121,58 @@ def test_networks_that_can_not_be(tmp_path: Path) -> None:
         allow_accounts(tmp_path, [Address(bytes(20))])
 
 
+@pytest.mark.parametrize(
+    ("p2p_port", "rpc_port", "words"),
+    [
+        (30303, 65534, "the last would be 65537"),
+        (65533, 8545, "the last would be 65536"),
+        (30303, 30301, "port 30303 would be one node's for peers"),
+        (0, 8545, "1 to 65535"),
+    ],
+)
+def test_every_nodes_ports_are_looked_at(p2p_port: int, rpc_port: int, words: str) -> None:
+    with pytest.raises(MalformedError, match=words):
+        NetworkPlan(LOOPBACK, p2p_port=p2p_port, rpc_port=rpc_port)
+    NetworkPlan(("10.0.0.1", "10.0.0.2"), p2p_port=65535, rpc_port=65534)
+
+
+def test_a_member_that_keeps_its_key_says_whose_transactions_its_node_takes(tmp_path: Path) -> None:
+    write_network(tmp_path, NetworkPlan(LOOPBACK))
+    for given in tmp_path.glob("node-*"):
+        shutil.rmtree(given)
+    with pytest.raises(MalformedError, match="whose transactions the new node is to take"):
+        add_node(tmp_path, "10.0.0.9")
+    assert list(tmp_path.glob("node-*")) == []
+    node = add_node(tmp_path, "10.0.0.9", accounts=[Address(b"\x01" * 20)])
+    config = tomllib.loads((tmp_path / node.name / "config.toml").read_text())
+    assert config["permissions-accounts-config-file-enabled"] is True
+    assert accounts_of(tmp_path / node.name) == ["0x" + "01" * 20]
+    shutil.rmtree(tmp_path / node.name)
+    everybody = add_node(tmp_path, "10.0.0.9", accounts=[])
+    config = tomllib.loads((tmp_path / everybody.name / "config.toml").read_text())
+    assert config["permissions-accounts-config-file-enabled"] is False
+
+
+def test_the_settings_say_what_the_enabled_methods_can_do(tmp_path: Path) -> None:
+    write_network(tmp_path, NetworkPlan(LOOPBACK))
+    text = (tmp_path / "node-1" / "config.toml").read_text()
+    assert tomllib.loads(text)["rpc-http-api"] == ["ETH", "NET", "WEB3", "QBFT"]
+    assert "lets whoever\n# reaches this port propose validators" in text
+    assert "qbft_*" in text
+
+
+def test_the_proxy_example_refuses_what_votes() -> None:
+    proxy = (Path(__file__).parents[2] / "deploy" / "besu" / "haproxy.cfg").read_text()
+    assert re.search(r"deny_status 403 if \{ req.body -m sub -i qbft_ ", proxy)
+    assert (
+        proxy.index("option http-buffer-request") < proxy.index("deny_status 413 unless") < proxy.index("qbft_ admin_")
+    )
+
+
 def test_the_compose_file_mounts_what_its_head_makes() -> None:
     text = (Path(__file__).parents[2] / "deploy" / "besu" / "compose.yaml").read_text()
     named = re.findall(r"--host (\S+)", text)
     assert named == re.findall(r"ipv4_address: (\S+) }", text)
     assert [f"node-{place}" for place in range(1, 5)] == re.findall(r'"\./network/(node-[0-9]):/node"', text)
     assert NetworkPlan(tuple(named), rpc_host="0.0.0.0").is_safe
+    assert re.search(r"concord init --rpc \S+ --governor", text)
