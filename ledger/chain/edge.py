@@ -124,6 +124,18 @@ class ChainEdge:
             return head
         return self._head(hex(max(0, head.number - self.settings.finality_blocks)))
 
+    def pending_time_s(self) -> int | None:
+        """The date of the block that the node would make now, in UTC seconds; None: it tells none.
+
+        Raises:
+            UnavailableError: the node does not answer.
+        """
+        try:
+            form = self._node.ask("eth_getBlockByNumber", "pending", False)
+        except RpcError:
+            return None
+        return None if form is None or form.get("timestamp") is None else _to_int(form["timestamp"])
+
     def header(self, number: int) -> Head | None:
         """The place of block ``number``, or None when there is none yet. Raises: UnavailableError."""
         form = self._node.ask("eth_getBlockByNumber", hex(number), False)

@@ -15,6 +15,7 @@ from typing import Final
 from ledger.chain.contracts import decode_refusal
 from ledger.chain.node import RpcError
 from ledger.errors import RefusedError
+from ledger.types import Address
 
 __all__ = ["Refusal", "RefusalKind", "classify_refusal", "decode_call_error"]
 
@@ -61,12 +62,21 @@ class RefusalKind(Enum):
     @property
     def needs_operator(self) -> bool:
         """Whether only a changed setting, balance or allow list helps."""
-        return self in {
-            RefusalKind.FEE_TOO_LOW,
-            RefusalKind.INSUFFICIENT_FUNDS,
-            RefusalKind.WRONG_CHAIN,
-            RefusalKind.SENDER_NOT_ALLOWED,
-        }
+        return self in _FOR_AN_OPERATOR
+
+    def advise(self, account: Address) -> str:
+        """What is to be done about a transaction of ``account`` that was refused so."""
+        advice = _FOR_AN_OPERATOR.get(self)
+        return "it is sent again" if advice is None else f"an operator must act: {advice.format(account=account)}"
+
+
+_FOR_AN_OPERATOR: Final = {
+    RefusalKind.FEE_TOO_LOW: "set gas_price_wei in gateway.json to what the network asks, and start the gateway anew",
+    RefusalKind.INSUFFICIENT_FUNDS: "send what it needs to the relay account {account}",
+    RefusalKind.WRONG_CHAIN: "the node is another chain's: correct rpc_url in gateway.json, and start the gateway anew",
+    RefusalKind.SENDER_NOT_ALLOWED: "the node's allow list lacks the relay account {account}: `concord network allow "
+    "DIR {account}` where the nodes' folders are, and restart each node",
+}
 
 
 @dataclass(frozen=True)

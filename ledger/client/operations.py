@@ -16,6 +16,7 @@ __all__ = [
     "consortium",
     "create_api_key",
     "gateway_keys",
+    "log_origin",
     "readiness",
     "revoke_api_key",
     "rotate_log",
@@ -37,8 +38,14 @@ def consortium() -> Flow[dict[str, JsonValue]]:
     return (yield from _read("/v1/consortium"))
 
 
+def log_origin() -> Flow[str]:
+    """The name of the gateway's log, which its checkpoint begins with. Raises: NotFoundError: none is signed yet."""
+    answer = yield Request("GET", "/v1/log/checkpoint")
+    return answer.content.decode("utf-8", "replace").partition("\n")[0]
+
+
 def readiness() -> Flow[dict[str, JsonValue]]:
-    """How the gateway is. Raises: UnavailableError: it can not do its work."""
+    """How the gateway is. Raises: NotReadyError: it can not do its work, and why."""
     return (yield from _read("/v1/ready"))
 
 

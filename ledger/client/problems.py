@@ -18,7 +18,7 @@ from ledger.errors import (
 )
 from ledger.surface.problems import REFUSED_TITLE
 
-__all__ = ["AtWorkError", "error_of"]
+__all__ = ["AtWorkError", "NotReadyError", "error_of"]
 
 _AT_WORK: Final = "sealing-under-way"
 _LONGEST_CODE: Final = 64
@@ -32,6 +32,15 @@ class AtWorkError(UnavailableError):
     code: Final = _AT_WORK
 
 
+class NotReadyError(UnavailableError):
+    """The gateway runs and can not do its work: what keeps each of its workers."""
+
+    def __init__(self, reasons: Mapping[str, str], retry_after_s: float | None) -> None:
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        super().__init__(f"the gateway can not do its work: {told}"[:_LONGEST_MESSAGE], retry_after_s=retry_after_s)
+        self.reasons: Final = dict(reasons)
+
+
 def error_of(status: int, headers: Mapping[str, str], content: bytes) -> LedgerError:
     """The error that an answer with status 300 or above stands for; facts and code are kept."""
     problem = _read(content)
@@ -41,8 +50,7 @@ def error_of(status: int, headers: Mapping[str, str], content: bytes) -> LedgerE
     if status == 404:
         return NotFoundError(message)
     if status in (408, 429) or (status >= 500 and status != 501):
-        kind = AtWorkError if code == _AT_WORK else UnavailableError
-        return kind(message, retry_after_s=retry_after_s)
+        return _unavailable(problem, code, message, retry_after_s)
     facts = {name: value for name, value in problem.items() if name not in _MEMBERS}
     if status == 409 and problem.get("title") != REFUSED_TITLE:
         return ConflictError(message, code=code, facts=facts, retry_after_s=retry_after_s)
@@ -51,6 +59,17 @@ def error_of(status: int, headers: Mapping[str, str], content: bytes) -> LedgerE
     if code == "verification-failed":
         return VerificationError(message, expected=problem.get("expected"), found=problem.get("found"))
     return RefusedError(message, code=code, facts=facts)
+
+
+def _unavailable(
+    problem: Mapping[str, object], code: str, message: str, retry_after_s: float | None
+) -> UnavailableError:
+    reasons = problem.get("reasons")
+    if isinstance(reasons, dict) and reasons:
+        told = {_text(name): _text(reason)[:_LONGEST_MESSAGE] for name, reason in reasons.items()}
+        return NotReadyError(told, retry_after_s)
+    kind = AtWorkError if code == _AT_WORK else UnavailableError
+    return kind(message, retry_after_s=retry_after_s)
 
 
 def _text(value: object) -> str:

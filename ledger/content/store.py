@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -98,6 +99,16 @@ class ContentStore:
             UnavailableError: the disk does not let us.
         """
         return await self._placement.remove_leftovers()
+
+    async def check(self) -> None:
+        """Ask for the first object's name, so that a store that does not answer is found. Raises: UnavailableError."""
+        with translate_errors("be looked at"):
+            if isinstance(self._objects, HTTPStore):  # which lists nothing
+                with suppress(FileNotFoundError):
+                    await obstore.head_async(self._objects, "files")
+                return
+            async for _ in obstore.list(self._objects, chunk_size=1):
+                return
 
     async def put_file(
         self, entry: FileEntry, stream: AsyncIterable[bytes], chunk_hashes: Sequence[bytes] | None = None

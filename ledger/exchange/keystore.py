@@ -259,6 +259,11 @@ class KeyStore:
             load_log_key(path, self._passphrase, origin)
         return len(paths) + len(logs)
 
+    def remote_signers(self) -> list[RemoteSigner]:
+        """Of every key file that names a remote signer's key, its signer. Raises: MalformedError: as a key file."""
+        named = [_find_remote(path) for path in sorted(self._folder.rglob("*.json"))]
+        return [RemoteSigner(each) for each in named if each is not None]
+
     def draw(self, participant: Bytes32) -> Address:
         """Draw a custodial key for a participant and keep it."""
         return self.add(participant, generate_private_key())

@@ -331,7 +331,7 @@ class Submitter:
             return
         if refusal.kind is RefusalKind.NONCE_GAP:
             self._nonces.fill_gap(self._relays.find(row.relay))
-        advice = "an operator must act" if refusal.kind.needs_operator else "it is sent again"
+        advice = refusal.kind.advise(row.relay)
         raise UnavailableError(f"the node does not take a transaction ({refusal.message}): {advice}", retry_after_s=1.0)
 
     # Following

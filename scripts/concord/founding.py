@@ -16,9 +16,10 @@ from scripts.concord.arguments import HOME, AddressOption, DatabaseOption, Final
 from scripts.concord.context import Context, context_of, read_passphrase
 
 if TYPE_CHECKING:
-    from ledger.exchange import Founded, GatewaySettings
+    from api.config import ServiceConfig
+    from ledger.exchange import Founded
 
-__all__ = ["PRIVATE", "init", "serve"]
+__all__ = ["PRIVATE", "init", "load_service_config", "serve"]
 
 PRIVATE = 0o077
 """What is made in a home folder, its owner alone reads."""
@@ -108,12 +109,15 @@ def serve(
     ] = 8080,
 ) -> None:
     """Run the gateway of a home folder until Ctrl-C."""
-    from api.server import listen  # noqa: PLC0415 - loads the service
-    from api.server import serve as run  # noqa: PLC0415 - loads the service
+    from api.log_lines import set_up_log  # noqa: PLC0415 - loads the service
+    from api.server import listen  # noqa: PLC0415 - as above
+    from api.server import serve as run  # noqa: PLC0415 - as above
 
     os.umask(PRIVATE)
     given = context_of(context)
-    settings = _settings(home, read_passphrase("the gateway's keystore"))
+    config = load_service_config(home, read_passphrase("the gateway's keystore"))
+    set_up_log(config.log_format, config.log_level)
+    settings = config.gateway_settings()
     listening = listen(host, port)
     name = f"[{host}]" if ":" in host else host
     url = f"http://{name}:{listening.getsockname()[1]}"
@@ -130,19 +134,16 @@ def serve(
     print("stopped", file=sys.stderr)
 
 
-def _settings(home: Path, passphrase: str) -> GatewaySettings:
-    """From the environment, those of ``api.config``; sets up the log as they say. Raises: MalformedError."""
+def load_service_config(home: Path, passphrase: str) -> ServiceConfig:
+    """From the environment, those of ``api.config``. Raises: MalformedError."""
     from pydantic import SecretStr, ValidationError  # noqa: PLC0415 - loads the service
 
     from api.config import ServiceConfig  # noqa: PLC0415 - loads the service
-    from api.log_lines import set_up_log  # noqa: PLC0415 - as above
 
     try:
-        config = ServiceConfig(home=home, passphrase=SecretStr(passphrase))
+        return ServiceConfig(home=home, passphrase=SecretStr(passphrase))
     except ValidationError as error:
         wrong = "; ".join(
             f"CONCORD_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()
         )
         raise MalformedError(f"the environment sets the service up wrongly: {wrong}") from error
-    set_up_log(config.log_format, config.log_level)
-    return config.gateway_settings()

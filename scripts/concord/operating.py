@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ledger.errors import MalformedError
 from scripts.concord.arguments import HOME, HomeOption
 from scripts.concord.context import DEFAULT_URL, Context, context_of, read_passphrase
+from scripts.concord.founding import load_service_config
 
 if TYPE_CHECKING:
     from ledger.exchange import GatewaySettings
@@ -124,13 +127,19 @@ def reindex(context: typer.Context, home: HomeOption = HOME, database_url: Datab
 def doctor(context: typer.Context, home: HomeOption = HOME, database_url: DatabaseOption = None) -> None:
     """Look at what a gateway stands on, running or stopped: each finding with its fix; exit 1 when there is one.
 
-    Configuration, keys, database, chain id, contracts and their code, account and log key, clock, disk, log, lag.
+    Settings, keys and who keeps them, database, content, chain id, contracts and their code, account and log key,
+    clock, disk, log, lag; and the gateway that runs, at CONCORD_URL, what keeps it from its work.
     """
     from ledger.exchange.doctor import Standing, diagnose  # noqa: PLC0415 - loads the EVM
 
     given = context_of(context)
-    settings = _settings(home, database_url, read_passphrase("the gateway's keystore"))
-    checks = diagnose(settings, given.url or DEFAULT_URL)
+    passphrase = read_passphrase("the gateway's keystore")
+    settings, refused = _settings(home, database_url, passphrase), None
+    try:
+        settings = replace(load_service_config(home, passphrase).gateway_settings(), database_url=database_url)
+    except MalformedError as error:
+        refused = error
+    checks = diagnose(settings, given.url or DEFAULT_URL, refused=refused)
     failed = [check for check in checks if check.standing is Standing.FAILED]
     lines = []
     for check in checks:

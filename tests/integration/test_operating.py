@@ -20,7 +20,7 @@ from ledger.exchange.doctor import Diagnosis, Standing
 from ledger.exchange.upkeep import reindex
 from ledger.store import Store
 from ledger.store.schema.chain import BLOCKS, CURSOR, EFFECTS, FACTS
-from tests.support.evidence_node import serve
+from tests.support.asked_gateway import asked
 from tests.support.exchange import PASSPHRASE, open_gateway
 from tests.support.operated import Kept, Ran, goes_on, home, kept, run
 from tests.support.served import ROOT
@@ -105,8 +105,8 @@ def test_a_healthy_gateway_stopped_and_running(
     with open_gateway(home, kept.founded) as running:
         gateway: Gateway = running.gateway
         ran = run("doctor", "--home", home, "--json")
-        assert set(findings(ran)) == {"chain"}  # it runs, and CONCORD_URL names nobody
-        with serve(lambda body: (200, gateway.rpc(json.dumps(body).encode()))) as url:
+        assert set(findings(ran)) == {"chain", "service"}  # it runs, and CONCORD_URL names nobody
+        with asked(gateway) as url:
             monkeypatch.setenv("CONCORD_URL", url)
             ran = run("doctor", "--home", home, "--json")
     assert (ran.code, findings(ran)) == (0, {}), ran
