@@ -65,6 +65,26 @@ def test_the_container_file_copies_what_there_is() -> None:
     assert sources
     assert all((ROOT / each).exists() for each in sources)
     assert text.index("USER concord") < text.index("ENTRYPOINT")
+    assert "podman build --format docker" in text  # OCI images have no HEALTHCHECK
+    assert text.index("chown 10001:10001 hand-out") < text.index("-v ./hand-out:/hand-out")
+    assert "--uid 10001" in text
+
+
+def test_the_page_on_installing_is_that_of_the_unit() -> None:
+    page, unit = (ROOT / "docs/operating/installing.md").read_text(), UNIT.read_text()
+    for place in ("/opt/concord", "/etc/concord/passphrase", "/etc/concord/environment"):
+        assert place in unit
+        assert place in page
+    assert "docs/operating/installing.md" in unit
+    for needed in ("useradd --system", "python3 -m venv /opt/concord", "concord init", "systemctl enable --now concord"):
+        assert needed in page
+
+
+def test_the_folder_of_the_network_names_its_guide() -> None:
+    readme = (DEPLOY / "besu/README.md").read_text()
+    for name in re.findall(r"\]\(([^)]+)\)", readme):
+        assert (DEPLOY / "besu" / name).exists(), name
+    assert "docs/operating/network.md" in readme
 
 
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
