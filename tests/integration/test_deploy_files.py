@@ -76,7 +76,12 @@ def test_the_page_on_installing_is_that_of_the_unit() -> None:
         assert place in unit
         assert place in page
     assert "docs/operating/installing.md" in unit
-    for needed in ("useradd --system", "python3 -m venv /opt/concord", "concord init", "systemctl enable --now concord"):
+    for needed in (
+        "useradd --system",
+        "python3 -m venv /opt/concord",
+        "concord init",
+        "systemctl enable --now concord",
+    ):
         assert needed in page
 
 
