@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,16 @@ from tests.support.waiting import eventually
 ZERO = Bytes32(bytes(32))
 
 
-@pytest.fixture(scope="module", params=["embedded in memory", "embedded in a folder", "anvil"])
+ENGINES = ("embedded in memory", "embedded in a folder", "node", "consortium")
+AS_IN_A_CONSORTIUM = ("--hardfork", "london", "--gas-limit", "100000000")
+"""The rules and the gas limit of the genesis block that `concord network init` writes."""
+
+
+@pytest.fixture(scope="module", params=ENGINES)
 def consortium(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
-    if request.param == "anvil":
-        with running_anvil() as settings, ChainEdge.open(settings) as edge:
+    if request.param in {"node", "consortium"}:
+        options = AS_IN_A_CONSORTIUM if request.param == "consortium" else ()
+        with running_anvil(*options) as settings, ChainEdge.open(replace(settings, profile=request.param)) as edge:
             yield found(edge)
         return
     folder: Path | None = tmp_path_factory.mktemp("chain") if "folder" in request.param else None

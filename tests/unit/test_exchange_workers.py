@@ -43,6 +43,35 @@ def still(tmp_path: Path) -> Iterator[Consortium]:
     gateway._parts.close()
 
 
+def test_a_worker_tries_again_for_as_long_as_a_node_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour by the clock of its own pauses; the longest is ten seconds, so that it goes on soon after the node."""
+    waited: list[float] = []
+
+    def step() -> bool:
+        if sum(waited) < 3600:
+            raise UnavailableError("the node does not answer")
+        return False
+
+    worker = Worker("submitter", step, poll_s=0.0)
+    back = threading.Event()
+
+    def wait(timeout: float | None = None) -> bool:
+        assert timeout is not None
+        waited.append(timeout)
+        if timeout == 0.0:  # the pause of a step that went well
+            back.set()
+            return worker._stopping.wait(60)
+        return False
+
+    monkeypatch.setattr(worker._wake, "wait", wait)
+    worker.start()
+    assert back.wait(60)
+    assert worker.failure is None
+    worker.stop()
+    assert max(waited) == 10.0
+    assert sum(waited) > 3600
+
+
 def state(still: Consortium, number: int = 1) -> Bytes32:
     """An accepted statement that nobody has submitted."""
     intent = registration("series", {"a.csv": f"{number}\n".encode()})
