@@ -16,7 +16,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -115,7 +115,8 @@ def back_up(
 
     Raises:
         NotFoundError: no gateway was founded there, or its database is not in the folder and none is named.
-        ConflictError: ``target`` is there already, the founding is not finished, or the database is of another version.
+        ConflictError: ``target`` is there already, lies in the home or holds it (``backup-in-home``), the founding is not
+            finished, or the database is of another version.
         MalformedError: ``database_url`` is none.
         UnavailableError: disk or database failed.
     """
@@ -123,21 +124,50 @@ def back_up(
     if home.unfinished is not None:
         raise ConflictError(home.unfinished, code="founding-unfinished")
     source = _Source.of(home, database_url, has_chain=config.rpc_url is None)
+    _check_apart(home, target)
     if target.exists() and any(target.iterdir()):
         raise ConflictError(f"{target} is there already: name a new folder", code="backup-exists")
+    try:
+        with _staging(target) as staged:
+            manifest = _write(source, staged, on_step)
+            (staged / MANIFEST_NAME).write_bytes(manifest.to_bytes())
+            sync_tree(staged)
+    except OSError as error:
+        raise UnavailableError(f"the backup can not be written to {target}: {error.strerror}") from error
+    return manifest
+
+
+def _check_apart(home: Home, target: Path) -> None:
+    """Check, before anything is written, that no folder is copied into itself, by whatever links it is named."""
+    place = target.resolve()
+    linked = [each for each in home.folder.iterdir() if each.is_symlink() and each.is_dir()]
+    for folder in (home.folder.resolve(), *(each.resolve() for each in linked)):
+        if place.is_relative_to(folder):
+            where = "lies in"
+        elif folder.is_relative_to(place):
+            where = "holds"
+        else:
+            continue
+        raise ConflictError(
+            f"{target} {where} what is to be backed up ({folder}): name a folder elsewhere, best on another disk",
+            code="backup-in-home",
+        )
+
+
+@contextmanager
+def _staging(target: Path) -> Iterator[Path]:
+    """A folder beside the target, which takes its place at the end; nothing stays of one that fails. Raises: OSError."""
     staged = target.with_name(target.name + ".partial")
     try:
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir(mode=0o700, parents=True)
-        manifest = _write(source, staged, on_step)
-        (staged / MANIFEST_NAME).write_bytes(manifest.to_bytes())
-        sync_tree(staged)
+        yield staged
         if target.exists():
             target.rmdir()
         staged.rename(target)
-    except OSError as error:
-        raise UnavailableError(f"the backup can not be written to {target}: {error.strerror}") from error
-    return manifest
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
 
 
 @dataclass(frozen=True)

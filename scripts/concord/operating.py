@@ -28,7 +28,9 @@ DatabaseOption = Annotated[
 
 def backup(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where to write it: a new folder.", file_okay=False)],
+    folder: Annotated[
+        Path, typer.Argument(help="Where to write it: a new folder outside the gateway's.", file_okay=False)
+    ],
     home: HomeOption = HOME,
     database_url: DatabaseOption = None,
 ) -> None:

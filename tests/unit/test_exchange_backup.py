@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -260,6 +261,52 @@ def test_what_would_be_missing_is_not_left_out_in_silence(home: Home, tmp_path: 
     with pytest.raises(UnavailableError, match="is the disk mounted"):
         back_up(home, tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
+
+
+@pytest.mark.parametrize(
+    "place", ["home/backup", "linked/backup", "home/content/deeper/backup", "disk/backup", "new/../home/backup"]
+)
+def test_a_backup_does_not_go_into_what_is_backed_up(home: Home, tmp_path: Path, place: str) -> None:
+    """By whatever name: it would copy what it just wrote, until the disk is full."""
+    move_behind_link(home.content_folder, tmp_path / "disk")
+    (tmp_path / "linked").symlink_to(home.folder)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConflictError, match="lies in what is to be backed up") as refused:
+        back_up(home, tmp_path / place)
+    assert refused.value.code == "backup-in-home"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_home_is_not_backed_up_into_a_folder_that_holds_it(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    home.folder.rename(tmp_path / "inner" / "home")
+    with pytest.raises(ConflictError, match="holds what is to be backed up"):
+        back_up(Home(tmp_path / "inner" / "home"), tmp_path / "inner")
+
+
+def test_a_backup_that_fails_leaves_nothing(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = 0
+
+    def fill(source: Path, target: Path) -> None:
+        nonlocal written
+        written += 1
+        if written > 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+        shutil.copyfile(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ledger.exchange.backup.shutil.copy2", fill)
+        with pytest.raises(UnavailableError, match="No space left on device"):
+            back_up(home, tmp_path / "backup")
+    assert written > 3
+
+    def interrupt(step: str) -> None:
+        if step.startswith("hashing"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        back_up(home, tmp_path / "backup", interrupt)
+    assert [each.name for each in tmp_path.iterdir()] == ["home"]
 
 
 def test_a_home_that_is_a_link_is_restored_to_where_it_leads(backup: Path, tmp_path: Path) -> None:
