@@ -115,8 +115,8 @@ def back_up(
 
     Raises:
         NotFoundError: no gateway was founded there, or its database is not in the folder and none is named.
-        ConflictError: ``target`` is there already, lies in the home or holds it (``backup-in-home``), the founding is not
-            finished, or the database is of another version.
+        ConflictError: ``target`` is there already, lies in the home or holds it (``backup-in-home``), the founding is
+            not finished, or the database is of another version.
         MalformedError: ``database_url`` is none.
         UnavailableError: disk or database failed.
     """
@@ -156,7 +156,7 @@ def _check_apart(home: Home, target: Path) -> None:
 
 @contextmanager
 def _staging(target: Path) -> Iterator[Path]:
-    """A folder beside the target, which takes its place at the end; nothing stays of one that fails. Raises: OSError."""
+    """A folder beside the target, which takes its place at the end; of a failure nothing stays. Raises: OSError."""
     staged = target.with_name(target.name + ".partial")
     try:
         shutil.rmtree(staged, ignore_errors=True)

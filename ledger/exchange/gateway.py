@@ -193,7 +193,13 @@ class Gateway:
         return self._is_started and (self._tenure is None or self._tenure.writes)
 
     def check_writes(self) -> None:
-        """Raise NotTheWriterError, naming the writer, where another process that shares the database writes."""
+        """Check that statements are taken here.
+
+        Raises:
+            ConflictError: a loss was accepted when the folder was restored (``loss-accepted``).
+            NotTheWriterError: another process that shares the database writes; names it.
+        """
+        self._parts.check_log_goes_on()
         if self._tenure is not None and self._is_started:
             self._tenure.check_writes()
 

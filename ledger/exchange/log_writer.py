@@ -51,8 +51,10 @@ def append_together(parts: Parts, entries: Sequence[bytes], store: Callable[[int
     """Append entries; ``store`` is given their first index and the checkpoint's size, in the transaction that commits.
 
     Raises:
-        As `Sequencer.append`, and what ``store`` raises: nothing is in the log then.
+        ConflictError: the log takes no more entries (``loss-accepted``).
+        Others as `Sequencer.append`, and what ``store`` raises: nothing is in the log then.
     """
+    parts.check_log_goes_on()
 
     def commit(checkpoint: Checkpoint) -> None:
         store(checkpoint.size - len(entries), checkpoint.size)
@@ -97,9 +99,11 @@ class LogWriter:
         """Bring a checked statement into the log; returns when it is durable and has its index.
 
         Raises:
+            ConflictError: the log takes no more entries (``loss-accepted``).
             UnavailableError: too much is in flight, or disk or database failed; nothing was acknowledged.
             FatalError: the log stopped.
         """
+        self._parts.check_log_goes_on()
         item = _Waiting(statement)
         with self._turn:
             if self._stopped is not None:
@@ -150,9 +154,11 @@ class LogWriter:
         """Append one batch of each kind; whether there was any.
 
         Raises:
+            ConflictError: the log takes no more entries (``loss-accepted``); readiness tells it.
             FatalError: the log stopped: whoever waits, or comes later, is told so at once.
             UnavailableError: disk or database failed; the next batch may succeed.
         """
+        self._guard(self._parts.check_log_goes_on, [])
         batch = self._take()
         if batch:
             self._guard(lambda: self._append(batch), batch)

@@ -19,6 +19,7 @@ from ledger.exchange.followed_log import FollowedLog
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.keystore import KeyStore
 from ledger.exchange.log_folder import open_under
+from ledger.exchange.loss import AcceptedLoss
 from ledger.exchange.lost import LostStatements
 from ledger.exchange.settings import GatewaySettings, Home
 from ledger.exchange.tenure import Term
@@ -53,12 +54,19 @@ class Parts:
     clock: Clock
     _closing: ExitStack = field(repr=False)
     lost: LostStatements = field(default_factory=LostStatements, repr=False)
+    accepted_loss: AcceptedLoss | None = None
+    """where there is one, nothing is stated any more"""
     _keys: tuple[tuple[int, int], ...] = field(default=(), repr=False)
 
     @property
     def log(self) -> Bytes32:
         """Id of the gateway's log."""
         return self.config.log
+
+    def check_log_goes_on(self) -> None:
+        """Check that the log's key may sign another entry. Raises: ConflictError: a loss was accepted."""
+        if self.accepted_loss is not None:
+            raise self.accepted_loss.refuse()
 
     def now(self) -> datetime:
         """The present."""
@@ -112,6 +120,7 @@ class Parts:
             log_signer=log_signer,
             directory=Directory(store, lambda: datetime.fromtimestamp(clock(), UTC)),
             clock=clock,
+            accepted_loss=AcceptedLoss.find(home),
             _closing=closing,
             _keys=keystore.stamp(),
         )

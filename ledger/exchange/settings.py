@@ -36,6 +36,11 @@ class Home:
         return self.folder / "joining.json"
 
     @property
+    def accepted_loss_file(self) -> Path:
+        """That what came after the restored backup is given up: the log's key signs no more; see `AcceptedLoss`."""
+        return self.folder / "accepted-loss.json"
+
+    @property
     def unfinished(self) -> str | None:
         """What is not finished in this folder, and what to do; None: nothing was interrupted."""
         for path, what, command in (

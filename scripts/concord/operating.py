@@ -58,6 +58,15 @@ def restore(
     mirror: Annotated[
         str | None, typer.Option(metavar="URL|FOLDER", help="A mirror of the log: tells whether the backup is behind.")
     ] = None,
+    accept_loss: Annotated[
+        bool,
+        typer.Option(
+            "--accept-loss",
+            help="Nothing newer than the backup of an embedded chain survived: give up what came after. Whoever holds "
+            "a later checkpoint could show as a fork what the log's key signs from then on: so the gateway only "
+            "answers reads, and signs nothing.",
+        ),
+    ] = False,
     database_url: Annotated[
         str | None,
         typer.Option(
@@ -68,7 +77,9 @@ def restore(
     """Make a gateway's folder, and its database, of a backup; every file is hashed first.
 
     A restored log that is behind the chain, or behind the mirror that you name, signs nothing until `concord log
-    recover` brought it up to date: it never forks.
+    recover` brought it up to date. An embedded chain is in the backup and as old as that: name the one that survived
+    (--chain), or the newest copy of the log (--mirror). A gateway that was only stopped and moved has both: its old
+    folder's chain/ and log/.
     """
     from ledger.exchange.restore import restore as run  # noqa: PLC0415 - loads the EVM
     from ledger.exchange.settings import Home  # noqa: PLC0415 - as above
@@ -76,11 +87,19 @@ def restore(
 
     given = context_of(context)
     named = None if mirror is None else Mirror(mirror)
-    done = run(folder, Home(home), chain=chain, mirror=named, database_url=database_url, on_step=_telling(given))
-    _show_restored(given, home, done, chain, mirror)
+    done = run(
+        folder,
+        Home(home),
+        chain=chain,
+        mirror=named,
+        accept_loss=accept_loss,
+        database_url=database_url,
+        on_step=_telling(given),
+    )
+    _show_restored(given, home, done, mirror)
 
 
-def _show_restored(given: Context, home: Path, done: Restored, chain: Path | None, mirror: str | None) -> None:
+def _show_restored(given: Context, home: Path, done: Restored, mirror: str | None) -> None:
     """What came back, what is gone, and what is to be done next."""
     answer = {
         "home": str(home),
@@ -88,6 +107,7 @@ def _show_restored(given: Context, home: Path, done: Restored, chain: Path | Non
         "log_size": done.log_size,
         "mirror_size": done.mirror_size,
         "chain_size": done.chain_size,
+        "signs": done.signs,
     }
     lines = [f"{home} is as of {done.manifest.created_at:%Y-%m-%d %H:%M:%SZ}, its log has {done.log_size} entries"]
     following = f"concord serve --home {home}"
@@ -96,10 +116,10 @@ def _show_restored(given: Context, home: Path, done: Restored, chain: Path | Non
         told = " and ".join(f"the {name} has {size}" for name, size in known if size is not None)
         lines.append(f"the log is behind: {told}; the gateway signs nothing before they are here")
         following = f"concord log recover --from {mirror or 'MIRROR'} --home {home}"
-    elif done.manifest.has_chain and chain is None:
+    elif not done.signs:
         lines.append(
-            "the embedded chain is the backup's: what was stated after that moment is gone, though its receipts are "
-            "not. Where the chain (--chain) or a mirror of the log (--mirror) survived, restore with it"
+            "what was stated after that moment is given up, though its receipts are not: the gateway answers reads and "
+            "takes no statements. Where the chain or a mirror of the log turns up, restore with --chain or --mirror"
         )
     given.show(answer, "\n".join([*lines, f"next: {following}"]))
 

@@ -14,12 +14,15 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import ConflictError, FatalError, NotFoundError, UnavailableError
-from ledger.exchange import Home
+from ledger.exchange import Home, Paging
 from ledger.exchange.backup import MANIFEST_NAME, back_up
+from ledger.exchange.log_writer import append_together
 from ledger.store.freezing import copy_sqlite, freeze
+from scripts.fsck import main as fsck
 from tests.support.exchange import PASSPHRASE, Consortium, open_gateway, registration
-from tests.support.operated import Kept, Ran, goes_on, home, kept, run
+from tests.support.operated import Kept, Ran, home, kept, run
 from tests.support.served import ROOT, command_line, environment
+from tests.support.waiting import eventually
 
 __all__ = ["home", "kept", "run"]
 
@@ -67,11 +70,13 @@ def test_a_backup_of_a_busy_gateway_is_one_moment(
             assert f"files in {tmp_path}/backup-{number}" in ran.out
     for number in range(3):
         restored = tmp_path / f"restored-{number}"
-        ran = run("restore", tmp_path / f"backup-{number}", restored)
+        ran = run("restore", tmp_path / f"backup-{number}", restored, "--accept-loss")
         assert ran.code == 0, ran
         assert f"next: concord serve --home {restored}" in ran.out
-        assert "what was stated after that moment is gone" in ran.out
-        goes_on(restored, kept.founded)
+        assert "what was stated after that moment is given up" in ran.out
+        with open_gateway(restored, kept.founded) as running:
+            eventually(lambda: not running.gateway._has_undone())
+        assert fsck(["--home", str(restored)]) == 0
     assert (tmp_path / "restored-0").stat().st_mode & 0o077 == 0
 
 
@@ -101,6 +106,35 @@ def test_a_restored_home_behind_its_chain_signs_nothing_until_it_is_recovered(
         row = running.gateway.parts.store.chain.last_checkpoint(running.gateway.parts.log)
         assert row is not None
         running.state("utility", registration("later", {"a.csv": b"2"}))
+
+
+def test_a_gateway_whose_loss_was_accepted_reads_and_signs_nothing(
+    kept: Kept, home: Path, tmp_path: Path, run: Callable[..., Ran]
+) -> None:
+    """Else two checkpoints of one size, of one key, with two roots."""
+    restored = tmp_path / "restored"
+    assert run("backup", tmp_path / "backup", "--home", home).code == 0
+    with open_gateway(home, kept.founded) as running:
+        state_some(running, "lost", 1)
+    ran = run("restore", tmp_path / "backup", restored)
+    assert (ran.code, "(--chain, chain/ of the home" in ran.err) == (1, True), ran
+    assert not restored.exists()
+    ran = run("restore", tmp_path / "backup", restored, "--accept-loss", "--json")
+    assert (ran.code, ran.json["signs"]) == (0, False), ran
+    with open_gateway(restored, kept.founded) as running:
+        size, asker = running.gateway.parts.sequencer.size, running.asker("utility")
+        with pytest.raises(ConflictError, match="takes no statements"):
+            running.gateway.statements.sign_and_submit(asker, registration("fork", {"a.csv": b"1"}))
+        with pytest.raises(ConflictError, match="takes no statements"):
+            running.gateway.check_writes()
+        with pytest.raises(ConflictError, match="takes no statements"):
+            append_together(running.gateway.parts, [b"entry"], lambda *_: None)
+        assert running.gateway.parts.sequencer.size == size
+        eventually(lambda: not running.gateway.health().ready)
+        assert "restored to" in running.gateway.health().reasons["log"]
+        assert running.gateway.datasets.list(asker, Paging()).items
+    ran = run("restore", tmp_path / "backup", tmp_path / "moved", "--chain", home / "chain", "--json")
+    assert (ran.code, ran.json["signs"]) == (0, True), ran
 
 
 @pytest.mark.slow

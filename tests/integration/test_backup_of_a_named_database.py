@@ -24,6 +24,7 @@ from ledger.surface.outcomes import State
 from scripts.fsck import main as fsck
 from tests.support.databases import database_url, is_postgresql
 from tests.support.exchange import PASSPHRASE, Consortium, open_gateway, plan_of, registration, upload
+from tests.support.waiting import eventually
 
 DATA = b"plant,mwh\nA,1\n"
 SERVER_ONLY = pytest.mark.skipif(not is_postgresql(), reason="about a server: make test-postgres")
@@ -43,7 +44,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Founded]:
 def home(kept: tuple[Path, Founded], tmp_path: Path) -> tuple[Path, Founded]:
     """That gateway, its database being ``first``."""
     backup, founded = kept
-    restore(backup, Home(tmp_path / "home"), database_url=database_url(tmp_path, "first"))
+    chain = backup.with_name("home") / "chain"
+    restore(backup, Home(tmp_path / "home"), chain=chain, database_url=database_url(tmp_path, "first"))
     return tmp_path / "home", founded
 
 
@@ -118,12 +120,12 @@ def test_every_row_comes_back_in_either_kind_of_database(home: tuple[Path, Found
     assert sum(map(len, before.values())) > 60
     manifest = back_up(Home(folder), tmp_path / "backup", database_url=url)
     assert "ledger.db" in manifest.files
-    restored = restore(tmp_path / "backup", Home(tmp_path / "named"), database_url=empty)
+    restored = restore(tmp_path / "backup", Home(tmp_path / "named"), chain=folder / "chain", database_url=empty)
     assert (restored.log_size, restored.is_behind) == (5, False)
     assert rows_of(empty) == before
     assert not (tmp_path / "named" / "ledger.db").exists()
     goes_on(tmp_path / "named", founded, empty)
-    restore(tmp_path / "backup", Home(tmp_path / "own"))
+    restore(tmp_path / "backup", Home(tmp_path / "own"), chain=folder / "chain")
     own = f"sqlite:///{tmp_path / 'own' / 'ledger.db'}"
     assert rows_of(own) == before
     goes_on(tmp_path / "own", founded, own)
@@ -138,8 +140,10 @@ def test_a_backup_of_a_busy_gateway_is_one_moment(home: tuple[Path, Founded], tm
             state_some(running, f"between-{number}", 1)
     for number in range(2):
         restored, empty = tmp_path / f"restored-{number}", database_url(tmp_path, f"empty-{number}")
-        restore(tmp_path / f"backup-{number}", Home(restored), database_url=empty)
-        goes_on(restored, founded, empty)
+        restore(tmp_path / f"backup-{number}", Home(restored), accept_loss=True, database_url=empty)
+        with opened(restored, founded, empty) as running:
+            eventually(lambda: not running.gateway._has_undone())
+        assert fsck(["--home", str(restored), "--database", empty]) == 0
 
 
 def test_an_older_state_signs_nothing_until_it_is_recovered_and_then_knows_the_chain(
@@ -177,14 +181,14 @@ def test_what_can_not_be_is_said_and_leaves_nothing(home: tuple[Path, Founded], 
     back_up(Home(folder), tmp_path / "backup", database_url=url)
     restored = tmp_path / "restored"
     with pytest.raises(ConflictError, match="name an empty database"):
-        restore(tmp_path / "backup", Home(restored), database_url=url)
+        restore(tmp_path / "backup", Home(restored), accept_loss=True, database_url=url)
     assert not restored.exists()
     assert not restored.with_name("restored.restoring").exists()
     restored.mkdir()
     (restored / "file").write_text("")
     with pytest.raises(ConflictError, match="is there already"):
-        restore(tmp_path / "backup", Home(restored), database_url=empty)
-    restore(tmp_path / "backup", Home(tmp_path / "another"), database_url=empty)
+        restore(tmp_path / "backup", Home(restored), accept_loss=True, database_url=empty)
+    restore(tmp_path / "backup", Home(tmp_path / "another"), accept_loss=True, database_url=empty)
 
 
 def test_a_folder_that_can_not_be_placed_leaves_the_database_empty(
@@ -200,8 +204,8 @@ def test_a_folder_that_can_not_be_placed_leaves_the_database_empty(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "rename", refuse)
         with pytest.raises(UnavailableError, match="Permission denied"):
-            restore(tmp_path / "backup", Home(tmp_path / "restored"), database_url=empty)
-    restore(tmp_path / "backup", Home(tmp_path / "restored"), database_url=empty)
+            restore(tmp_path / "backup", Home(tmp_path / "restored"), accept_loss=True, database_url=empty)
+    restore(tmp_path / "backup", Home(tmp_path / "restored"), accept_loss=True, database_url=empty)
 
 
 def test_a_database_that_can_not_commit_leaves_no_folder(
@@ -221,10 +225,10 @@ def test_a_database_that_can_not_commit_leaves_no_folder(
     with monkeypatch.context() as patched:
         patched.setattr("ledger.exchange.restore.load_into", break_off)
         with pytest.raises(UnavailableError, match="does not answer"):
-            restore(tmp_path / "backup", Home(restored), database_url=empty)
+            restore(tmp_path / "backup", Home(restored), accept_loss=True, database_url=empty)
     assert not restored.exists()
     assert not restored.with_name("restored.restoring").exists()
-    assert restore(tmp_path / "backup", Home(restored), database_url=empty).log_size == 4
+    assert restore(tmp_path / "backup", Home(restored), accept_loss=True, database_url=empty).log_size == 4
 
 
 @SERVER_ONLY

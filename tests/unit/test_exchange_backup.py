@@ -18,6 +18,7 @@ from ledger.exchange.backup import MANIFEST_NAME, BackupManifest, back_up
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.keystore import KeyStore
 from ledger.exchange.log_folder import name_for
+from ledger.exchange.loss import AcceptedLoss
 from ledger.exchange.passphrase_change import change_passphrase
 from ledger.exchange.restore import restore
 from ledger.log import Sequencer
@@ -133,7 +134,7 @@ def test_a_backup_with_links_is_refused(backup: Path, tmp_path: Path) -> None:
 
 def test_the_backup_folder_itself_may_be_a_link(backup: Path, tmp_path: Path) -> None:
     (tmp_path / "linked").symlink_to(backup)
-    assert restore(tmp_path / "linked", Home(tmp_path / "restored")).log_size > COUNT
+    assert restore(tmp_path / "linked", Home(tmp_path / "restored"), accept_loss=True).log_size > COUNT
 
 
 def test_what_could_not_be_restored_is_not_backed_up(home: Home, tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_what_was_restored_is_on_the_disk_before_it_is_in_place(
         synced.add((found.st_dev, found.st_ino))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    restore(backup, Home(place))
+    restore(backup, Home(place), accept_loss=True)
     written = [each.stat() for each in (place, *place.rglob("*"))]
     assert {(each.st_dev, each.st_ino) for each in written} <= synced
 
@@ -173,7 +174,7 @@ def test_a_log_behind_a_link_comes_back_whole(home: Home, tmp_path: Path, is_els
     manifest = back_up(home, tmp_path / "backup")
     assert {path.partition("/")[0] for path in manifest.files if path.startswith("log")} == {"log"}
     new = Home(tmp_path / "restored")
-    size = restore(tmp_path / "backup", new).log_size
+    size = restore(tmp_path / "backup", new, accept_loss=True).log_size
     assert size == COUNT + 4
     assert tiles_of(new.log_folder) == expected
     assert {"tile/0/000", "tile/entries/000", "tile/0/001.p/48"} < set(expected)
@@ -238,7 +239,7 @@ def test_folders_that_are_links_come_back_as_folders(home: Home, tmp_path: Path)
     assert len({path for path in manifest.files if path.startswith("log/")}) > 3
     assert not any(path.startswith(".log") for path in manifest.files)
     new = Home(tmp_path / "restored")
-    restore(tmp_path / "backup", new)
+    restore(tmp_path / "backup", new, accept_loss=True)
     for folder in (new.content_folder, new.keys_folder, new.chain_folder):
         assert folder.is_dir()
         assert not folder.is_symlink()
@@ -312,6 +313,36 @@ def test_a_backup_that_fails_leaves_nothing(home: Home, tmp_path: Path, monkeypa
 def test_a_home_that_is_a_link_is_restored_to_where_it_leads(backup: Path, tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "srv").symlink_to(tmp_path / "disk")
-    restore(backup, Home(tmp_path / "srv"))
+    restore(backup, Home(tmp_path / "srv"), accept_loss=True)
     assert (tmp_path / "srv").is_symlink()
     assert (tmp_path / "disk" / "gateway.json").is_file()
+
+
+def test_what_nothing_newer_is_named_for_is_not_restored(backup: Path, home: Home, tmp_path: Path) -> None:
+    """Going on from an embedded chain's backup could sign a second history of the log."""
+    place = Home(tmp_path / "restored")
+    for chain in (None, backup / "chain"):
+        with pytest.raises(ConflictError) as refused:
+            restore(backup, place, chain=chain)
+        assert refused.value.code == "nothing-newer"
+    with pytest.raises(ConflictError, match="Leave --accept-loss out"):
+        restore(backup, place, chain=home.chain_folder, accept_loss=True)
+    assert not place.folder.exists()
+    assert restore(backup, place, chain=home.chain_folder).signs
+
+
+def test_an_accepted_loss_stays_accepted_until_newer_entries_turn_up(backup: Path, home: Home, tmp_path: Path) -> None:
+    first, second = Home(tmp_path / "first"), Home(tmp_path / "second")
+    assert not restore(backup, first, accept_loss=True).signs
+    loss = AcceptedLoss.find(first)
+    assert loss is not None
+    assert loss.log_size == COUNT + 4
+    assert loss.restored_to == BackupManifest.load(backup).created_at
+    back_up(first, tmp_path / "of-first")
+    assert not restore(tmp_path / "of-first", second, chain=first.chain_folder).signs
+    assert AcceptedLoss.find(second) == loss
+    for text, words in (("{", "is damaged"), ('{"format":"concord-accepted-loss/2"}', "newer concord")):
+        second.accepted_loss_file.write_text(text)
+        with pytest.raises(MalformedError, match=words):
+            AcceptedLoss.find(second)
+    assert AcceptedLoss.find(home) is None
