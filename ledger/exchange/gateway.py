@@ -148,7 +148,7 @@ class Gateway:
         Where another process that shares the database does that already, answer reads and wait for its end.
 
         Raises:
-            FatalError: the log is behind its checkpoint on chain, or contradicts it.
+            FatalError: the log is behind its checkpoint on chain, or contradicts it; or the chain names another key.
             UnavailableError: chain, disk or database do not answer.
         """
         if self._is_started:
@@ -173,6 +173,7 @@ class Gateway:
         asyncio.run(self._parts.content.remove_leftovers())
         self._indexer.catch_up()
         self._publisher.check_log()
+        self.keys.check()
         self.keys.resume()
         self._writer.recover()
         self.sealings.resume()

@@ -18,7 +18,7 @@ from typing import Final
 
 from ledger.chain import RemoteKey, RemoteSigner, Signer
 from ledger.errors import ConflictError, NotFoundError, RefusedError, UnavailableError
-from ledger.exchange.log_keys import is_taken_elsewhere
+from ledger.exchange.log_keys import choose_current, is_taken_elsewhere
 from ledger.exchange.parts import Parts
 from ledger.exchange.reporting import parse_refusal
 from ledger.exchange.signatures import sign_statement
@@ -108,6 +108,8 @@ class KeyRotation:
         """
         with self._one_at_a_time():
             parts = self._parts
+            if parts.keystore.find_next_log_signer(parts.config.origin) is None:
+                self._operators_signer()  # before a key is drawn that nobody could state
             signer = parts.keystore.ensure_next_log_signer(parts.config.origin)
             key = Bytes32(signer.verifier_key.public_key)
             try:
@@ -134,6 +136,8 @@ class KeyRotation:
         with self._one_at_a_time():
             self._check_number(number)
             self._check_remote(remote, number)
+            if number == 1 and self._parts.keystore.find_next_relay() is None:
+                self._operators_signer()  # before a key is drawn that nobody could state
             successor = self._parts.keystore.ensure_next_relay(remote, number)
             if only_prepare:
                 return self.show()
@@ -152,6 +156,18 @@ class KeyRotation:
             count = self._parts.keystore.change_passphrase(old, new)
             _logger.info("the keystore's %d files are encrypted anew", count)
             return count
+
+    def check(self) -> None:
+        """Check, before the first append, that the keystore has the key that the chain names for the log.
+
+        Raises:
+            FatalError: it has an older one, as after a restore of a backup from before a rotation.
+        """
+        parts = self._parts
+        row = parts.store.chain.find_log(parts.log)
+        if row is not None and not row.closed:
+            following = parts.keystore.find_next_log_signer(parts.config.origin)
+            choose_current(parts.log_signer, following, row.verifier_keys[-1])
 
     def resume(self) -> None:
         """Finish what the chain decided before the gateway stopped; before the first append."""
@@ -262,8 +278,8 @@ class KeyRotation:
             if signer is not None:
                 return signer
         raise ConflictError(
-            "the operator signs a rotation, and the gateway holds no active key of it: add a custodial one "
-            "(`concord key rotate signing`)",
+            "the operator signs a rotation, and the gateway holds no active key of it: let it draw one, "
+            "`concord participant add-key --custodial --control-key FILE` with the operator's API key and control key",
             code="no-custodial-key",
         )
 

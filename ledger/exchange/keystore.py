@@ -123,6 +123,13 @@ class KeyStore:
         except NotFoundError:
             return None
 
+    def drop_next_relay(self, number: int = 1) -> None:
+        """Forget the account that was to follow, durably: only where the chain does not lean on it."""
+        path = self._next_relay_path(number)
+        with self._turn:
+            remove_durably(path)
+            self._signers.pop(path, None)
+
     def adopt_next_relay(self, number: int = 1) -> Signer:
         """Let the next relay account take the present one's place, whose key is destroyed. Returns its signer."""
         path, following = self._relay_path(number), self._next_relay_path(number)

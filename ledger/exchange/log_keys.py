@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ledger.errors import MalformedError, NotFoundError, RefusedError
+from ledger.errors import FatalError, MalformedError, NotFoundError, RefusedError
 from ledger.keyfiles import WrongPassphraseError, write_private_file
 from ledger.log import NoteSigner
 from ledger.types import Bytes32
 
-__all__ = ["KEY_TAKEN", "ensure_log_key", "is_taken_elsewhere", "load_log_key"]
+__all__ = ["KEY_TAKEN", "choose_current", "ensure_log_key", "is_taken_elsewhere", "load_log_key"]
 
 KEY_TAKEN: Final = "checkpoint-log-key-taken"
 """The code of the contract's refusal of a key that a log has, or had."""
@@ -41,6 +41,23 @@ def ensure_log_key(path: Path, passphrase: str, origin: str) -> NoteSigner:
         )
         write_private_file(path, pem)
     return load_log_key(path, passphrase, origin)
+
+
+def choose_current(present: NoteSigner, following: NoteSigner | None, current: bytes) -> NoteSigner:
+    """Of the log's key and the one that is to follow it, that which the chain names (``current``, 32 bytes).
+
+    Raises:
+        FatalError: the log was rotated to a key that is not here: what it signed would be under a key that ended.
+    """
+    for each in (present, following):
+        if each is not None and each.verifier_key.public_key == current:
+            return each
+    raise FatalError(
+        f"the chain names 0x{current.hex()} as the log's key, and keys/log.pem holds "
+        f"0x{present.verifier_key.public_key.hex()}: the log was rotated after these keys were copied, and nothing is "
+        "signed with a key that ended. Put the whole keys/ folder of the time after the rotation in place of this one "
+        "(of a newer backup, or of the folder that the gateway ran in), with the passphrase of then"
+    )
 
 
 def load_log_key(path: Path, passphrase: str, origin: str) -> NoteSigner:

@@ -11,6 +11,7 @@ from ledger.chain import ChainEdge, Deployment, check_deployment, decode_events
 from ledger.errors import MalformedError
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.keystore import KeyStore
+from ledger.exchange.log_keys import choose_current
 from ledger.exchange.settings import GatewaySettings, Home
 from ledger.exchange.upkeep import load_deployment
 from ledger.log import Checkpoint, TileReader, VerifierKey
@@ -54,18 +55,22 @@ def recover_log(settings: GatewaySettings, mirror: Mirror, *, everything: bool =
         ConflictError: the gateway runs.
         VerificationError: the passphrase is another, or the mirror is of another log or does not lead to the chain's
             checkpoint.
+        FatalError: the chain names another key of the log than the keystore has.
         UnavailableError, FatalError: as `LogRecovery.run`, chain and store.
     """
     home = Home(settings.home)
     config = GatewayFile.load(home.gateway_file)
     deployment = load_deployment(home)
-    signer = KeyStore.open(home.keys_folder, settings.passphrase).load_log_signer(config.origin)
+    keystore = KeyStore.open(home.keys_folder, settings.passphrase)
+    signer = keystore.load_log_signer(config.origin)
     chain = config.chain_settings(deployment.chain_id, home.chain_folder, settings.finality_depth)
     url = settings.database_url or f"sqlite:///{home.database_file}"
     consortium = Consortium(deployment.chain_id, deployment.contracts["ParticipantRegistry"])
     with ChainEdge.open(chain, clock=time.time) as edge, Store.open(url, consortium) as store:
         check_deployment(edge, deployment)
         anchored, keys = _read_chain(edge, deployment, store, config)
+        if keys:
+            signer = choose_current(signer, keystore.find_next_log_signer(config.origin), keys[-1].public_key)
         statements = _StoredStatements(store, config.log)
         recovery = LogRecovery(
             folder=home.log_folder,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 from ledger.chain import Call, Commitment, encode_publish
-from ledger.errors import RefusedError
+from ledger.errors import ConflictError, RefusedError
 from ledger.exchange.attempts import Attempts
 from ledger.exchange.parts import Parts
 from ledger.exchange.submitter import Submitter
@@ -17,6 +18,9 @@ from ledger.types import Bytes32
 
 __all__ = ["Publisher"]
 
+_LONGEST_HAND_OVER_S: Final = 60.0
+_NOT_PUBLISHER: Final = "checkpoint-log-not-publisher"
+
 
 class Publisher:
     """Publishes when enough entries or enough time have gathered; one checkpoint is in flight at a time."""
@@ -25,6 +29,7 @@ class Publisher:
         self._parts = parts
         self._attempts = Attempts("checkpoint", parts, submitter, on_enqueued)
         self._enqueued_at = 0.0
+        self._handing_over_since: float | None = None
 
     def check_log(self) -> None:
         """Check that the log holds what is on chain for it, before the first append. Raises: FatalError."""
@@ -33,7 +38,14 @@ class Publisher:
             self._parts.sequencer.check_anchored(last.size, last.root)
 
     def step(self) -> bool | float:
-        """Publish a checkpoint when one is due; whether one was, or in how many seconds it will be."""
+        """Publish a checkpoint when one is due; whether one was, or in how many seconds it will be.
+
+        Raises:
+            ConflictError: the chain lets another account publish (``not-the-publisher``); readiness tells it.
+            LedgerError: as chain and store.
+        """
+        if not self._may_publish():
+            return False
         checkpoint = self._parts.sequencer.checkpoint
         previous = self._previous()
         if previous is None or checkpoint.size <= previous.size or self._is_in_flight():
@@ -50,16 +62,50 @@ class Publisher:
         return True
 
     def _is_taken(self, call: Call) -> bool:
-        """Whether the contract would take it now; not yet, when index or relay account are about to change."""
+        """Whether the contract would take it now; not yet, when the index does not have what the chain has."""
         try:
             self._parts.edge.simulate(call, self._parts.relay.address)
         except RefusedError as error:
-            if error.code == "checkpoint-log-not-current":
-                return False  # the index is behind the chain
-            if error.code == "checkpoint-log-not-publisher" and self._parts.keystore.find_next_relay() is not None:
-                return False  # the next relay account is about to take over
+            if error.code == "checkpoint-log-not-current" or (error.code == _NOT_PUBLISHER and self._is_behind()):
+                return False
             raise
         return True
+
+    def _is_behind(self) -> bool:
+        """Whether the chain has a rotation that the index did not have when publishing began."""
+        store, edge = self._parts.store, self._parts.edge
+        if store.chain.as_of_block() < edge.head().number:
+            return True
+        opened = store.chain.find_log(self._parts.log)
+        return opened is not None and opened.publisher != self._parts.relay.address
+
+    def _may_publish(self) -> bool:
+        """Whether the relay account is the log's publisher; not yet, while the next one is about to take over.
+
+        Raises:
+            ConflictError: it is not, and no rotation is about to change that.
+        """
+        opened, relay = self._parts.store.chain.find_log(self._parts.log), self._parts.relay.address
+        if opened is None or opened.closed or opened.publisher == relay:
+            self._handing_over_since = None
+            return True
+        following = self._parts.keystore.find_next_relay()
+        if following is None or following.address != opened.publisher:
+            raise ConflictError(
+                f"nothing is anchored: the chain lets {opened.publisher} publish the log, and the relay account here "
+                f"is {relay}. Put the keys/ folder that has that account in place and restart (a newer backup's, or "
+                "that of the folder the gateway ran in); where it is lost, `concord key rotate relay` draws another",
+                code="not-the-publisher",
+            )
+        if self._handing_over_since is None:
+            self._handing_over_since = time.monotonic()
+        if time.monotonic() - self._handing_over_since > _LONGEST_HAND_OVER_S:
+            raise ConflictError(
+                f"nothing is anchored: the chain lets {opened.publisher} publish the log, and {relay} has not handed "
+                "over to it yet: repeat `concord key rotate relay`, it goes on",
+                code="not-the-publisher",
+            )
+        return False
 
     def _previous(self) -> Commitment | None:
         """The last checkpoint on chain; None while the log is not open there."""

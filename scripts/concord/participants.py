@@ -121,13 +121,24 @@ def update_profile(
 def add_key(
     context: typer.Context,
     control_key: ControlKey,
-    new_key: Annotated[Path, typer.Option(help="The new signing key's file.", dir_okay=False)],
+    new_key: Annotated[
+        Path | None, typer.Option(help="The new signing key's file: you sign with it.", dir_okay=False)
+    ] = None,
+    custodial: Annotated[
+        bool, typer.Option("--custodial", help="The gateway draws the key, keeps it and signs for you.")
+    ] = False,
     wait: WaitOption = Until.FINAL,
 ) -> None:
-    """Add a signing key; the control key and the new key sign."""
+    """Add a signing key, your own (--new-key) or one that the gateway draws (--custodial).
+
+    The control key and the new key sign.
+    """
+    if (new_key is None) != custodial:
+        raise MalformedError("say which key is added: --new-key FILE, or --custodial")
     given = context_of(context)
-    identity = given.require_identity(control_key, load_key(new_key))
-    conclude(given, given.run(flows.add_key(identity)), wait, "key added")
+    identity = given.require_identity(control_key, None if new_key is None else load_key(new_key))
+    outcome = given.run(flows.add_key(identity, custody="custodial" if custodial else "own"))
+    conclude(given, outcome, wait, "key added")
 
 
 @app.command("rotate-control-key")

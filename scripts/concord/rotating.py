@@ -75,7 +75,10 @@ def _held(given: Context, participant: str) -> Sequence[KeyView]:
 
 def _choose(held: Sequence[KeyView], old: Address | None) -> Address:
     if not held:
-        raise NotFoundError("the gateway holds no active key of yours: there is nothing to rotate")
+        raise NotFoundError(
+            "the gateway holds no active key of yours: there is nothing to rotate. To let it draw one: "
+            "`concord participant add-key --custodial --control-key FILE`"
+        )
     if old is not None:
         if old not in {key.key for key in held}:
             raise NotFoundError(f"{old} is no active key of yours that the gateway holds: `concord participant keys`")

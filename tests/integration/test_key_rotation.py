@@ -168,10 +168,14 @@ def test_what_keeps_a_rotation_from_its_work(ending: World, monkeypatch: pytest.
         patch.setattr(parts.edge, "settings", replace(parts.edge.settings, gas_price_wei=1))
         with pytest.raises(RefusedError, match="holds nothing: fund it"):
             keys.rotate_relay()
+    keys.rotate_relay(only_prepare=True)
+    parts.keystore.drop_next_relay()
     with monkeypatch.context() as patch:
         patch.setattr(parts.directory, "signing_keys_of", lambda _: ())
-        with pytest.raises(ConflictError, match="no active key of it"):
-            keys.rotate_log()
+        for rotate in (keys.rotate_log, keys.rotate_relay):
+            with pytest.raises(ConflictError, match="participant add-key --custodial"):
+                rotate()
+    assert (keys.show().next_log_key, keys.show().next_relay) == (None, None), "a key that nobody could state"
     with monkeypatch.context() as patch:
         patch.setattr("ledger.exchange.key_rotation._LONGEST_WAIT_S", -1.0)
         patch.setattr(keys, "_is_in_force", lambda _: False)
@@ -223,7 +227,9 @@ def test_a_custodial_signing_key(world: World, concord: Console) -> None:
     for outcome in (before, after):
         assert verdict(policy, evidence_of(mill, outcome.digest, policy)) is Verdict.VERIFIED
     # A rotation that was stopped after the addition: the next one must be told which key ends.
-    finish(mill, mill.client.run(participants.add_key(mill.control_identity, custody="custodial")))
+    added = ("participant", "add-key", "--control-key", control)
+    assert concord.run(*added, "--custodial").code == 0
+    concord.fail(mill, 3, "--new-key FILE, or --custodial", *added)
     ran = concord.run("key", "rotate", "signing", "--control-key", control)
     assert (ran.code, "several active keys" in ran.err) == (1, True), ran
     ran = concord.run("key", "rotate", "signing", "--control-key", control, "--old", new.key, "--json")
@@ -238,6 +244,7 @@ def test_a_member_whose_keys_are_elsewhere_has_none_to_rotate(world: World, conc
     control = concord.key_file(factory.control, "factory-control")
     ran = concord.run("key", "rotate", "signing", "--control-key", control)
     assert (ran.code, "nothing to rotate" in ran.err) == (4, True), ran
+    assert "concord participant add-key --custodial" in ran.err
 
 
 def test_the_keystores_passphrase(world: World, concord: Console, tmp_path: Path) -> None:
