@@ -70,7 +70,8 @@ class NewRelay:
     """``url`` and ``public_key`` of a remote signer (Web3Signer's `eth1/sign`); without: the gateway draws a key.
 
     With ``only_prepare`` nothing is rotated: the account is shown, so that a network can admit or fund it first.
-    ``number`` says which of several relay accounts it follows; the first publishes the log, too.
+    ``number`` says which of several relay accounts it follows; the first publishes the log, too. A remote signer signs
+    once before anything is written. ``anew`` drops a successor that waits and is not stated yet.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
@@ -82,6 +83,7 @@ class NewRelay:
     certificate_key_file: str | None = None
     only_prepare: bool = False
     number: int = 1
+    anew: bool = False
 
     @property
     def remote(self) -> RemoteKey | None:
@@ -126,7 +128,7 @@ def rotate_relay(
     gateway: GatewayOf, _asker: Steward, body: Annotated[NewRelay, Depends(intent_of(NewRelay))]
 ) -> Response:
     """Answers when all that the present account sent has its outcome and the new one sends; 503: ask again."""
-    keys = gateway.keys.rotate_relay(body.remote, only_prepare=body.only_prepare, number=body.number)
+    keys = gateway.keys.rotate_relay(body.remote, only_prepare=body.only_prepare, number=body.number, anew=body.anew)
     return JSONResponse(members_of(keys), headers=_NO_STORE)
 
 

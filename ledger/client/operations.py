@@ -94,16 +94,18 @@ def rotate_log() -> Flow[dict[str, JsonValue]]:
 
 
 def rotate_relay(
-    remote: Mapping[str, str] | None = None, *, only_prepare: bool = False, number: int = 1
+    remote: Mapping[str, str] | None = None, *, only_prepare: bool = False, number: int = 1, anew: bool = False
 ) -> Flow[dict[str, JsonValue]]:
     """Let a new account send the transactions, drawn there or held by a remote signer (``url``, ``public_key``, ...).
 
-    ``number`` says which of several relay accounts it follows.
+    ``number`` says which of several relay accounts it follows; ``anew`` drops a successor that waits.
 
     Raises:
         UnavailableError: not done yet, the same call goes on.
     """
     body: dict[str, JsonValue] = {**(remote or {}), "only_prepare": only_prepare, "number": number}
+    if anew:
+        body["anew"] = True
     return (yield from _post("/v1/gateway-keys/relay:rotate", body))
 
 

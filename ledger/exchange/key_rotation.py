@@ -35,6 +35,8 @@ _TIME_TO_ROTATE_S: Final = 24 * 3600
 _LONGEST_WAIT_S: Final = 60.0
 _LOOK_AGAIN_S: Final = 0.02
 _RETRY_AFTER_S: Final = 2.0
+_TRIAL: Final = b"concord"
+"""What a remote signer signs before anything leans on it: no transaction and no statement begins so."""
 _logger = logging.getLogger(__name__)
 
 
@@ -121,34 +123,48 @@ class KeyRotation:
             return self.show()
 
     def rotate_relay(
-        self, remote: RemoteKey | None = None, *, only_prepare: bool = False, number: int = 1
+        self, remote: RemoteKey | None = None, *, only_prepare: bool = False, number: int = 1, anew: bool = False
     ) -> GatewayKeys:
         """Let a new account send what a relay account does, once all that this one sent has its outcome.
 
         With ``only_prepare`` the account is drawn and shown, so that a network can admit or fund it first. The first
         account publishes the log: the chain decides on its successor. On those after it the gateway does alone.
+        ``anew`` drops the successor that waits, if one does: its key is gone, and what it holds with it.
 
         Raises:
             NotFoundError: there are fewer relay accounts.
+            UnavailableError: the remote signer does not sign; nothing was written.
             RefusedError: the network asks for fees and the new account holds nothing (``relay-account-unfunded``).
             Others as `rotate_log`.
         """
         with self._one_at_a_time():
             self._check_number(number)
             self._check_remote(remote, number)
-            if number == 1 and self._parts.keystore.find_next_relay() is None:
-                self._operators_signer()  # before a key is drawn that nobody could state
-            successor = self._parts.keystore.ensure_next_relay(remote, number)
+            successor = self._prepare_relay(remote, number, anew=anew)
             if only_prepare:
                 return self.show()
             self._check_funds(successor.address)
-            if isinstance(successor, RemoteSigner):
-                successor.sign(b"concord")  # before the chain leans on it; no transaction and no statement begins so
             if number == 1:
                 self._rotate(successor.address, self._log_row().verifier_keys[-1])
             if not self._submitter.hand_over(_LONGEST_WAIT_S, number=number):
                 raise _under_way()
             return self.show()
+
+    def _prepare_relay(self, remote: RemoteKey | None, number: int, *, anew: bool) -> Signer:
+        """The successor, which signed once where it is a remote one; nothing is written before it could."""
+        keystore = self._parts.keystore
+        waiting = keystore.find_next_relay(number)
+        if anew and waiting is not None:
+            self._check_not_leant_on(waiting.address, number)
+            keystore.drop_next_relay(number)
+            waiting = None
+        if number == 1 and waiting is None:
+            self._operators_signer()  # before a key is drawn that nobody could state
+        if remote is not None:
+            RemoteSigner(remote).sign(_TRIAL)
+        elif isinstance(waiting, RemoteSigner):
+            _try_waiting(waiting)
+        return keystore.ensure_next_relay(remote, number)
 
     def change_passphrase(self, old: str, new: str) -> int:
         """Encrypt the keystore anew; how many files. Raises: as `KeyStore.change_passphrase`."""
@@ -219,14 +235,17 @@ class KeyRotation:
                 raise ConflictError(
                     f"{remote.address} is the relay account {each} already, or follows it", code="same-key"
                 )
+        if waiting is not None:
+            self._check_not_leant_on(waiting.address, number)
+
+    def _check_not_leant_on(self, waiting: Address, number: int) -> None:
+        """Check that the chain can not name a successor that is to go. Raises: ConflictError."""
         if number > 1:
             return
         row = self._log_row()
-        if waiting is not None and (
-            waiting.address == row.publisher or self._find_stated(waiting.address, row.verifier_keys[-1])
-        ):
+        if waiting == row.publisher or self._find_stated(waiting, row.verifier_keys[-1]):
             raise ConflictError(
-                f"a rotation to {waiting.address} is under way: finish it first (`concord key rotate relay`)",
+                f"a rotation to {waiting} is under way: finish it first (`concord key rotate relay`)",
                 code="rotation-under-way",
             )
 
@@ -329,6 +348,17 @@ class KeyRotation:
             yield
         finally:
             self._turn.release()
+
+
+def _try_waiting(signer: RemoteSigner) -> None:
+    try:
+        signer.sign(_TRIAL)
+    except UnavailableError as error:
+        raise UnavailableError(
+            f"the account that waits to follow can not be used now: {error}. Repeat the command when the signer "
+            "answers; `--anew` draws another key instead, --remote-url and --public-key name another signer",
+            retry_after_s=error.retry_after_s,
+        ) from error
 
 
 def _under_way() -> UnavailableError:

@@ -149,6 +149,9 @@ def relay(
     only_prepare: Annotated[
         bool, typer.Option("--only-prepare", help="Show the new account, so that a network can admit or fund it first.")
     ] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Drop the new account that waits, as one whose signer is gone; draw another.")
+    ] = False,
 ) -> None:
     """Let a new account send the gateway's transactions; for its operator.
 
@@ -157,12 +160,14 @@ def relay(
     """
     given = context_of(context)
     remote = _check_relay(which, remote_url, public_key)
+    if anew and (remote or which == _ALL):
+        raise MalformedError("--anew draws a key for one account: without --remote-url, and not with --which all")
     with given.working("rotating the relay account"):
         if which == _ALL:
             keys, numbers = _rotate_relays(given, only_prepare=only_prepare)
         else:
             numbers = [int(which)]
-            keys = given.run(operations.rotate_relay(remote, only_prepare=only_prepare, number=numbers[0]))
+            keys = given.run(operations.rotate_relay(remote, only_prepare=only_prepare, number=numbers[0], anew=anew))
     accounts = _relays_of(keys)
     if only_prepare:
         waiting = ", ".join(str(accounts[each][1]) for each in numbers)

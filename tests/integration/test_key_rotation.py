@@ -191,8 +191,9 @@ def test_what_keeps_a_rotation_from_its_work(ending: World, monkeypatch: pytest.
         with pytest.raises(UnavailableError, match="repeat the command"):
             keys.rotate_relay()
         other = RemoteKey("http://signer:9000", bytes([5]) * 64)
-        with pytest.raises(ConflictError, match="is under way: finish it first"):
-            keys.rotate_relay(other)
+        for anew in (False, True):
+            with pytest.raises(ConflictError, match="is under way: finish it first"):
+                keys.rotate_relay(None if anew else other, anew=anew)
     shown = keys.show().next_relay
     assert keys.rotate_relay().relay == shown
     found = parts.store.chain.find_log(parts.log)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from ledger.chain import RemoteKey
 from ledger.client import operations, statements
 from ledger.errors import ConflictError, UnavailableError
 from ledger.evidence import Verdict
@@ -99,8 +98,9 @@ def test_all_relay_accounts_one_by_one(world: World, concord: Console) -> None:
     assert all(each["next_relay"] is None for each in ran.json["further_relays"])
     names = sorted(each.name for each in (world.folder / "home/keys").glob("relay*"))
     assert names == ["relay-2.json", "relay-3.json", "relay.json"]
-    taken = RemoteKey("http://signer:9000", bytes([5]) * 64)
-    world.gateway.keys.rotate_relay(taken, only_prepare=True, number=2)
+    with stand_in_for_web3signer() as remote:
+        taken = remote.hold(generate_private_key())
+        world.gateway.keys.rotate_relay(taken, only_prepare=True, number=2)
     with pytest.raises(ConflictError, match="follows it"):
         world.gateway.keys.rotate_relay(taken, only_prepare=True, number=3)
 
@@ -135,15 +135,32 @@ def test_a_remote_signer_that_does_not_answer_is_not_leant_on(world: World, conc
     with stand_in_for_web3signer() as remote:
         key = remote.hold(generate_private_key())
     named = ("--remote-url", key.url, "--public-key", "0x" + key.public_key.hex())
-    with pytest.raises(UnavailableError, match="does not answer"):
-        world.gateway.keys.rotate_relay(key)
+    present = world.gateway.keys.show()
+    for only_prepare in (False, True):
+        with pytest.raises(UnavailableError, match="does not answer"):
+            world.gateway.keys.rotate_relay(key, only_prepare=only_prepare)
+    assert world.gateway.keys.show() == present, "nothing leans on it, and nothing is left of it"
     row = world.gateway.parts.store.chain.find_log(world.gateway.parts.log)
     assert row is not None
     assert row.publisher == world.gateway.parts.relay.address
     state(world.members["mill"], "Goes on")
-    assert concord.run("key", "rotate", "relay", *named, "--only-prepare", "--json").json["next_relay"] == str(
-        key.address
-    )
+    concord.fail("chamber", 2, "does not answer", "key", "rotate", "relay", *named)
+    assert concord.run("key", "rotate", "relay").code == 0
+
+
+@pytest.mark.slow
+def test_a_remote_signer_that_went_away_is_replaced_by_the_next(world: World, concord: Console) -> None:
+    rotate = ("key", "rotate", "relay")
+    with stand_in_for_web3signer() as remote:
+        key = remote.hold(generate_private_key())
+        named = ("--remote-url", key.url, "--public-key", "0x" + key.public_key.hex())
+        waiting = concord.run(*rotate, *named, "--only-prepare", "--json")
+        assert waiting.json["next_relay"] == str(key.address), waiting
+    concord.fail("chamber", 2, "`--anew` draws another", *rotate)
+    assert world.gateway.keys.show().next_relay == key.address
+    ran = concord.run(*rotate, "--anew", "--json")
+    assert (ran.code, ran.json["remote"], ran.json["next_relay"]) == (0, False, None), ran
+    concord.fail("chamber", 3, "--anew draws a key", *rotate, "--anew", *named)
 
 
 @contextmanager

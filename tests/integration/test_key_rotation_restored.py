@@ -1,4 +1,4 @@
-"""Keys from before a rotation beside a chain that knows it: nothing is signed or published with them, and it is told."""
+"""Keys from before a rotation beside a chain that knows it: nothing is signed with them, and it is told."""
 
 from __future__ import annotations
 
