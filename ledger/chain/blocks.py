@@ -10,7 +10,7 @@ from typing import Any, Self
 from ledger.errors import MalformedError, UnavailableError
 from ledger.types import Address, Bytes32
 
-__all__ = ["Block", "EventRef", "Head", "Log", "Reading", "Receipt"]
+__all__ = ["Block", "EventRef", "Head", "Log", "Reading", "Receipt", "parse_quantity"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Head:
                 number=_number(form["number"]),
                 hash=_hash(form["hash"]),
                 parent_hash=_hash(form["parentHash"]),
-                timestamp=_number(form["timestamp"]),
+                timestamp=_moment(form["timestamp"]),
             )
 
 
@@ -129,7 +129,7 @@ class Block:
                 number=_number(form["number"]),
                 hash=_hash(form["hash"]),
                 parent_hash=_hash(form["parentHash"]),
-                timestamp=_number(form["timestamp"]),
+                timestamp=_moment(form["timestamp"]),
                 header={name: value for name, value in form.items() if name not in _BODY},
                 transactions=tuple(each for each in form["transactions"] if not isinstance(each, str)),
                 receipts=tuple(Receipt.parse(receipt) for receipt in receipt_forms),
@@ -157,10 +157,15 @@ class Reading:
         return
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, KeyError | TypeError | ValueError | AttributeError | MalformedError):
+        if isinstance(error, _STRANGE):
             raise UnavailableError(
-                f"the node's answer is not a {self._what} ({error}); look at the node's version", retry_after_s=5.0
+                f"the node's answer is not a {self._what} ({str(error)[:_LONGEST_REASON]}); look at the node's version",
+                retry_after_s=5.0,
             ) from error
+
+
+_STRANGE = (LookupError, ArithmeticError, TypeError, ValueError, AttributeError, RecursionError, MalformedError)
+_LONGEST_REASON = 200
 
 
 def _parse_log(form: Mapping[str, Any], index: int) -> Log:
@@ -173,8 +178,20 @@ def _parse_log(form: Mapping[str, Any], index: int) -> Log:
     )
 
 
-def _number(text: str) -> int:
-    return int(text, 16)
+def parse_quantity(text: str, *, end: int = 1 << 63) -> int:
+    """A whole number from 0 to below ``end``: what the database keeps, unless told otherwise. Raises: ValueError."""
+    number = int(text, 16)
+    if not 0 <= number < end:
+        raise ValueError("a number out of range")
+    return number
+
+
+def _moment(text: str) -> int:
+    return parse_quantity(text, end=_TIMES_END)
+
+
+_number = parse_quantity
+_TIMES_END = 1 << 37  # in seconds of UTC: the year 6325; datetime ends with 9999
 
 
 def _hash(text: str) -> Bytes32:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final, Self
 
-from ledger.chain.blocks import Block, EventRef, Head, Reading, Receipt
+from ledger.chain.blocks import Block, EventRef, Head, Reading, Receipt, parse_quantity
 from ledger.chain.calls import Call
 from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
 from ledger.chain.node import NodeConnection, Provider, RpcError, connect_http, open_session
@@ -258,7 +258,8 @@ class ChainEdge:
         found = self._node.ask("eth_getBalance", str(address), "latest")
         if found is None:  # Besu, for a state that it no longer has
             raise UnavailableError("the node no longer has that state", retry_after_s=1.0)
-        return _to_int(found)
+        with Reading("number"):
+            return parse_quantity(found, end=1 << 256)
 
     def code(self, address: Address, number: int | None = None) -> bytes:
         """The code at an address, empty where no contract is. Raises: UnavailableError."""
@@ -380,7 +381,7 @@ def _to_result(answer: Any) -> bytes | RefusedError:
 
 def _to_int(answer: Any) -> int:
     with Reading("number"):
-        return int(answer, 16)
+        return parse_quantity(answer)
 
 
 def _to_bytes(answer: Any) -> bytes:

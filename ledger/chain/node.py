@@ -19,6 +19,7 @@ Request = tuple[str, list[Any]]
 
 _RETRY_AFTER_S: Final = 2.0
 _MOST_CONNECTIONS: Final = 32
+_CODES_END: Final = 1 << 31  # of JSON-RPC's error codes: more digits are none
 _CUT_OFF: Final = "response too large"  # go-ethereum (rpc/errors.go), with the code -32003 that others use otherwise
 
 # What a provider raises, most particular first, and the sentence for it.
@@ -74,6 +75,34 @@ class _HttpProvider(HTTPProvider):
     @staticmethod
     def decode_rpc_response(raw_response: bytes) -> RPCResponse:
         return cast("RPCResponse", msgspec.json.decode(raw_response))
+
+    def make_batch_request(self, batch_requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse] | RPCResponse:
+        """Ask several, and put the answers in the order of what was asked. Raises: ValueError: they do not belong."""
+        forms = [
+            {"jsonrpc": "2.0", "method": method, "params": params or [], "id": next(self.request_counter)}
+            for method, params in batch_requests
+        ]
+        raw = self._request_session_manager.make_post_request(
+            cast("Any", self.endpoint_uri), msgspec.json.encode(forms), **self.get_request_kwargs()
+        )
+        answers = self.decode_rpc_response(raw)
+        return answers if not isinstance(answers, list) else _in_order(answers, [form["id"] for form in forms])
+
+
+def _in_order(answers: list[Any], asked: Sequence[int]) -> list[RPCResponse]:
+    """The answers of a batch as they were asked for: a node may answer in any order, but each request once."""
+    if len(answers) != len(asked):
+        return answers  # who asked says so
+    by_id: dict[Any, Any] = {}
+    for answer in answers:
+        identity = answer.get("id") if isinstance(answer, dict) else None
+        if type(identity) is not int or identity in by_id:
+            raise ValueError("an answer names no request, or one that another answer names")
+        by_id[identity] = answer
+    try:
+        return [by_id[each] for each in asked]
+    except KeyError as error:
+        raise ValueError("an answer names what was not asked") from error
 
 
 class _Session(requests.Session):
@@ -192,10 +221,15 @@ def _raise_unavailable(method: str, error: Exception) -> NoReturn:
 
 
 def _unpack(method: str, response: Any) -> Any:
-    if not isinstance(response, dict) or not ("result" in response or isinstance(response.get("error"), dict)):
-        raise UnavailableError(f"the node's answer to {method} is not JSON-RPC", retry_after_s=_RETRY_AFTER_S)
-    error = response.get("error")
-    if error is None:
-        return response["result"]
-    code, text = error.get("code"), error.get("message")
-    return RpcError(method, code if isinstance(code, int) else 0, str(text), error.get("data"))
+    if isinstance(response, dict):
+        error = response.get("error")
+        if error is None and "result" in response:
+            return response["result"]
+        if isinstance(error, dict):
+            return RpcError(method, _code_of(error), str(error.get("message")), error.get("data"))
+    raise UnavailableError(f"the node's answer to {method} is not JSON-RPC", retry_after_s=_RETRY_AFTER_S)
+
+
+def _code_of(error: dict[str, Any]) -> int:
+    code = error.get("code")
+    return code if isinstance(code, int) and abs(code) < _CODES_END else 0

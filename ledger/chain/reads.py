@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from ledger.chain.blocks import Reading
 from ledger.chain.calls import Commitment
 from ledger.chain.contracts import ContractName, load_artifact
 from ledger.chain.edge import ChainEdge
@@ -133,19 +134,20 @@ class ContractReader:
     def status_of(self, participant: Bytes32, number: int | None = None) -> ParticipantStatus:
         """Where a participant stands."""
         found = self._read("ParticipantRegistry", "statusOf", {"participant": participant}, number)
-        return ParticipantStatus(found[0])
+        return _parse_status(found[0])
 
     def signer_status(
         self, participant: Bytes32, key: Address, number: int | None = None
     ) -> tuple[ParticipantStatus, bool]:
         """Where a participant stands, and whether this signing key of it is active."""
         found = self._read("ParticipantRegistry", "signerStatus", {"participant": participant, "key": key}, number)
-        return ParticipantStatus(found[0]), bool(found[1])
+        return _parse_status(found[0]), bool(found[1])
 
     def key_of(self, participant: Bytes32, key: Address, number: int | None = None) -> KeyRecord:
         """A signing key's time and custody."""
         found = self._read("ParticipantRegistry", "keyOf", {"participant": participant, "key": key}, number)
-        return KeyRecord(int(found[0]), int(found[1]), Custody(found[2]))
+        with Reading("signing key's custody"):
+            return KeyRecord(int(found[0]), int(found[1]), Custody(found[2]))
 
     def control_key_of(self, participant: Bytes32, number: int | None = None) -> Address:
         """The control key; the zero address for nobody's."""
@@ -225,11 +227,13 @@ class ContractReader:
     def agreement_of(self, agreement: Bytes32, number: int | None = None) -> AgreementRecord:
         """What the chain keeps of an agreement."""
         kept = self._read("SharingAgreements", "agreementOf", {"agreement": agreement}, number)[0]
+        with Reading("agreement's state"):
+            state = AgreementState(kept["state"])
         return AgreementRecord(
             proposal=kept["proposal"],
             revision=kept["revision"],
             valid_until=kept["validUntil"],
-            state=AgreementState(kept["state"]),
+            state=state,
             parties=kept["parties"],
             acceptances=kept["acceptances"],
             confirmations=kept["confirmations"],
@@ -269,3 +273,8 @@ class ContractReader:
     def is_executed(self, contract: ContractName, digest: Bytes32, number: int | None = None) -> bool:
         """Whether ParticipantRegistry, CheckpointLog or SharingAgreements executed the statement with this digest."""
         return bool(self._read(contract, "isExecuted", {"digest": digest}, number)[0])
+
+
+def _parse_status(number: int) -> ParticipantStatus:
+    with Reading("participant's status"):
+        return ParticipantStatus(number)

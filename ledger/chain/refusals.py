@@ -143,7 +143,7 @@ def classify_refusal(code: int, message: str) -> Refusal:
 def decode_call_error(error: RpcError) -> RefusedError | None:
     """What a failed eth_call says: the contract's refusal, or None when it says nothing about the call."""
     data = error.data if isinstance(error.data, str) else ""
-    hex_data = re.search(r"0x([0-9a-fA-F]*)", data)
+    hex_data = re.search(r"0x((?:[0-9a-fA-F]{2})*)", data)
     if error.code == _REVERT_CODE or "revert" in error.text.lower():
         return decode_refusal(bytes.fromhex(hex_data[1]) if hex_data else b"")
     if _STOPPED.search(error.text):

@@ -82,13 +82,14 @@ class Indexer:
 
         Far behind, the next blocks are read while the last are folded: the node works meanwhile.
         """
-        spans = [(start, min(head, start + _BLOCKS_AT_ONCE - 1)) for start in range(first, head + 1, _BLOCKS_AT_ONCE)]
+        last = min(head, first + _SPANS_AT_ONCE * _BLOCKS_AT_ONCE - 1)  # the head is what a node says
+        spans = [(start, min(last, start + _BLOCKS_AT_ONCE - 1)) for start in range(first, last + 1, _BLOCKS_AT_ONCE)]
         if len(spans) == 1:
             return self._fold(self._read(*spans[0])) > 0
         found = 0
         with ThreadPoolExecutor(1, thread_name_prefix="concord-index") as reader:
             ahead: Future[list[Block]] | None = None
-            for span, following in zip_longest(spans[:_SPANS_AT_ONCE], spans[1:_SPANS_AT_ONCE]):
+            for span, following in zip_longest(spans, spans[1:]):
                 blocks = self._read(*span) if ahead is None else ahead.result()
                 if len(blocks) <= span[1] - span[0]:  # the chain went back: nothing beyond follows them
                     return self._fold(blocks) + found > 0

@@ -186,6 +186,9 @@ class LogWriter:
             for item in batch:
                 item.done.set_exception(FatalError(reason))
             self._stop(reason)
+            if isinstance(error, Exception):
+                _logger.exception("the log's writer broke")
+                raise FatalError(reason) from error
             raise
 
     def fail_waiting(self) -> None:

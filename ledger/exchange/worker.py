@@ -69,6 +69,11 @@ class Worker:
                 self._fail(error, "tries again")
                 self._wake.wait(_pause(error, failures))
                 continue
+            except Exception as error:  # noqa: BLE001  # an answer that nobody thought of? the next is another
+                failures += 1
+                self._break(error)
+                self._wake.wait(_pause(error, failures))
+                continue
             except BaseException as error:
                 self._failure = f"it broke: {type(error).__name__}"
                 _logger.exception("worker %s broke", self.name)
@@ -82,8 +87,15 @@ class Worker:
             _logger.warning("worker %s %s: %s", self.name, consequence, error)
         self._failure = str(error)
 
+    def _break(self, error: Exception) -> None:
+        """Note an error that is none of the ledger's, with its traceback when it is new."""
+        failure = f"it broke ({type(error).__name__}), and tries again: the gateway's log tells where"
+        if self._failure != failure:
+            _logger.error("worker %s broke, and tries again", self.name, exc_info=error)
+        self._failure = failure
 
-def _pause(error: LedgerError, failures: int) -> float:
+
+def _pause(error: Exception, failures: int) -> float:
     asked = error.retry_after_s if isinstance(error, UnavailableError) else None
     return min(asked or _FIRST_PAUSE_S * 2 ** min(failures, 10), _LONGEST_PAUSE_S)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import pytest
 import requests
 from web3.exceptions import Web3ValueError
 
-from ledger.chain import ChainEdge, ChainSettings, RefusalKind, RpcError
+from ledger.chain import ChainEdge, ChainSettings, ContractReader, RefusalKind, RpcError
 from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
 from ledger.chain.node import NodeConnection, connect_http, open_session
 from ledger.chain.transactions import LocalSigner
@@ -88,7 +89,20 @@ def test_exceptions_of_our_own_making_pass() -> None:
         edge_of(raising(KeyError("a bug"))).head()
 
 
-@pytest.mark.parametrize("answer", [{}, [], None, "text", {"error": "text"}, {"jsonrpc": "2.0", "id": 1}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        [],
+        None,
+        "text",
+        {"error": "text"},
+        {"jsonrpc": "2.0", "id": 1},
+        {"result": None, "error": "upstream down"},
+        {"result": None, "error": False},
+        {"result": "0x1", "error": 5},
+    ],
+)
 def test_answer_that_is_not_json_rpc(answer: Any) -> None:
     with pytest.raises(UnavailableError, match="not JSON-RPC"):
         edge_of(lambda *_: answer).head()
@@ -106,6 +120,87 @@ def test_block_that_is_no_block(form: Any) -> None:
         for ask in (edge.check_chain_id, lambda: edge.code(Address(bytes(20))), lambda: edge.blocks(0, 0)):
             with pytest.raises(UnavailableError, match="is not a"):
                 ask()
+
+
+HASH = "0x" + "11" * 32
+HEAD = {"number": "0x5", "hash": HASH, "parentHash": HASH, "timestamp": "0x5"}
+RECEIPT = {"transactionHash": HASH, "transactionIndex": "0x0", "blockNumber": "0x5", "blockHash": HASH}
+RECEIPT_END: dict[str, Any] = {"status": "0x1", "gasUsed": "0x1", "contractAddress": None, "logs": []}
+HUGE = hex(1 << 70)
+
+
+@pytest.mark.parametrize(
+    ("ask", "form"),
+    [
+        (ChainEdge.head, HEAD | {"timestamp": hex(1 << 60)}),  # no datetime has it
+        (ChainEdge.head, HEAD | {"number": HUGE}),  # nor a column of the database
+        (ChainEdge.head, HEAD | {"number": "-0x1"}),
+        (ChainEdge.head, []),
+        (lambda edge: edge.receipt(Bytes32(b"\x11" * 32)), RECEIPT | RECEIPT_END | {"blockNumber": HUGE}),
+        (lambda edge: edge.receipt(Bytes32(b"\x11" * 32)), RECEIPT | RECEIPT_END | {"blockNumber": "-0x1"}),
+        (lambda edge: edge.nonce(Address(bytes(20))), hex(1 << 80)),
+        (lambda edge: edge.nonce(Address(bytes(20))), "-0x5"),
+        (lambda edge: edge.nonces([Address(bytes(20))]), hex(1 << 63)),
+        (lambda edge: edge.balance_wei(Address(bytes(20))), hex(1 << 256)),
+        (lambda edge: edge.call(Address(bytes(20)), b""), 5),
+    ],
+)
+def test_a_number_that_nothing_can_keep_is_an_answer_that_is_none(ask: Callable[[ChainEdge], Any], form: Any) -> None:
+    with pytest.raises(UnavailableError, match="is not a"):
+        ask(edge_of(lambda *_: result(form)))
+
+
+def test_what_a_contract_can_not_answer_is_unavailable() -> None:
+    reader = ContractReader(edge_of(lambda *_: result("0x" + f"{9:064x}")), {"ParticipantRegistry": Address(bytes(20))})
+    with pytest.raises(UnavailableError, match="participant's status"):
+        reader.status_of(Bytes32(bytes(32)))
+
+
+def test_revert_data_of_half_a_byte_are_none() -> None:
+    with pytest.raises(RefusedError) as caught:
+        edge_of(lambda *_: error(3, "execution reverted", "0x123")).call(Address(bytes(20)), b"")
+    assert caught.value.code == "evm-reverted"
+
+
+@pytest.mark.parametrize("code", ["7", None, 1.5, 1 << 200])
+def test_a_code_that_is_none_is_zero(code: object) -> None:
+    with pytest.raises(RpcError) as caught:
+        edge_of(lambda *_: {"error": {"code": code, "message": ["odd"]}}).head()
+    assert (caught.value.code, caught.value.text) == (0, "['odd']")
+
+
+def answered(*ids: object) -> bytes:
+    body = json.dumps([{"jsonrpc": "2.0", "id": each, "result": each} for each in ids]).encode()
+    return over_http(body)
+
+
+def over_http(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        over_http(b"[null, null]"),
+        over_http(b"[5, 5]"),
+        over_http(b'[{"result": 1}, {"result": 2}]'),
+        answered(0, "a"),
+        answered(0, 0),
+        answered(0, 2),
+        answered(0, True),
+        answered(0.0, 1.0),
+    ],
+)
+def test_a_batch_whose_answers_name_nothing_that_was_asked(answer: bytes) -> None:
+    with listener(answer) as url:
+        connection = NodeConnection(connect_http(url, 5), 10)
+        with pytest.raises(UnavailableError, match="other than JSON-RPC"):
+            connection.ask_each([("eth_chainId", []), ("eth_chainId", [])])
+
+
+def test_a_batch_is_answered_in_any_order() -> None:
+    with listener(answered(2, 0, 1)) as url:
+        assert NodeConnection(connect_http(url, 5), 10).ask_each([("eth_chainId", [])] * 3) == [0, 1, 2]
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +113,16 @@ def test_what_was_folded_stays_when_reading_ahead_fails(
         assert cursor.block == 1
         Indexer(parts).catch_up()
         assert rows_of(parts.store) == rows_of(gateway.parts.store)
+
+
+def test_a_head_far_beyond_the_chain_is_not_believed(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with anew(gateway, tmp_path) as parts:
+        real = parts.edge.head()
+        with monkeypatch.context() as patched:
+            patched.setattr(parts.edge, "head", lambda: replace(real, number=(1 << 63) - 1))
+            Indexer(parts).catch_up()
+        cursor = parts.store.projections.cursor()
+        assert cursor is not None
+        assert cursor.block == real.number

@@ -337,13 +337,34 @@ def test_a_worker_retries_stops_and_says_why() -> None:
     assert worker.failure == "a fork"
     worker.stop()
 
-    def broken() -> bool:
-        raise KeyError("x")
+    def ended() -> bool:
+        raise SystemExit
 
-    other = Worker("other", broken, poll_s=0.01)
+    other = Worker("other", ended, poll_s=0.01)
     other.start()
     other._thread.join()
-    assert other.failure == "it broke: KeyError"
+    assert other.failure == "it broke: SystemExit"
+
+
+def test_a_worker_goes_on_after_what_nobody_thought_of(caplog: pytest.LogCaptureFixture) -> None:
+    steps: list[int] = []
+    told: list[str | None] = []
+
+    def step() -> bool:
+        steps.append(1)
+        told.append(worker.failure)
+        if len(steps) < 3:
+            raise KeyError("odd")
+        return False
+
+    worker = Worker("odd", step, poll_s=0.01)
+    worker.start()
+    eventually(lambda: len(steps) >= 4)
+    worker.stop()
+    assert worker.failure is None
+    told_of = "it broke (KeyError), and tries again: the gateway's log tells where"
+    assert told[:4] == [None, told_of, told_of, None]
+    assert [each.message for each in caplog.records if each.exc_info] == ["worker odd broke, and tries again"]
 
 
 @pytest.mark.parametrize(
