@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Self
+from itertools import takewhile
+from typing import Any, Self, TypeVar
 
 from ledger.errors import MalformedError, UnavailableError
 from ledger.types import Address, Bytes32
 
-__all__ = ["Block", "EventRef", "Head", "Log", "Reading", "Receipt", "parse_quantity"]
+__all__ = ["Block", "EventRef", "Head", "Log", "Reading", "Receipt", "at_number", "parse_quantity", "until_none"]
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,21 @@ class Reading:
                 f"the node's answer is not a {self._what} ({str(error)[:_LONGEST_REASON]}); look at the node's version",
                 retry_after_s=5.0,
             ) from error
+
+
+def until_none(forms: Sequence[Any]) -> list[Any]:
+    """What follows a block that a node does not have, or says so once, is not read: blocks have no gaps."""
+    return list(takewhile(lambda form: form is not None, forms))
+
+
+_Placed = TypeVar("_Placed", Head, Block)
+
+
+def at_number(number: int, found: _Placed) -> _Placed:
+    """What was found, if it is the block that was asked for. Raises: UnavailableError."""
+    if found.number != number:
+        raise UnavailableError(f"the node answered block {found.number} for block {number}", retry_after_s=1.0)
+    return found
 
 
 _STRANGE = (LookupError, ArithmeticError, TypeError, ValueError, AttributeError, RecursionError, MalformedError)

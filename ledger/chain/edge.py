@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final, Self
 
-from ledger.chain.blocks import Block, EventRef, Head, Reading, Receipt, parse_quantity
+from ledger.chain.blocks import Block, EventRef, Head, Reading, Receipt, at_number, parse_quantity, until_none
 from ledger.chain.calls import Call
 from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
 from ledger.chain.node import NodeConnection, Provider, RpcError, connect_http, open_session
@@ -105,7 +105,7 @@ class ChainEdge:
     @cached_property
     def genesis_hash(self) -> Bytes32:
         """Hash of block 0. Raises: UnavailableError."""
-        return self._head("0x0").hash
+        return at_number(0, self._head("0x0")).hash
 
     def client_version(self) -> str:
         """What the node calls itself. Raises: UnavailableError."""
@@ -122,7 +122,8 @@ class ChainEdge:
         head = self.head()
         if self.settings.finality_blocks == 0:
             return head
-        return self._head(hex(max(0, head.number - self.settings.finality_blocks)))
+        number = max(0, head.number - self.settings.finality_blocks)
+        return at_number(number, self._head(hex(number)))
 
     def pending_time_s(self) -> int | None:
         """The date of the block that the node would make now, in UTC seconds; None: it tells none.
@@ -139,13 +140,13 @@ class ChainEdge:
     def header(self, number: int) -> Head | None:
         """The place of block ``number``, or None when there is none yet. Raises: UnavailableError."""
         form = self._node.ask("eth_getBlockByNumber", hex(number), False)
-        return None if form is None else Head.parse(form)
+        return None if form is None else at_number(number, Head.parse(form))
 
     def headers(self, first: int, last: int) -> list[Head]:
         """Like ``header``, of the blocks ``first`` to ``last`` as far as there are any. Raises: UnavailableError."""
         numbers = range(first, last + 1)
         forms = self._results([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
-        return [Head.parse(form) for form in forms if form is not None]
+        return [at_number(number, Head.parse(form)) for number, form in zip(numbers, until_none(forms), strict=False)]
 
     def _head(self, tag: str) -> Head:
         form = self._node.ask("eth_getBlockByNumber", tag, False)
@@ -163,19 +164,21 @@ class ChainEdge:
         return blocks[0] if blocks else None
 
     def blocks(self, first: int, last: int, *, whole: bool = True) -> list[Block]:
-        """The blocks from ``first`` to ``last``, as far as there are any, each with its receipts.
+        """The blocks from ``first`` to ``last``, as far as there are any, each with its receipts; none is left out.
 
         Who is not out for transactions asks for no ``whole`` blocks: they may hold megabytes.
 
         Raises:
             UnavailableError: the node does not answer, or its head moved meanwhile.
         """
-        numbers = [hex(number) for number in range(first, last + 1)]
-        forms = self._results([("eth_getBlockByNumber", [number, whole]) for number in numbers])
-        forms = [form for form in forms if form is not None]
+        forms = self._results([("eth_getBlockByNumber", [hex(number), whole]) for number in range(first, last + 1)])
+        forms = until_none(forms)
         with Reading("block"):
             all_receipts = self._receipts_of(forms, whole)
-        return [Block.parse(form, receipts) for form, receipts in zip(forms, all_receipts, strict=True)]
+        return [
+            at_number(number, Block.parse(form, receipts))
+            for number, (form, receipts) in enumerate(zip(forms, all_receipts, strict=True), first)
+        ]
 
     def _receipts_of(self, forms: Sequence[Any], whole: bool) -> list[Any]:
         if self._has_block_receipts:

@@ -60,13 +60,18 @@ class Indexer:
         if cursor is not None and not self._is_canonical(cursor):
             self._roll_back()
             return True
+        first = 0 if cursor is None else cursor.block + 1
         try:
-            is_any = self._fold_up_to(head, first=0 if cursor is None else cursor.block + 1)
+            is_any = self._fold_up_to(head, first=first)
         except ConflictError as error:
             if error.code != "reorganised":
                 raise
             self._roll_back()
             return True
+        if not is_any and first <= head:  # whoever starts with less than there is may sign what was signed otherwise
+            raise UnavailableError(
+                f"the node says that its newest block is {head}, and does not answer block {first}", retry_after_s=0.5
+            )
         relayed = parts.store.projections.set_final(parts.edge.final_head().number)
         if relayed:
             self._tell(relayed)
@@ -85,22 +90,26 @@ class Indexer:
         last = min(head, first + _SPANS_AT_ONCE * _BLOCKS_AT_ONCE - 1)  # the head is what a node says
         spans = [(start, min(last, start + _BLOCKS_AT_ONCE - 1)) for start in range(first, last + 1, _BLOCKS_AT_ONCE)]
         if len(spans) == 1:
-            return self._fold(self._read(*spans[0])) > 0
+            return self._fold(self._read(*spans[0]), first=first) > 0
         found = 0
         with ThreadPoolExecutor(1, thread_name_prefix="concord-index") as reader:
             ahead: Future[list[Block]] | None = None
             for span, following in zip_longest(spans, spans[1:]):
                 blocks = self._read(*span) if ahead is None else ahead.result()
-                if len(blocks) <= span[1] - span[0]:  # the chain went back: nothing beyond follows them
-                    return self._fold(blocks) + found > 0
-                ahead = reader.submit(self._read, *following) if following is not None else None
-                found += self._fold(blocks)
+                is_whole = len(blocks) > span[1] - span[0]
+                ahead = reader.submit(self._read, *following) if is_whole and following is not None else None
+                found += self._fold(blocks, first=span[0])
+                if not is_whole:  # the chain went back: nothing beyond follows them
+                    break
         return found > 0
 
     def _read(self, first: int, last: int) -> list[Block]:
         return self._parts.edge.blocks(first, last, whole=False)
 
-    def _fold(self, blocks: Sequence[Block]) -> int:
+    def _fold(self, blocks: Sequence[Block], *, first: int) -> int:
+        """Fold blocks from ``first`` on, of which none may be missing: its events would be lost."""
+        if [block.number for block in blocks] != list(range(first, first + len(blocks))):
+            raise UnavailableError(f"the node left out blocks after block {first - 1}", retry_after_s=1.0)
         contracts = self._parts.deployment.contracts
         self._parts.store.projections.fold_many([(block, decode_events(block, contracts)) for block in blocks])
         return len(blocks)

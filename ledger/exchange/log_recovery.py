@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.chain import ChainEdge, Deployment, check_deployment, decode_events
-from ledger.errors import MalformedError
+from ledger.errors import MalformedError, UnavailableError
 from ledger.exchange.gateway_file import GatewayFile
 from ledger.exchange.keystore import KeyStore
 from ledger.exchange.log_keys import choose_current
@@ -118,7 +118,11 @@ def _read_chain(
     cursor = store.projections.cursor()
     head = edge.head().number
     for first in range(0 if cursor is None else cursor.block + 1, head + 1, _BLOCKS_AT_ONCE):
-        for block in edge.blocks(first, min(head, first + _BLOCKS_AT_ONCE - 1)):
+        end = min(head, first + _BLOCKS_AT_ONCE - 1)
+        blocks = edge.blocks(first, end)
+        if len(blocks) <= end - first:
+            raise UnavailableError(f"the node does not answer block {first + len(blocks)}", retry_after_s=1.0)
+        for block in blocks:
             for event in decode_events(block, deployment.contracts):
                 if event.args.get("log") != config.log:
                     continue

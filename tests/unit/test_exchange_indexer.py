@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from web3.types import RPCEndpoint
 
 from ledger.chain import Block, ChainEdge, Deployment
+from ledger.chain.embedded import EmbeddedProvider
 from ledger.errors import UnavailableError
 from ledger.exchange import Gateway
 from ledger.exchange.indexer import Indexer
@@ -122,7 +124,83 @@ def test_a_head_far_beyond_the_chain_is_not_believed(
         real = parts.edge.head()
         with monkeypatch.context() as patched:
             patched.setattr(parts.edge, "head", lambda: replace(real, number=(1 << 63) - 1))
-            Indexer(parts).catch_up()
+            with pytest.raises(UnavailableError, match=f"does not answer block {real.number + 1}"):
+                Indexer(parts).catch_up()
         cursor = parts.store.projections.cursor()
         assert cursor is not None
         assert cursor.block == real.number
+
+
+class Wire:
+    """Between the gateway and its chain: what ``twist`` makes of an answer, by method and parameters."""
+
+    def __init__(self, gateway: Gateway, twist: Callable[[str, list[Any], Any], Any]) -> None:
+        assert gateway.parts.edge.rpc is not None
+        self._real = EmbeddedProvider(gateway.parts.edge.rpc)
+        self._twist = twist
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> Any:
+        return self.make_batch_request([(method, params)])[0]
+
+    def make_batch_request(self, requests: list[tuple[RPCEndpoint, Any]]) -> list[Any]:
+        answers = self._real.make_batch_request(requests)
+        return [
+            {**answer, "result": self._twist(method, params, answer["result"])}
+            for (method, params), answer in zip(requests, answers, strict=True)
+        ]
+
+
+def through(gateway: Gateway, parts: Parts, twist: Callable[[str, list[Any], Any], Any]) -> Parts:
+    return replace(parts, edge=ChainEdge(Wire(gateway, twist), gateway.parts.edge.settings))
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2, 5])
+def test_a_block_that_is_answered_by_nothing_once_is_not_left_out(
+    gateway: Gateway, tmp_path: Path, missing: int
+) -> None:
+    def lose(method: str, params: list[Any], found: Any) -> Any:
+        return None if method == "eth_getBlockByNumber" and params[0] == hex(missing) else found
+
+    with anew(gateway, tmp_path) as parts:
+        with pytest.raises(UnavailableError, match=f"does not answer block {missing}"):
+            Indexer(through(gateway, parts, lose)).catch_up()
+        cursor = parts.store.projections.cursor()
+        assert (-1 if cursor is None else cursor.block) == missing - 1
+        Indexer(parts).catch_up()
+        assert rows_of(parts.store) == rows_of(gateway.parts.store)
+
+
+@pytest.mark.parametrize("ask", ["block", "header", "headers", "final_head"])
+def test_another_block_than_was_asked_for_is_no_answer(gateway: Gateway, tmp_path: Path, ask: str) -> None:
+    def shift(method: str, params: list[Any], found: Any) -> Any:
+        return found | {"number": "0x0"} if method == "eth_getBlockByNumber" and params[0] != "latest" else found
+
+    with anew(gateway, tmp_path) as parts:
+        settings = replace(gateway.parts.edge.settings, finality_blocks=1)
+        edge = ChainEdge(Wire(gateway, shift), settings)
+        asked: dict[str, Callable[[], object]] = {
+            "block": lambda: edge.block(2),
+            "header": lambda: edge.header(2),
+            "headers": lambda: edge.headers(2, 3),
+            "final_head": edge.final_head,
+        }
+        with pytest.raises(UnavailableError, match="block 0"):
+            asked[ask]()
+        with pytest.raises(UnavailableError):
+            Indexer(replace(parts, edge=edge)).catch_up()
+        cursor = parts.store.projections.cursor()
+        assert cursor is None or cursor.block < 2
+
+
+def test_a_gap_between_blocks_is_not_folded(gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with anew(gateway, tmp_path) as parts:
+        read = parts.edge.blocks
+
+        def leave_one_out(first: int, last: int, *, whole: bool = True) -> list[Block]:
+            return read(first, last + 1, whole=whole)[1:]
+
+        with monkeypatch.context() as patched:
+            patched.setattr(parts.edge, "blocks", leave_one_out)
+            with pytest.raises(UnavailableError, match="left out blocks"):
+                Indexer(parts).step()
+        assert parts.store.projections.cursor() is None
