@@ -76,6 +76,26 @@ def test_a_big_batch_is_stored_in_one_go(world: World) -> None:
     assert len(world.store.statements.find_many([new.digest for new in news])) == 1_200
 
 
+def test_what_somebody_else_relayed_is_submitted_again_when_its_block_goes_away(world: World) -> None:
+    said = world.say("ParticipantRetirement", participant=word("a"))
+    retired = ("ParticipantRegistry", "ParticipantRetired", {"digest": said.digest, "participant": word("a")})
+    world.chain.mine()
+    world.chain.mine(retired, final=False)
+    projections, statements = world.store.projections, world.store.statements
+
+    def waiting() -> list[bytes]:
+        return [row.digest for row in statements.list_submittable()]
+
+    projections.set_final(1)  # a step of the indexer while the effect may still be undone
+    projections.rollback(1)
+    assert waiting() == [said.digest]
+    block, events = world.chain.blocks[-1]
+    projections.fold(block, events)
+    projections.set_final(2)
+    projections.reset()  # and nothing is submitted of what is final, whatever the projections say
+    assert waiting() == []
+
+
 def test_state_and_force_follow_the_chain(world: World) -> None:
     executable = world.say("ParticipantRetirement", participant=word("a"))
     log_only = world.say(
