@@ -12,7 +12,6 @@ from ledger.chain import Block, ChainEdge, Deployment, decode_events
 from ledger.errors import ConflictError, FatalError, UnavailableError
 from ledger.exchange.tracing import traces
 from ledger.store import Store
-from ledger.store.rows import CursorRow
 from ledger.types import Bytes32
 
 __all__ = ["IndexedParts", "Indexer"]
@@ -57,7 +56,7 @@ class Indexer:
         parts = self._parts
         cursor = parts.store.projections.cursor()
         head = parts.edge.head().number
-        if cursor is not None and not self._is_canonical(cursor):
+        if cursor is not None and not self._has(cursor.block, cursor.hash):
             self._roll_back()
             return True
         first = 0 if cursor is None else cursor.block + 1
@@ -72,10 +71,21 @@ class Indexer:
             raise UnavailableError(
                 f"the node says that its newest block is {head}, and does not answer block {first}", retry_after_s=0.5
             )
-        relayed = parts.store.projections.set_final(parts.edge.final_head().number)
-        if relayed:
-            self._tell(relayed)
+        self._set_final()
         return is_any
+
+    def _set_final(self) -> None:
+        """What enough folded blocks stand upon is final: how long a node says that its chain is does not count."""
+        projections = self._parts.store.projections
+        cursor = projections.cursor()
+        if cursor is None:
+            return
+        final = max(0, cursor.block - self._parts.edge.settings.finality_blocks)
+        known = projections.block_hash(final) if final > cursor.final else None
+        if known is None or self._has(final, known):  # its hash is kept, unless it is very deep
+            relayed = projections.set_final(final)
+            if relayed:
+                self._tell(relayed)
 
     def _tell(self, relayed: Sequence[Bytes32]) -> None:
         """Log of statements that somebody else relayed that they are in force; of our own the submitter does."""
@@ -114,9 +124,10 @@ class Indexer:
         self._parts.store.projections.fold_many([(block, decode_events(block, contracts)) for block in blocks])
         return len(blocks)
 
-    def _is_canonical(self, cursor: CursorRow) -> bool:
-        header = self._parts.edge.header(cursor.block)
-        return header is not None and header.hash == cursor.hash
+    def _has(self, number: int, block_hash: Bytes32) -> bool:
+        """Whether the chain has this block there now."""
+        header = self._parts.edge.header(number)
+        return header is not None and header.hash == block_hash
 
     def _roll_back(self) -> None:
         """Undo blocks that the chain no longer has."""

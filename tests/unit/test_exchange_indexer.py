@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from web3.types import RPCEndpoint
 
-from ledger.chain import Block, ChainEdge, Deployment
+from ledger.chain import Block, ChainEdge, Deployment, Head
 from ledger.chain.embedded import EmbeddedProvider
 from ledger.errors import UnavailableError
 from ledger.exchange import Gateway
 from ledger.exchange.indexer import Indexer
 from ledger.store import Consortium, Store
 from ledger.store.schema.chain import BLOCKS, FACTS
+from ledger.types import Bytes32
 from tests.support.edge_world import settings_for
 from tests.support.exchange import found_in
 
@@ -204,3 +205,59 @@ def test_a_gap_between_blocks_is_not_folded(gateway: Gateway, tmp_path: Path, mo
             with pytest.raises(UnavailableError, match="left out blocks"):
                 Indexer(parts).step()
         assert parts.store.projections.cursor() is None
+
+
+def test_a_longer_chains_head_makes_nothing_final(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depth, far = 3, 1 << 20
+
+    def lie(method: str, params: list[Any], found: Any) -> Any:
+        """Only of the newest block and of what would be final then, as another chain's node that answers once."""
+        if method == "eth_getBlockByNumber" and params[0] == "latest" and is_lying:
+            return found | {"number": hex(far)}
+        if method == "eth_getBlockByNumber" and params[0] == hex(far - depth):
+            return found_at_head | {"number": hex(far - depth)}
+        return found
+
+    with anew(gateway, tmp_path) as parts:
+        head = parts.edge.head()
+        found_at_head = {"hash": str(head.hash), "parentHash": str(head.parent_hash), "timestamp": "0x1"}
+        edge = ChainEdge(Wire(gateway, lie), replace(gateway.parts.edge.settings, finality_blocks=depth))
+        indexer, is_lying = Indexer(replace(parts, edge=edge)), False
+        indexer.catch_up()
+        is_lying = True
+        for _ in range(2):
+            with pytest.raises(UnavailableError, match="does not answer block"):
+                indexer.step()
+        cursor = parts.store.projections.cursor()
+        assert cursor is not None
+        assert (cursor.block, cursor.final) == (head.number, head.number - depth)
+        parts.store.projections.rollback(head.number - 1)  # one that goes back later is not beyond what was final
+        cursor = parts.store.projections.cursor()
+        assert cursor is not None
+        assert cursor.final == head.number - depth
+
+
+def test_a_block_that_changed_its_hash_meanwhile_is_not_final(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with anew(gateway, tmp_path) as parts:
+        projections, final = parts.store.projections, parts.edge.head().number - 1
+        edge = ChainEdge(Wire(gateway, lambda *each: each[2]), replace(parts.edge.settings, finality_blocks=1))
+        indexer, real = Indexer(replace(parts, edge=edge)), edge.header
+
+        def change(number: int) -> Head | None:
+            header = real(number)
+            return replace(header, hash=Bytes32(bytes(32))) if header and number == final else header
+
+        with monkeypatch.context() as patched:
+            patched.setattr(edge, "header", change)
+            indexer.catch_up()
+            cursor = projections.cursor()
+            assert cursor is not None
+            assert cursor.final < final
+        indexer.step()
+        cursor = projections.cursor()
+        assert cursor is not None
+        assert cursor.final == final
