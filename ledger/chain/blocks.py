@@ -79,6 +79,16 @@ class Receipt:
                 raw=form,
             )
 
+    @classmethod
+    def parse_of(cls, transaction_hash: Bytes32, form: Any) -> Self | None:
+        """Read the answer for one transaction; None while it has no receipt. Raises: UnavailableError."""
+        receipt = None if form is None else cls.parse(form)
+        if receipt is not None and receipt.transaction_hash != transaction_hash:
+            raise UnavailableError(
+                f"the node answered the receipt of {receipt.transaction_hash} for {transaction_hash}", retry_after_s=1.0
+            )
+        return receipt
+
 
 @dataclass(frozen=True)
 class Head:

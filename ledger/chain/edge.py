@@ -202,12 +202,12 @@ class ChainEdge:
     def receipt(self, transaction_hash: Bytes32) -> Receipt | None:
         """The receipt of a transaction, or None while it is in no block. Raises: UnavailableError."""
         form = self._node.ask("eth_getTransactionReceipt", str(transaction_hash))
-        return None if form is None else Receipt.parse(form)
+        return Receipt.parse_of(transaction_hash, form)
 
     def receipts(self, transaction_hashes: Sequence[Bytes32]) -> list[Receipt | None]:
         """Like ``receipt``, of several, in batches. Raises: UnavailableError."""
         forms = self._results([("eth_getTransactionReceipt", [str(each)]) for each in transaction_hashes])
-        return [None if form is None else Receipt.parse(form) for form in forms]
+        return [Receipt.parse_of(each, form) for each, form in zip(transaction_hashes, forms, strict=True)]
 
     def find_events(
         self, address: Address, topics: Sequence[Sequence[Bytes32]], first: int, last: int
@@ -236,12 +236,17 @@ class ChainEdge:
 
     def is_transaction_known(self, transaction_hash: Bytes32) -> bool:
         """Whether the node has it, pooled or in a block. Raises: UnavailableError."""
-        return self._node.ask("eth_getTransactionByHash", str(transaction_hash)) is not None
+        return bool(self.known_transactions([transaction_hash]))
 
     def known_transactions(self, transaction_hashes: Sequence[Bytes32]) -> set[Bytes32]:
         """Those that `is_transaction_known` says yes of, asked for in batches. Raises: UnavailableError."""
         forms = self._results([("eth_getTransactionByHash", [str(each)]) for each in transaction_hashes])
-        return {each for each, form in zip(transaction_hashes, forms, strict=True) if form is not None}
+        found = [each for each, form in zip(transaction_hashes, forms, strict=True) if form is not None]
+        with Reading("transaction"):
+            named = [Bytes32.parse(form["hash"]) for form in forms if form is not None]
+        if named != found:
+            raise UnavailableError("the node answered other transactions than were asked for", retry_after_s=1.0)
+        return set(found)
 
     # Reading state
 

@@ -150,6 +150,27 @@ def test_a_number_that_nothing_can_keep_is_an_answer_that_is_none(ask: Callable[
         ask(edge_of(lambda *_: result(form)))
 
 
+def test_the_answer_for_another_transaction_is_none() -> None:
+    """As when the answers of a batch came in each other's place."""
+    asked = [Bytes32(bytes([each]) * 32) for each in (1, 2)]
+
+    def answer(method: str, params: list[str]) -> Any:
+        other = str(asked[1 - asked.index(Bytes32.parse(params[0]))])
+        if method == "eth_getTransactionReceipt":
+            return result(RECEIPT | RECEIPT_END | {"transactionHash": other})
+        return result({"hash": other})
+
+    edge = edge_of(answer)
+    for ask in (lambda: edge.receipts(asked), lambda: edge.receipt(asked[0])):
+        with pytest.raises(UnavailableError, match="answered the receipt of"):
+            ask()
+    for look in (lambda: edge.known_transactions(asked), lambda: edge.is_transaction_known(asked[0])):
+        with pytest.raises(UnavailableError, match="other transactions than were asked for"):
+            look()
+    honest = edge_of(lambda _, params: result(RECEIPT | RECEIPT_END | {"transactionHash": params[0]}))
+    assert [each and each.transaction_hash for each in honest.receipts(asked)] == asked
+
+
 def test_what_a_contract_can_not_answer_is_unavailable() -> None:
     reader = ContractReader(edge_of(lambda *_: result("0x" + f"{9:064x}")), {"ParticipantRegistry": Address(bytes(20))})
     with pytest.raises(UnavailableError, match="participant's status"):
