@@ -15,7 +15,8 @@ from typing import Any, Final, Self
 from ledger.chain.blocks import Block, EventRef, Head, Reading, Receipt, at_number, parse_quantity, until_none
 from ledger.chain.calls import Call
 from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
-from ledger.chain.node import NodeConnection, Provider, RpcError, connect_http, open_session
+from ledger.chain.http import open_session
+from ledger.chain.node import NodeConnection, Provider, RpcError, connect_http
 from ledger.chain.refusals import Refusal, RefusalKind, classify_refusal, decode_call_error
 from ledger.chain.settings import ChainSettings
 from ledger.chain.transactions import SignedTransaction, Signer, sign_again, sign_transaction

@@ -11,14 +11,15 @@ from web3 import HTTPProvider
 from web3.exceptions import Web3Exception
 from web3.types import RPCEndpoint, RPCResponse
 
+from ledger.chain.http import AnswerTooLargeError, open_session, read_answer
 from ledger.errors import UnavailableError
 
-__all__ = ["NodeConnection", "Provider", "RpcError", "connect_http", "fetch_chain_id", "open_session"]
+__all__ = ["NodeConnection", "Provider", "RpcError", "connect_http", "fetch_chain_id"]
 
 Request = tuple[str, list[Any]]
 
 _RETRY_AFTER_S: Final = 2.0
-_MOST_CONNECTIONS: Final = 32
+_MOST_ANSWER_BYTES: Final = 64 << 20
 _CODES_END: Final = 1 << 31  # of JSON-RPC's error codes: more digits are none
 _CUT_OFF: Final = "response too large"  # go-ethereum (rpc/errors.go), with the code -32003 that others use otherwise
 
@@ -28,6 +29,7 @@ _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (requests.exceptions.ConnectionError, "the node can not be reached"),
     (requests.exceptions.HTTPError, "the node's HTTP server refused the request"),
     (requests.exceptions.RequestException, "the request to the node failed"),
+    (AnswerTooLargeError, "the node's answer is larger than anything that was asked for"),
     (Web3Exception, "the node's answer could not be understood"),
     (ValueError, "the node answered something other than JSON-RPC"),
     (RecursionError, "the node answered something other than JSON-RPC"),
@@ -66,7 +68,22 @@ class RpcError(UnavailableError):
 
 
 class _HttpProvider(HTTPProvider):
-    """web3's, which reads and writes JSON in a third of the time."""
+    """web3's, which reads and writes JSON in a third of the time, and no answer without end."""
+
+    def __init__(self, url: str, timeout_s: float, session: requests.Session) -> None:
+        super().__init__(url, session=session, exception_retry_configuration=None)
+        self._url, self._timeout_s, self._session = url, timeout_s, session
+        self._headers = {**self.get_request_headers(), "Accept-Encoding": "identity"}
+
+    def _make_request(self, _method: RPCEndpoint, request_data: bytes) -> bytes:
+        return self._post(request_data)
+
+    def _post(self, body: bytes) -> bytes:
+        with self._session.post(
+            self._url, data=body, headers=self._headers, timeout=self._timeout_s, stream=True
+        ) as response:
+            response.raise_for_status()
+            return read_answer(response, _MOST_ANSWER_BYTES)
 
     def encode_rpc_request(self, method: RPCEndpoint, params: Any) -> bytes:
         request = {"jsonrpc": "2.0", "method": method, "params": params or [], "id": next(self.request_counter)}
@@ -82,10 +99,7 @@ class _HttpProvider(HTTPProvider):
             {"jsonrpc": "2.0", "method": method, "params": params or [], "id": next(self.request_counter)}
             for method, params in batch_requests
         ]
-        raw = self._request_session_manager.make_post_request(
-            cast("Any", self.endpoint_uri), msgspec.json.encode(forms), **self.get_request_kwargs()
-        )
-        answers = self.decode_rpc_response(raw)
+        answers = self.decode_rpc_response(self._post(msgspec.json.encode(forms)))
         return answers if not isinstance(answers, list) else _in_order(answers, [form["id"] for form in forms])
 
 
@@ -105,38 +119,9 @@ def _in_order(answers: list[Any], asked: Sequence[int]) -> list[RPCResponse]:
         raise ValueError("an answer names what was not asked") from error
 
 
-class _Session(requests.Session):
-    """Asks the environment (proxies, certificates) once for each address: for every request would cost more than it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._surroundings: dict[tuple[Any, ...], dict[str, Any]] = {}
-
-    def merge_environment_settings(self, url: Any, proxies: Any, *given: Any) -> dict[str, Any]:
-        if proxies:
-            return super().merge_environment_settings(url, proxies, *given)
-        known = self._surroundings.get((url, *given))
-        if known is None:
-            known = super().merge_environment_settings(url, proxies, *given)
-            self._surroundings[(url, *given)] = known
-        return dict(known)
-
-
-def open_session() -> requests.Session:
-    """The HTTP connections to one node, shared by all threads, to be closed when it is let go of."""
-    session = _Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=_MOST_CONNECTIONS))
-    return session
-
-
 def connect_http(url: str, timeout_s: float, session: requests.Session | None = None) -> Provider:
     """A provider over HTTP that neither retries nor caches: both are decided here, not in the library."""
-    options = {"timeout": timeout_s, "headers": _HttpProvider.get_request_headers()}
-    return cast(
-        "Provider",
-        _HttpProvider(url, request_kwargs=options, session=session, exception_retry_configuration=None),
-    )
+    return cast("Provider", _HttpProvider(url, timeout_s, session or open_session()))
 
 
 def fetch_chain_id(url: str, timeout_s: float = 10.0) -> int:
@@ -187,20 +172,27 @@ class NodeConnection:
         method = batch[0][0]
         try:
             responses = self._provider.make_batch_request([(RPCEndpoint(name), params) for name, params in batch])
+        except AnswerTooLargeError as error:
+            if len(batch) == 1:
+                _raise_unavailable(method, error)
+            return self._ask_halves(batch)
         except tuple(kind for kind, _ in _FAILURES) as error:
             _raise_unavailable(method, error)
         if not isinstance(responses, list):  # refused as a whole: too large a batch, or a limit of the node
             refusal = _unpack(method, responses)
             if len(batch) == 1 or not isinstance(refusal, RpcError):
                 return [refusal]
-            middle = len(batch) // 2
-            return self._ask_batch(batch[:middle]) + self._ask_batch(batch[middle:])
+            return self._ask_halves(batch)
         if len(responses) != len(batch):
             raise UnavailableError(
                 f"the node answered {len(responses)} of {len(batch)} requests", retry_after_s=_RETRY_AFTER_S
             )
         results = [_unpack(name, response) for (name, _), response in zip(batch, responses, strict=True)]
         return self._ask_cut_off(batch, results)
+
+    def _ask_halves(self, batch: Sequence[Request]) -> list[Any]:
+        middle = len(batch) // 2
+        return self._ask_batch(batch[:middle]) + self._ask_batch(batch[middle:])
 
     def _ask_cut_off(self, batch: Sequence[Request], results: list[Any]) -> list[Any]:
         """Ask again for what go-ethereum left out of its answer because the answer grew too long."""

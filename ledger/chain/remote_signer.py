@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from ledger.chain.http import open_session, read_answer
 from ledger.errors import LedgerError, MalformedError, UnavailableError
 from ledger.keccak import keccak256
 from ledger.statements import recover_signer
@@ -146,7 +147,9 @@ class RemoteSigner:
                     stream=True,
                 ) as response,
             ):
-                answer = _read_short(response)
+                answer = read_answer(response, _MOST_ANSWER_BYTES).decode("ascii", "replace")
+        except ValueError as error:
+            raise self._unavailable("answered something other than a signature") from error
         except (requests.exceptions.RequestException, OSError) as error:
             raise self._unavailable(f"does not answer ({type(error).__name__})") from error
         if response.status_code == 404:
@@ -181,16 +184,6 @@ class RemoteSigner:
 
 
 def _session() -> requests.Session:
-    session = requests.Session()
+    session = open_session()
     session.trust_env = False  # no proxy and no .netrc of the environment
     return session
-
-
-def _read_short(response: requests.Response) -> str:
-    """As much of an answer as may be a signature and a little more, which is none then; the rest is not taken in."""
-    answer = b""
-    for piece in response.iter_content(_MOST_ANSWER_BYTES):
-        answer += piece
-        if len(answer) > _MOST_ANSWER_BYTES:
-            break
-    return answer.decode("ascii", "replace")

@@ -66,6 +66,8 @@ _LOOK_AGAIN_S: Final = 0.05
 _IDEMPOTENCY_KEPT: Final = timedelta(days=7)
 _DRAFTS_KEPT: Final = timedelta(hours=24)
 _TIDY_EVERY_S: Final = 3600.0
+_LONGEST_STEP_S: Final = 60.0
+"""of those who ask the node: they say when it keeps them longer"""
 
 
 class Gateway:
@@ -77,13 +79,18 @@ class Gateway:
         poll_s, resting_s = parts.settings.poll_s, parts.settings.resting_s
         self._indexer = Indexer(parts)
         # A chain of its own has no block that this gateway does not know of: whoever makes one wakes the indexer.
-        self._indexing = Worker("indexer", self._index, poll_s=poll_s if parts.edge.rpc is None else resting_s)
+        self._indexing = Worker(
+            "indexer",
+            self._index,
+            poll_s=poll_s if parts.edge.rpc is None else resting_s,
+            longest_step_s=_LONGEST_STEP_S,
+        )
         self._writer = LogWriter(parts)
         self._writing = Worker("log", self._writer.step, poll_s=0.0)
         self._submitter = Submitter(parts, self._indexing.wake)
-        self._submitting = Worker("submitter", self._submit, poll_s=poll_s)
+        self._submitting = Worker("submitter", self._submit, poll_s=poll_s, longest_step_s=_LONGEST_STEP_S)
         self._publisher = Publisher(parts, self._submitter, self._submitting.wake)
-        self._publishing = Worker("publisher", self._publisher.step, poll_s=resting_s)
+        self._publishing = Worker("publisher", self._publisher.step, poll_s=resting_s, longest_step_s=_LONGEST_STEP_S)
         self._tidying = Worker("tidier", self._tidy, poll_s=_TIDY_EVERY_S)
         self.deliveries = Deliveries(parts, self._wake_fetchers)
         self._fetchers = tuple(

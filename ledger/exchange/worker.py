@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
@@ -24,10 +26,15 @@ class Worker:
     ``step`` says whether it found something to do, or in how many seconds (a float) it will.
     """
 
-    def __init__(self, name: str, step: Callable[[], bool | float], *, poll_s: float) -> None:
+    def __init__(
+        self, name: str, step: Callable[[], bool | float], *, poll_s: float, longest_step_s: float = math.inf
+    ) -> None:
+        """``longest_step_s``: a step that lasts longer keeps it from its work, and it says so."""
         self.name = name
         self._step = step
         self._poll_s = poll_s
+        self._longest_step_s = longest_step_s
+        self._begun_s = math.inf
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._failure: str | None = None
@@ -38,6 +45,9 @@ class Worker:
         """What keeps it from its work; None when all is well."""
         if self._failure is None and not self._thread.is_alive() and not self._stopping.is_set():
             return "it does not run"
+        lasting_s = time.monotonic() - self._begun_s
+        if lasting_s > self._longest_step_s:
+            return f"its step lasts for {lasting_s:.0f} s already: whom it asks does not come to an end"
         return self._failure
 
     def start(self) -> None:
@@ -60,7 +70,7 @@ class Worker:
         while not self._stopping.is_set():
             self._wake.clear()
             try:
-                found = self._step()
+                found = self._timed_step()
             except FatalError as error:
                 self._fail(error, "stops for good")
                 return
@@ -81,6 +91,13 @@ class Worker:
             failures, self._failure = 0, None
             if found is not True:
                 self._wake.wait(found if isinstance(found, float) else self._poll_s)
+
+    def _timed_step(self) -> bool | float:
+        self._begun_s = time.monotonic()
+        try:
+            return self._step()
+        finally:
+            self._begun_s = math.inf
 
     def _fail(self, error: LedgerError, consequence: str) -> None:
         if self._failure != str(error):

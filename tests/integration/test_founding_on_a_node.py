@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ledger.chain import ChainSettings
-from ledger.chain.node import NodeConnection, connect_http, open_session
+from ledger.chain.http import open_session
+from ledger.chain.node import NodeConnection, connect_http
 from ledger.errors import ConflictError, MalformedError, UnavailableError
 from ledger.exchange import ExistingChain, State, found
 from ledger.exchange.gateway_file import GatewayFile

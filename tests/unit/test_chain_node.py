@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -15,7 +15,8 @@ from web3.exceptions import Web3ValueError
 
 from ledger.chain import ChainEdge, ChainSettings, ContractReader, RefusalKind, RpcError
 from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
-from ledger.chain.node import NodeConnection, connect_http, open_session
+from ledger.chain.http import AnswerTooLargeError, open_session
+from ledger.chain.node import NodeConnection, connect_http
 from ledger.chain.transactions import LocalSigner
 from ledger.errors import ConflictError, RefusedError, UnavailableError
 from ledger.types import Address, Bytes32
@@ -261,6 +262,95 @@ def test_real_server_that_misbehaves(answer: bytes | None, says: str) -> None:
         connection = NodeConnection(connect_http(url, 0.5), 10)
         with pytest.raises(UnavailableError, match=says):
             connection.ask("eth_chainId")
+
+
+START = b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n"
+
+
+@contextmanager
+def trickling(start: bytes, piece: bytes, pieces: int, wait_s: float = 0.02) -> Iterator[str]:
+    """A server that never stops for long, and hardly gets on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stop = threading.Event()
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(65_536)
+                connection.sendall(start)
+                for _ in range(pieces):
+                    connection.sendall(piece)
+                    if stop.wait(wait_s):
+                        break
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("start", [START + b"\r\n", START + b"x-more: ", b"HTTP/1.1"])
+def test_an_answer_that_trickles_is_not_waited_for(start: bytes) -> None:
+    with trickling(start, b" ", 1_000) as url:
+        connection = NodeConnection(connect_http(url, 0.1), 10)
+        with pytest.raises(UnavailableError, match="did not answer in time"):
+            connection.ask("eth_chainId")
+
+
+def test_an_answer_without_end_is_not_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.chain.node._MOST_ANSWER_BYTES", 1 << 16)
+    with trickling(b"HTTP/1.1 200 OK\r\n\r\n", bytes(1 << 16), 1_000, 0) as url:
+        connection = NodeConnection(connect_http(url, 5), 10)
+        with pytest.raises(UnavailableError, match="larger than anything"):
+            connection.ask("eth_chainId")
+
+
+def test_a_compressed_answer_is_none() -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\n{}"
+    with listener(answer) as url, pytest.raises(UnavailableError, match="other than JSON-RPC"):
+        NodeConnection(connect_http(url, 5), 10).ask("eth_chainId")
+
+
+def test_a_batch_whose_answer_is_too_large_is_halved() -> None:
+    def batch(requests_: list[Any]) -> Any:
+        if len(requests_) > limit:
+            raise AnswerTooLargeError
+        return [result(params[0]) for _, params in requests_]
+
+    provider, limit = Scripted(lambda *_: None, batch), 2
+    asked = [("eth_x", [number]) for number in range(4)]
+    assert NodeConnection(provider, 4).ask_each(asked) == [0, 1, 2, 3]
+    assert provider.sizes == [4, 2, 2]
+    limit = 0
+    with pytest.raises(UnavailableError, match="larger than anything"):
+        NodeConnection(provider, 4).ask_each(asked)
+
+
+def test_connections_are_kept_and_proxies_are_as_timely() -> None:
+    answer = over_http(b'{"id": 0, "result": "0x1"}').replace(b"connection: close\r\n", b"")
+    with socket.create_server(("127.0.0.1", 0)) as server, open_session() as session:
+        url, accepted = f"http://127.0.0.1:{server.getsockname()[1]}", list[int]()
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            accepted.append(1)
+            with connection:
+                while connection.recv(65_536):
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        connection = NodeConnection(connect_http(url, 30, session), 1)
+        assert [connection.ask("eth_chainId") for _ in range(3)] == ["0x1"] * 3
+        session.close()
+        thread.join(30)
+        assert accepted == [1]
+        adapter = session.get_adapter("http://node")
+        assert isinstance(adapter, requests.adapters.HTTPAdapter)
+        proxied = adapter.proxy_manager_for("http://proxy:1").connection_from_url("http://node")
+        assert proxied.ConnectionCls is adapter.poolmanager.connection_from_url("http://node").ConnectionCls
 
 
 def test_nobody_listens() -> None:

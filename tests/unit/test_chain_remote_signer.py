@@ -111,6 +111,30 @@ def test_no_more_of_an_answer_is_taken_in_than_a_signature_needs() -> None:
     assert sent < ENDLESS_BYTES
 
 
+def test_a_signer_that_trickles_is_not_waited_for() -> None:
+    over = threading.Event()
+
+    def trickle(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 132\r\n\r\n")
+            for _ in range(130):
+                connection.sendall(b"0")
+                if over.wait(0.05):
+                    break
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        hostile = threading.Thread(target=trickle, args=(listening,))
+        hostile.start()
+        key = RemoteKey(f"http://127.0.0.1:{listening.getsockname()[1]}", bytes([1]) * 64)
+        with pytest.raises(UnavailableError, match="does not answer"):
+            RemoteSigner(key, timeout_s=0.2).sign(b"payload")
+        over.set()
+        hostile.join(30)
+        assert not hostile.is_alive()
+
+
 def test_a_signer_that_is_not_there_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

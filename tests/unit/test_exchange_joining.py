@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ledger.chain import ChainSettings, ContractReader, Deployment, ParticipantStatus
-from ledger.chain.node import NodeConnection, connect_http, open_session
+from ledger.chain.http import open_session
+from ledger.chain.node import NodeConnection, connect_http
 from ledger.errors import ConflictError, LedgerError, MalformedError, RefusedError, VerificationError
 from ledger.exchange import ExistingChain, Founded, Home, Joined, JoiningPlan, KnownProfile, State, found, join
 from ledger.exchange import joining as joining_module

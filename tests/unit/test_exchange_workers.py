@@ -346,6 +346,25 @@ def test_a_worker_retries_stops_and_says_why() -> None:
     assert other.failure == "it broke: SystemExit"
 
 
+def test_a_worker_says_when_a_step_does_not_end() -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def hang() -> bool:
+        begun.set()
+        over.wait(90)
+        return False
+
+    worker = Worker("hanging", hang, poll_s=0.01, longest_step_s=0.01)
+    worker.start()
+    assert begun.wait(90)
+    eventually(lambda: worker.failure is not None)
+    assert "does not come to an end" in str(worker.failure)
+    over.set()
+    eventually(lambda: worker.failure is None)
+    worker.stop()
+    assert worker.failure is None
+
+
 def test_a_worker_goes_on_after_what_nobody_thought_of(caplog: pytest.LogCaptureFixture) -> None:
     steps: list[int] = []
     told: list[str | None] = []
