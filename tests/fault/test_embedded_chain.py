@@ -211,6 +211,12 @@ def test_a_chain_that_is_gone_is_missed_and_no_other_is_founded(tmp_path: Path) 
     ChainEdge.open(settings).close()
 
 
+def test_a_folder_that_can_not_be_looked_into_is_unavailable(tmp_path: Path) -> None:
+    settings = ChainSettings("embedded", CHAIN_ID, folder=tmp_path / ("x" * 300), founds=False)
+    with pytest.raises(UnavailableError, match="can not be read"):
+        ChainEdge.open(settings)
+
+
 def test_a_file_that_can_not_be_opened_says_whose_right_is_missing(tmp_path: Path) -> None:
     (tmp_path / "chain.sqlite3").mkdir()
     with pytest.raises(UnavailableError, match="Let this user write the file and its folder"):

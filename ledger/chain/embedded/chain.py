@@ -32,7 +32,7 @@ from ledger.chain.embedded.evm import (
 )
 from ledger.chain.embedded.folder import FolderLock
 from ledger.chain.embedded.keyvalue import KeyValueFile
-from ledger.errors import ConflictError, NotFoundError
+from ledger.errors import ConflictError, NotFoundError, UnavailableError
 from ledger.keccak import keccak256
 from ledger.types import Address, Bytes32
 
@@ -82,7 +82,7 @@ class EmbeddedChain:
         with ExitStack() as opened:
             lock = None
             if folder is not None:
-                if not founds and not (folder / _FILE).is_file():
+                if not founds and not _is_there(folder):
                     raise _missing(folder)
                 lock = FolderLock(folder)
                 opened.callback(lock.release)
@@ -230,6 +230,13 @@ class EmbeddedChain:
         """One storage slot of a contract after a block. Raises: HeaderNotFound."""
         with self._turn:
             return int(self._chain.get_vm(self.header(number)).state.get_storage(bytes(address), slot))
+
+
+def _is_there(folder: Path) -> bool:
+    try:
+        return (folder / _FILE).is_file()
+    except OSError as error:
+        raise UnavailableError(f"the folder {folder} can not be read: {error.strerror}") from error
 
 
 def _missing(folder: Path) -> NotFoundError:
