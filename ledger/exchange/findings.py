@@ -88,7 +88,7 @@ def judge(name: str, look: Callable[[], str]) -> Check:
     except FindingError as finding:
         return Check(name, Standing.FAILED, str(finding), finding.fix)
     except (LedgerError, OSError) as error:
-        return Check(name, Standing.FAILED, str(error), _fix_of(name, error))
+        return Check(name, Standing.FAILED, _tell(error), _fix_of(name, error))
 
 
 def need(value: T | None) -> T:
@@ -96,6 +96,12 @@ def need(value: T | None) -> T:
     if value is None:
         raise MissingError
     return value
+
+
+def _tell(error: LedgerError | OSError) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} can not be used: {error.strerror}"
+    return str(error)
 
 
 def _fix_of(name: str, error: Exception) -> str:

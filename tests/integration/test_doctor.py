@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ledger.chain import RefusalKind, RemoteKey
+from ledger.errors import UnavailableError
 from ledger.exchange import Founded, GatewaySettings
 from ledger.exchange.doctor import Check, Diagnosis, Standing, diagnose
 from ledger.exchange.findings import judge
@@ -193,8 +194,12 @@ def test_each_kind_of_error_has_its_fix(home: Path) -> None:
 
         return str(judge(name, fail).fix)
 
+    denied = PermissionError(13, "Permission denied", "log.pem")
     for name in ("keys", "database", "chain", "log"):
-        assert "chown" in fix_of(name, PermissionError(13, "Permission denied", "log.pem"))
+        assert "chown" in fix_of(name, denied)
+    locked = UnavailableError("the folder can not be written")
+    locked.__cause__ = denied
+    assert "chown" in fix_of("chain", locked)
     for name in ("ledger.db", "chain/chain.sqlite3"):
         whole = (home / name).read_bytes()
         (home / name).write_bytes(b"no database" * 1000)
