@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
+from ledger.content.paths import printable
 from ledger.exchange.tracing import REQUEST_ID
 
 __all__ = ["LogFormat", "set_up_log"]
@@ -64,7 +65,11 @@ class _JsonLine(logging.Formatter):
 
 
 class _TextLine(logging.Formatter):
+    """One line an event, whatever its words are; of an error the traceback follows, indented."""
+
     def format(self, record: logging.LogRecord) -> str:
-        facts = " ".join(f"{name}={value}" for name, value in _facts_of(record).items())
-        first, newline, rest = super().format(record).partition("\n")
-        return f"{first} {facts}{newline}{rest}" if facts else f"{first}{newline}{rest}"
+        record.message, record.asctime = record.getMessage(), self.formatTime(record)
+        facts = [f"{name}={value}" for name, value in _facts_of(record).items()]
+        event = printable(" ".join([self.formatMessage(record), *facts]))
+        traceback = self.formatException(record.exc_info).split("\n") if record.exc_info else []
+        return "\n".join([event, *(f"  {printable(line)}" for line in traceback)])

@@ -20,6 +20,7 @@ from ledger.chain.node import NodeConnection, Provider, RpcError, connect_http
 from ledger.chain.refusals import Refusal, RefusalKind, classify_refusal, decode_call_error
 from ledger.chain.settings import ChainSettings
 from ledger.chain.transactions import SignedTransaction, Signer, sign_again, sign_transaction
+from ledger.content.paths import printable
 from ledger.errors import ConflictError, RefusedError, UnavailableError
 from ledger.keccak import keccak256
 from ledger.types import Address, Bytes32
@@ -110,7 +111,7 @@ class ChainEdge:
 
     def client_version(self) -> str:
         """What the node calls itself. Raises: UnavailableError."""
-        return str(self._node.ask("web3_clientVersion"))
+        return printable(str(self._node.ask("web3_clientVersion")))
 
     # Reading blocks
 
@@ -257,10 +258,8 @@ class ChainEdge:
 
     def nonces(self, addresses: Sequence[Address]) -> list[int]:
         """Like ``nonce`` after the blocks, of several accounts, in batches. Raises: UnavailableError."""
-        return [
-            _to_int(each)
-            for each in self._results([("eth_getTransactionCount", [str(each), "latest"]) for each in addresses])
-        ]
+        requests = [("eth_getTransactionCount", [str(each), "latest"]) for each in addresses]
+        return [_to_int(each) for each in self._results(requests)]
 
     def balance_wei(self, address: Address) -> int:
         """What an account holds. Raises: UnavailableError."""

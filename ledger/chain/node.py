@@ -12,6 +12,7 @@ from web3.exceptions import Web3Exception
 from web3.types import RPCEndpoint, RPCResponse
 
 from ledger.chain.http import AnswerTooLargeError, open_session, read_answer
+from ledger.content.paths import printable
 from ledger.errors import UnavailableError
 
 __all__ = ["NodeConnection", "Provider", "RpcError", "connect_http", "fetch_chain_id"]
@@ -20,6 +21,7 @@ Request = tuple[str, list[Any]]
 
 _RETRY_AFTER_S: Final = 2.0
 _MOST_ANSWER_BYTES: Final = 64 << 20
+_LONGEST_TEXT: Final = 2_000
 _CODES_END: Final = 1 << 31  # of JSON-RPC's error codes: more digits are none
 _CUT_OFF: Final = "response too large"  # go-ethereum (rpc/errors.go), with the code -32003 that others use otherwise
 
@@ -50,9 +52,13 @@ class Provider(Protocol):
 
 
 class RpcError(UnavailableError):
-    """The node answered a JSON-RPC error: ``code``, ``text`` and ``data`` are the node's own."""
+    """The node answered a JSON-RPC error: ``code``, ``text`` and ``data`` are the node's own.
+
+    Of the text what a terminal or a log would not show as itself is escaped, and what goes on and on is left out.
+    """
 
     def __init__(self, method: str, code: int, text: str, data: object = None) -> None:
+        text = printable(text[:_LONGEST_TEXT])
         super().__init__(
             f"the node answered {method} with error {code}: {text[:200]}. Try again; if it stays, look at the node",
             retry_after_s=_RETRY_AFTER_S,

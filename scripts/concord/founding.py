@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -114,6 +115,7 @@ def serve(
     from api.server import serve as run  # noqa: PLC0415 - as above
 
     os.umask(PRIVATE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # its memory holds keys
     given = context_of(context)
     config = load_service_config(home, read_passphrase("the gateway's keystore"))
     set_up_log(config.log_format, config.log_level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -95,6 +96,7 @@ def test_the_folder_of_the_network_names_its_guide() -> None:
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     text = UNIT.read_text()
     assert "RestartPreventExitStatus=1 3 4" in text
+    assert "LimitCORE=0" in text
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("there is no systemd-analyze here: the unit was read, not verified")
@@ -122,6 +124,7 @@ def test_sigterm_drains_what_was_accepted(tmp_path: Path, monkeypatch: pytest.Mo
         lambda environment=environment: {**environment(), "CONCORD_PUBLISH_AFTER_S": "2", "CONCORD_LOG_FORMAT": "json"},
     )
     with served(tmp_path / "home") as (child, url):
+        assert resource.prlimit(child.pid, resource.RLIMIT_CORE) == (0, 0)
         headers = {"Authorization": f"Bearer {founded.api_keys['chamber']}"}
         with httpx.Client(base_url=url, timeout=60, headers=headers) as http:
             accepted = http.post("/v1/datasets", json=registration("late", {"a.csv": b"1"}))

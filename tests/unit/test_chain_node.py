@@ -364,6 +364,17 @@ def test_error_of_the_node_keeps_its_words() -> None:
     assert (caught.value.code, caught.value.text) == (-32000, "header not found")
 
 
+def test_what_a_node_says_can_not_forge_a_line() -> None:
+    forged = "busy\n2026-11-22 06:00:00,000 ERROR \x1b[31mforged\ud800" + "x" * 10_000
+    with pytest.raises(RpcError) as caught:
+        edge_of(lambda *_: error(-32000, forged)).head()
+    for said in (str(caught.value), caught.value.text):
+        assert said.isprintable()
+        assert "busy\\n2026-11-22 06:00:00,000 ERROR \\x1b[31mforged\\ud800" in said
+    assert len(caught.value.text) < 3_000
+    assert edge_of(lambda *_: result("a\nb")).client_version() == "a\\nb"
+
+
 def test_error_inside_a_batch_is_raised() -> None:
     edge = edge_of(lambda *_: error(-32000, "header not found"))
     for ask in (lambda: edge.blocks(0, 3), lambda: edge.receipts([Bytes32(bytes(32))])):
