@@ -11,7 +11,18 @@ from typing import Any, Self, TypeVar
 from ledger.errors import MalformedError, UnavailableError
 from ledger.types import Address, Bytes32
 
-__all__ = ["Block", "EventRef", "Head", "Log", "Reading", "Receipt", "at_number", "parse_quantity", "until_none"]
+__all__ = [
+    "Block",
+    "EventRef",
+    "Head",
+    "Log",
+    "Reading",
+    "Receipt",
+    "at_number",
+    "parse_moment",
+    "parse_quantity",
+    "until_none",
+]
 
 
 @dataclass(frozen=True)
@@ -107,7 +118,7 @@ class Head:
                 number=_number(form["number"]),
                 hash=_hash(form["hash"]),
                 parent_hash=_hash(form["parentHash"]),
-                timestamp=_moment(form["timestamp"]),
+                timestamp=parse_moment(form["timestamp"]),
             )
 
 
@@ -140,7 +151,7 @@ class Block:
                 number=_number(form["number"]),
                 hash=_hash(form["hash"]),
                 parent_hash=_hash(form["parentHash"]),
-                timestamp=_moment(form["timestamp"]),
+                timestamp=parse_moment(form["timestamp"]),
                 header={name: value for name, value in form.items() if name not in _BODY},
                 transactions=tuple(each for each in form["transactions"] if not isinstance(each, str)),
                 receipts=tuple(Receipt.parse(receipt) for receipt in receipt_forms),
@@ -212,7 +223,8 @@ def parse_quantity(text: str, *, end: int = 1 << 63) -> int:
     return number
 
 
-def _moment(text: str) -> int:
+def parse_moment(text: str) -> int:
+    """Seconds of UTC, as a datetime can say them. Raises: ValueError."""
     return parse_quantity(text, end=_TIMES_END)
 
 

@@ -6,18 +6,28 @@ understand the node is ``UnavailableError``; what a contract refuses is ``Refuse
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final, Self
 
-from ledger.chain.blocks import Block, EventRef, Head, Reading, Receipt, at_number, parse_quantity, until_none
+from ledger.chain.answers import is_too_much, require, to_bytes, to_int, to_outcome, to_result
+from ledger.chain.blocks import (
+    Block,
+    EventRef,
+    Head,
+    Reading,
+    Receipt,
+    at_number,
+    parse_moment,
+    parse_quantity,
+    until_none,
+)
 from ledger.chain.calls import Call
 from ledger.chain.embedded import EmbeddedChain, EmbeddedProvider, EmbeddedRpc
 from ledger.chain.http import open_session
 from ledger.chain.node import NodeConnection, Provider, RpcError, connect_http
-from ledger.chain.refusals import Refusal, RefusalKind, classify_refusal, decode_call_error
+from ledger.chain.refusals import Refusal, decode_call_error
 from ledger.chain.settings import ChainSettings
 from ledger.chain.transactions import SignedTransaction, Signer, sign_again, sign_transaction
 from ledger.content.paths import printable
@@ -29,9 +39,6 @@ __all__ = ["ChainEdge"]
 
 _LOG_SPAN: Final = 5_000
 _METHOD_NOT_FOUND: Final = -32601
-_LIMIT_EXCEEDED: Final = -32005  # EIP-1474; Besu for a range of more than 5,000 blocks
-# Other nodes have no code of their own for it: a range that is too wide, or too many events in it.
-_TOO_MUCH: Final = re.compile(r"range|limit|exceed|too (?:many|large|big|wide)|more than", re.IGNORECASE)
 
 
 class ChainEdge:
@@ -96,7 +103,7 @@ class ChainEdge:
             ConflictError: another chain id (``wrong-chain``).
             UnavailableError: the node does not answer.
         """
-        found = _to_int(self._node.ask("eth_chainId"))
+        found = to_int(self._node.ask("eth_chainId"))
         if found != self.settings.chain_id:
             raise ConflictError(
                 f"the node runs chain {found}, this consortium's chain id is {self.settings.chain_id}: correct the "
@@ -137,7 +144,8 @@ class ChainEdge:
             form = self._node.ask("eth_getBlockByNumber", "pending", False)
         except RpcError:
             return None
-        return None if form is None or form.get("timestamp") is None else _to_int(form["timestamp"])
+        with Reading("block"):
+            return None if form is None or form.get("timestamp") is None else parse_moment(form["timestamp"])
 
     def header(self, number: int) -> Head | None:
         """The place of block ``number``, or None when there is none yet. Raises: UnavailableError."""
@@ -187,7 +195,7 @@ class ChainEdge:
             wanted = [form for form in forms if form["transactions"]]
             answers = self._node.ask_each([("eth_getBlockReceipts", [form["number"]]) for form in wanted])
             if not any(isinstance(each, RpcError) and each.code == _METHOD_NOT_FOUND for each in answers):
-                found = {form["number"]: _require(each) or [] for form, each in zip(wanted, answers, strict=True)}
+                found = {form["number"]: require(each) or [] for form, each in zip(wanted, answers, strict=True)}
                 return [found.get(form["number"], []) for form in forms]
             self._has_block_receipts = False
         requests = [
@@ -199,7 +207,7 @@ class ChainEdge:
         return [[next(receipts) for _ in form["transactions"]] for form in forms]
 
     def _results(self, requests: Sequence[tuple[str, list[Any]]]) -> list[Any]:
-        return [_require(each) for each in self._node.ask_each(requests)]
+        return [require(each) for each in self._node.ask_each(requests)]
 
     def receipt(self, transaction_hash: Bytes32) -> Receipt | None:
         """The receipt of a transaction, or None while it is in no block. Raises: UnavailableError."""
@@ -228,12 +236,12 @@ class ChainEdge:
         requests = [("eth_getLogs", [wanted | {"fromBlock": hex(start), "toBlock": hex(end)}]) for start, end in spans]
         found: list[EventRef] = []
         for (start, end), answer in zip(spans, self._node.ask_each(requests), strict=True):
-            if start < end and isinstance(answer, RpcError) and _is_too_much(answer):
+            if start < end and isinstance(answer, RpcError) and is_too_much(answer):
                 middle = (start + end) // 2
                 found += self._find_in_spans(wanted, [(start, middle), (middle + 1, end)])
                 continue
             with Reading("list of events"):
-                found += [EventRef.parse(form) for form in _require(answer)]
+                found += [EventRef.parse(form) for form in require(answer)]
         return found
 
     def is_transaction_known(self, transaction_hash: Bytes32) -> bool:
@@ -254,12 +262,12 @@ class ChainEdge:
 
     def nonce(self, address: Address, *, pending: bool = False) -> int:
         """The next nonce of an account, after its blocks or its pooled transactions too. Raises: UnavailableError."""
-        return _to_int(self._node.ask("eth_getTransactionCount", str(address), "pending" if pending else "latest"))
+        return to_int(self._node.ask("eth_getTransactionCount", str(address), "pending" if pending else "latest"))
 
     def nonces(self, addresses: Sequence[Address]) -> list[int]:
         """Like ``nonce`` after the blocks, of several accounts, in batches. Raises: UnavailableError."""
         requests = [("eth_getTransactionCount", [str(each), "latest"]) for each in addresses]
-        return [_to_int(each) for each in self._results(requests)]
+        return [to_int(each) for each in self._results(requests)]
 
     def balance_wei(self, address: Address) -> int:
         """What an account holds. Raises: UnavailableError."""
@@ -272,7 +280,7 @@ class ChainEdge:
     def code(self, address: Address, number: int | None = None) -> bytes:
         """The code at an address, empty where no contract is. Raises: UnavailableError."""
         found = self._node.ask("eth_getCode", str(address), "latest" if number is None else hex(number))
-        return _to_bytes(found)
+        return to_bytes(found)
 
     def code_hash(self, address: Address) -> Bytes32:
         """Keccak-256 of the code at an address. Raises: UnavailableError."""
@@ -301,7 +309,7 @@ class ChainEdge:
             if refusal is None:
                 raise
             raise refusal from error
-        return _to_bytes(result)
+        return to_bytes(result)
 
     def simulate(self, call: Call, sender: Address) -> bytes:
         """Execute a call as ``sender`` would, keeping nothing, before a nonce is spent on it; what it returns.
@@ -319,7 +327,7 @@ class ChainEdge:
             UnavailableError: the node does not answer.
         """
         asked = [_form_call(each.to, each.data, sender=sender, gas_limit=each.gas_limit) for each in calls]
-        return [_to_result(answer) for answer in self._node.ask_each(asked)]
+        return [to_result(answer) for answer in self._node.ask_each(asked)]
 
     # Writing
 
@@ -364,7 +372,7 @@ class ChainEdge:
             UnavailableError: no answer; the node may have taken some or all.
         """
         answers = self._node.ask_each([("eth_sendRawTransaction", ["0x" + each.raw.hex()]) for each in transactions])
-        return [_to_outcome(each, answer) for each, answer in zip(transactions, answers, strict=True)]
+        return [to_outcome(each, answer) for each, answer in zip(transactions, answers, strict=True)]
 
 
 def _form_call(
@@ -380,36 +388,3 @@ def _form_call(
     form |= {"from": str(sender)} if sender is not None else {}
     form |= {"gas": hex(gas_limit)} if gas_limit is not None else {}
     return "eth_call", [form, "latest" if number is None else hex(number)]
-
-
-def _to_result(answer: Any) -> bytes | RefusedError:
-    refusal = decode_call_error(answer) if isinstance(answer, RpcError) else None
-    return _to_bytes(_require(answer)) if refusal is None else refusal
-
-
-def _to_int(answer: Any) -> int:
-    with Reading("number"):
-        return parse_quantity(answer)
-
-
-def _to_bytes(answer: Any) -> bytes:
-    with Reading("byte string"):
-        return bytes.fromhex(answer.removeprefix("0x"))
-
-
-def _require(answer: Any) -> Any:
-    if isinstance(answer, RpcError):
-        raise answer
-    return answer
-
-
-def _is_too_much(error: RpcError) -> bool:
-    return error.code == _LIMIT_EXCEEDED or _TOO_MUCH.search(error.text) is not None
-
-
-def _to_outcome(transaction: SignedTransaction, answer: Any) -> Refusal | None:
-    if isinstance(answer, RpcError):
-        return classify_refusal(answer.code, answer.text)
-    if answer != str(transaction.hash):
-        return Refusal(RefusalKind.OTHER, 0, f"the node answered another hash than {transaction.hash}")
-    return None

@@ -137,6 +137,8 @@ HUGE = hex(1 << 70)
         (ChainEdge.head, HEAD | {"number": HUGE}),  # nor a column of the database
         (ChainEdge.head, HEAD | {"number": "-0x1"}),
         (ChainEdge.head, []),
+        (ChainEdge.pending_time_s, HEAD | {"timestamp": hex(1 << 60)}),
+        (ChainEdge.pending_time_s, 5),
         (lambda edge: edge.receipt(Bytes32(b"\x11" * 32)), RECEIPT | RECEIPT_END | {"blockNumber": HUGE}),
         (lambda edge: edge.receipt(Bytes32(b"\x11" * 32)), RECEIPT | RECEIPT_END | {"blockNumber": "-0x1"}),
         (lambda edge: edge.nonce(Address(bytes(20))), hex(1 << 80)),
