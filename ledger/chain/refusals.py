@@ -120,7 +120,7 @@ _TEXTS: Final[tuple[tuple[RefusalKind, tuple[str, ...]], ...]] = (
     (RefusalKind.INVALID, (
         "intrinsic gas", "exceeds block gas limit", "gas required exceeds", "floor data gas", "oversized data",
         "initcode size", "negative value", "invalid sender", "invalid signature", "not an eoa", "failed to decode",
-        "type not supported", "unknown transaction type", "invalid transaction", "invalid params", "rlp",
+        "type not supported", "unknown transaction type", "invalid transaction",
         "nonce has max value", "gas uint64 overflow", "unsupported transaction", "gas limit too high",
         "greater than the block gas limit", "deployed code",
     )),

@@ -22,9 +22,10 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from ledger.chain import Call, Receipt, Refusal, RefusalKind, Signer, encode_statement
+from ledger.chain import Call, Receipt, Refusal, Signer, encode_statement
 from ledger.chain import SignedTransaction as ChainTransaction
-from ledger.errors import FatalError, RefusedError, UnavailableError
+from ledger.errors import RefusedError
+from ledger.exchange.answers import Answers, is_refused
 from ledger.exchange.nonces import Nonces
 from ledger.exchange.parts import Parts
 from ledger.exchange.relays import MOST_IN_FLIGHT, Lanes, Relays
@@ -45,7 +46,6 @@ _LOOK_AGAIN_S: Final = 0.01
 _SHORTEST_PAUSE_S: Final = 0.005
 _LOOK_ANYWAY_S: Final = 1.0
 _logger = logging.getLogger(__name__)
-_NONCE_SPENT: Final = frozenset({RefusalKind.NONCE_TOO_LOW, RefusalKind.REPLACEMENT_UNDERPRICED})
 
 _Item = tuple[str, Callable[[int], SignedTransaction]]
 _Share = tuple[Signer, Sequence[tuple[str, Call]]]
@@ -62,6 +62,7 @@ class Submitter:
         self._looked_at_all_s = -math.inf
         self._relays = Relays(parts)
         self._waiting = Submittable(parts.store)
+        self._answers = Answers(parts, self._nonces, self._relays)
         self._reverted = Reverted(parts, self._nonces, self._simulate)
         self._on_way: dict[str, StatementRow] = {}
         self._not_sent: set[str] = set()
@@ -289,17 +290,13 @@ class Submitter:
         return [row for rows in taken for row in rows]
 
     def _note_answers(self, rows: Sequence[OutboxRow], answers: Sequence[Refusal | None]) -> None:
-        parts, answered = self._parts, zip(rows, answers, strict=True)
-        refused = [(row, answer) for row, answer in answered if answer is not None and not answer.kind.is_sent]
-        subjects = {row.subject for row in rows} - {row.subject for row, _ in refused}
-        self._mark_sent(subjects)
+        refused = [(row, answer) for row, answer in zip(rows, answers, strict=True) if is_refused(answer)]
+        self._mark_sent({row.subject for row in rows} - {row.subject for row, _ in refused})
         if refused:
             self._look_at_all()
-            known = parts.edge.known_transactions([row.hash for row, answer in refused if answer.kind in _NONCE_SPENT])
+            known = self._answers.find_known(refused)
             self._mark_sent({row.subject for row, _ in refused if row.hash in known})
-            for row, answer in refused:
-                if row.hash not in known:
-                    self._judge(row, answer)
+            self._answers.judge([(row, answer) for row, answer in refused if row.hash not in known])
         self._on_sent()
         for account in {row.relay for row in rows if row.state is OutboxState.SENT}:
             self._look_at_all()
@@ -312,27 +309,6 @@ class Submitter:
     def _look_at_all(self) -> None:
         """Have the next step send whatever is due, not only what is new: something may stand before that."""
         self._looked_at_all_s = -math.inf
-
-    def _judge(self, row: OutboxRow, refusal: Refusal) -> None:
-        if refusal.kind in _NONCE_SPENT:
-            self._nonces.check_node()
-            raise FatalError(
-                f"nonce {row.nonce} of the relay account {row.relay} was spent by a transaction that is not ours: "
-                "stop whoever else uses this key, and restart"
-            )
-        if refusal.kind.is_certain:
-            noop = self._parts.edge.sign_noop(self._relays.find(row.relay), row.nonce)
-            self._parts.store.outbox.refuse_and_fill(
-                row.subject,
-                refusal_json(f"transaction-{refusal.kind.value}", refusal.message, {"code": refusal.code}),
-                SignedTransaction(noop.raw, noop.hash),
-                self._parts.now(),
-            )
-            return
-        if refusal.kind is RefusalKind.NONCE_GAP:
-            self._nonces.fill_gap(self._relays.find(row.relay))
-        advice = refusal.kind.advise(row.relay)
-        raise UnavailableError(f"the node does not take a transaction ({refusal.message}): {advice}", retry_after_s=1.0)
 
     # Following
 

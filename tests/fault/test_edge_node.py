@@ -75,6 +75,22 @@ def test_sending_fails(world: EdgeWorld, name: str) -> None:
     assert {outcome.in_force for outcome in told.values()} == {InForce.YES}
 
 
+def test_a_refusal_of_what_the_node_has_refuses_nothing(world: EdgeWorld) -> None:
+    with world.gateway() as gateway:
+        world.anvil.ask("evm_setAutomine", False)
+        world.wire.break_with(lose_answer, SEND, times=1)
+        digests = world.register(gateway, 1)
+        world.wire.await_hits()
+        world.wire.break_with(refuse(-32000, "intrinsic gas too low"), SEND, times=1)
+        world.wire.await_hits()
+        await_sent(gateway, 1)
+        assert {gateway.statements.outcome(each).in_force for each in digests} == {InForce.PENDING}
+        world.anvil.ask("evm_setAutomine", True)
+        world.anvil.mine(1)
+        told = world.settle(gateway, digests)
+    assert {outcome.in_force for outcome in told.values()} == {InForce.YES}
+
+
 def test_nothing_is_answered_in_time(world: EdgeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ledger.chain.edge.connect_http", lambda url, _s, session: connect_http(url, 1.0, session))
     with world.gateway() as gateway:

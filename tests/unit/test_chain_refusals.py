@@ -78,7 +78,6 @@ KNOWN = {
         "Failed to decode transaction",  # anvil
         "failed to decode signed transaction: ValidationError",  # embedded
         "insufficient gas for floor data gas cost: gas 21000, minimum needed 30000",  # go-ethereum
-        "rlp: expected input list for types.LegacyTx",  # go-ethereum
         "sender not an eoa: address 0x00",  # go-ethereum
         "Invalid transaction type",  # Besu
         "Invalid transaction params (missing or incorrect)",  # Besu
@@ -89,7 +88,6 @@ KNOWN = {
         "Transaction gas limit is greater than the block gas limit, gas_limit: 2, cap: 1",  # anvil
         "Out of gas: gas required exceeds allowance: 1",  # anvil
         "reject transactions from senders with deployed code",  # anvil
-        "invalid params: argument 0 is not 0x-prefixed hex",  # embedded
         "invalid transaction: its calls nest too deep for the embedded chain",  # embedded
         "unknown transaction type",  # proxies and nodes of other makes: not the "known transaction" of Besu
         "Unknown transaction type 0x7e",
@@ -121,6 +119,10 @@ KNOWN = {
         "transaction was not already imported",
         "transaction is not yet known: not already in the pool",
         "purlpose",  # no RLP in it
+        # Of bytes that were garbled on their way, or of a request that a proxy made of ours: ours are well formed.
+        "Invalid params",  # Besu, proxies
+        "rlp: expected input list for types.LegacyTx",  # go-ethereum
+        "invalid params: argument 0 is not 0x-prefixed hex",  # embedded
     ],
 }
 

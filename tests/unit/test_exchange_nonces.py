@@ -88,7 +88,7 @@ def test_a_gap_is_filled_once_and_nothing_else_is(gateway: Gateway) -> None:
 def test_a_node_that_refuses_gaps_has_them_filled(gateway: Gateway) -> None:
     row = enqueue(gateway, "lift:a:0", skip=1)
     with pytest.raises(UnavailableError):
-        gateway._submitter._judge(row, Refusal(RefusalKind.NONCE_GAP, -32000, "nonce too high"))
+        gateway._submitter._answers.judge([(row, Refusal(RefusalKind.NONCE_GAP, -32000, "nonce too high"))])
     assert len(gateway.parts.store.outbox.in_flight()) == 2
 
 
@@ -102,7 +102,7 @@ def test_a_node_that_is_behind_decides_nothing(gateway: Gateway, monkeypatch: py
     nonces.fill_gap(parts.relay)
     assert parts.store.outbox.in_flight() == (lost, waiting)
     with pytest.raises(UnavailableError):
-        gateway._submitter._judge(lost, Refusal(RefusalKind.NONCE_TOO_LOW, -32000, "nonce too low"))
+        gateway._submitter._answers.judge([(lost, Refusal(RefusalKind.NONCE_TOO_LOW, -32000, "nonce too low"))])
 
 
 def test_before_anything_is_indexed_the_node_is_believed(gateway: Gateway) -> None:
