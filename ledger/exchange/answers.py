@@ -16,7 +16,6 @@ from ledger.exchange.parts import Parts
 from ledger.exchange.relays import Relays
 from ledger.exchange.reporting import refusal_json
 from ledger.store.rows import OutboxRow, SignedTransaction
-from ledger.types import Bytes32
 
 __all__ = ["Answers", "Refused", "is_refused"]
 
@@ -39,9 +38,21 @@ class Answers:
         self._nonces = nonces
         self._relays = relays
 
-    def find_known(self, refused: Sequence[Refused]) -> set[Bytes32]:
-        """Those hashes of ``refused`` that the node has all the same, pooled or mined. Raises: UnavailableError."""
-        return self._parts.edge.known_transactions([row.hash for row, _ in refused])
+    def find_known(self, refused: Sequence[Refused]) -> set[str]:
+        """The subjects of ``refused`` that the node has all the same, pooled or mined; former transactions count.
+
+        Raises:
+            UnavailableError: node or database do not answer.
+        """
+        outbox, subjects = self._parts.store.outbox, {row.subject for row, _ in refused}
+        formers = [each for each in outbox.formers_in_flight() if each.subject in subjects]
+        known = self._parts.edge.known_transactions([row.hash for row, _ in refused] + [each.hash for each in formers])
+        found = {row.subject for row, _ in refused if row.hash in known}
+        for each in formers:
+            if each.hash in known and each.subject not in found:
+                outbox.take_back(each.subject, each.hash, self._parts.now())
+                found.add(each.subject)
+        return found
 
     def judge(self, refused: Sequence[Refused]) -> None:
         """Do about each what its refusal asks for; the node has none of them.
@@ -58,6 +69,9 @@ class Answers:
         """Why it is to be sent again later; None: another transaction takes its nonce, which is sent at once."""
         if refusal.kind in _NONCE_SPENT:
             self._nonces.check_node()
+            if self._is_ours(row):
+                self._nonces.renew_lost(self._relays.find(row.relay), row, "a former transaction of ours had its nonce")
+                return None
             raise FatalError(
                 f"nonce {row.nonce} of the relay account {row.relay} was spent by a transaction that is not ours: "
                 "stop whoever else uses this key, and restart"
@@ -68,6 +82,11 @@ class Answers:
         if refusal.kind is RefusalKind.NONCE_GAP:
             self._nonces.fill_gap(self._relays.find(row.relay))
         return f"the node does not take a transaction ({refusal.message}): {refusal.kind.advise(row.relay)}"
+
+    def _is_ours(self, row: OutboxRow) -> bool:
+        """Whether a transaction that was ours has this nonce, whatever it was for."""
+        formers = self._parts.store.outbox.formers_at(row.relay, row.nonce)
+        return bool(self._parts.edge.known_transactions([each.hash for each in formers]))
 
     def _fill(self, row: OutboxRow, refusal: Refusal) -> None:
         noop = self._parts.edge.sign_noop(self._relays.find(row.relay), row.nonce)

@@ -55,16 +55,26 @@ class Nonces:
         edge, outbox = self._parts.edge, self._parts.store.outbox
         chain_nonce = edge.nonce(signer.address)
         spent = [row for row in outbox.in_flight(signer.address) if row.nonce < chain_nonce]
-        known = edge.known_transactions([row.hash for row in spent])
-        lost = [row for row in spent if row.hash not in known]
+        formers = outbox.formers_in_flight()
+        known = edge.known_transactions([each.hash for each in (*spent, *formers)])
+        ours = {each.subject for each in (*spent, *formers) if each.hash in known}
+        lost = [row for row in spent if row.subject not in ours]
         if not lost or not self.is_node_current():
             return
         for row in lost:
-            if row.noop:
-                outcome = row.outcome or refusal_json("transaction-invalid", _SPENT, {})
-                outbox.mark_failed(row.subject, outcome, self._parts.now())
-            else:
-                self.renew_row(signer, row, _SPENT)
+            self.renew_lost(signer, row, _SPENT)
+
+    def renew_lost(self, signer: Signer, row: OutboxRow, why: str) -> None:
+        """Like `renew_row`, where a transaction of another subject took the nonce; without an effect it is over.
+
+        Raises:
+            UnavailableError: node, signer or database do not answer.
+        """
+        if row.noop:
+            outcome = row.outcome or refusal_json("transaction-invalid", _SPENT, {})
+            self._parts.store.outbox.mark_failed(row.subject, outcome, self._parts.now())
+        else:
+            self.renew_row(signer, row, why)
 
     def renew_row(
         self, signer: Signer, row: OutboxRow, why: str, outcome: Mapping[str, JsonValue] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 from ledger.canonical import JsonValue
@@ -39,7 +40,7 @@ def describe_outcome(parts: Parts, row: StatementRow) -> Outcome:
         participant=row.participant,
         state=State(row.state.value),
         in_force=InForce(row.in_force.value),
-        refusal=None if row.refusal is None else parse_refusal(row.refusal),
+        refusal=_tell_refusal(row),
         index=row.log_index,
         receipt=_build_receipt(parts, row.log_index, row.checkpoint_size),
         transaction=row.effect.transaction if row.effect else outbox.hash if outbox else None,
@@ -50,6 +51,14 @@ def describe_outcome(parts: Parts, row: StatementRow) -> Outcome:
         accepted_at=row.received_at,
         as_of_block=parts.store.chain.as_of_block(),
     )
+
+
+def _tell_refusal(row: StatementRow) -> Refusal | None:
+    """Why it is not in force, and until when it may come to be: an effect outranks a refusal."""
+    if row.refusal is None or row.effect is not None:
+        return None
+    refusal = parse_refusal(row.refusal)
+    return replace(refusal, facts={**refusal.facts, "relayable_until": _fact(int(str(row.message["deadline"])))})
 
 
 def _build_receipt(parts: Parts, index: int, checkpoint_size: int | None) -> str:

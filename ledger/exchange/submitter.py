@@ -295,8 +295,8 @@ class Submitter:
         if refused:
             self._look_at_all()
             known = self._answers.find_known(refused)
-            self._mark_sent({row.subject for row, _ in refused if row.hash in known})
-            self._answers.judge([(row, answer) for row, answer in refused if row.hash not in known])
+            self._mark_sent(known)
+            self._answers.judge([(row, answer) for row, answer in refused if row.subject not in known])
         self._on_sent()
         for account in {row.relay for row in rows if row.state is OutboxState.SENT}:
             self._look_at_all()
@@ -321,14 +321,16 @@ class Submitter:
         outbox, relays = self._parts.store.outbox, [relay.address for relay in self._relays.all()]
         most = max(_AT_ONCE, MOST_IN_FLIGHT * len(relays))
         oldest = outbox.oldest_in_flight(relays, most)
-        rows = [row for row in oldest if row.subject not in self._not_sent and row.subject not in self._sending]
+        rows = [row for row in oldest if self._is_followed(row)]
         if not rows:
             return False, True
         final_head = self._parts.edge.final_head()
         looked_at, final = (final_head.hash, [row.hash for row in rows]), final_head.number
         if looked_at == self._looked_at and time.monotonic() < self._looked_at_s + _LOOK_ANYWAY_S:
             return False, True  # no block came since
-        receipts = self._parts.edge.receipts([row.hash for row in rows])
+        formers = [each for each in outbox.formers_in_flight() if each.subject not in self._sending]
+        receipts = self._parts.edge.receipts([row.hash for row in rows] + [each.hash for each in formers])
+        receipts, of_formers = receipts[: len(rows)], receipts[len(rows) :]
         if self._parts.edge.settings.finality_blocks == 0:  # a block that came since is final too
             final = max([final, *(each.block_number for each in receipts if each is not None)])
         judged = {
@@ -340,8 +342,15 @@ class Submitter:
             settled = zip(rows, receipts, strict=True)
             done: list[tuple[OutboxRow, int]] = []
             moves = [self._settle_row(row, receipt, final, judged, done) for row, receipt in settled]
+            seen = {row.subject for row, receipt in zip(rows, receipts, strict=True) if receipt is not None}
+            mined = [
+                each for each, receipt in zip(formers, of_formers, strict=True) if receipt and each.subject not in seen
+            ]
+            for former in mined:  # and so the present one never is
+                outbox.take_back(former.subject, former.hash, self._parts.now())
             if done:
                 outbox.mark_all_done([(row.subject, block) for row, block in done], self._parts.now())
+        self._not_sent.difference_update(each.subject for each in mined)
         for row, block in done:
             traces.in_force(row.subject, block=block, transaction=str(row.hash))
         for row in rows:
@@ -349,7 +358,11 @@ class Submitter:
                 self._reverted.renew(row, self._relays.find(row.relay))
                 self._not_sent.add(row.subject)
         self._looked_at, self._looked_at_s = looked_at, time.monotonic()
-        return any(moves), len(oldest) < most
+        return any(moves) or bool(mined), len(oldest) < most
+
+    def _is_followed(self, row: OutboxRow) -> bool:
+        """Whether it may be in a block: also a former one of its nonce, whether the present one was sent or not."""
+        return row.subject not in self._sending and (row.noop or row.subject not in self._not_sent)
 
     def _settle_row(
         self,

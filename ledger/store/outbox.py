@@ -6,25 +6,27 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, null, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, delete, func, insert, null, select, update
 from sqlalchemy.engine import Row
 
 from ledger.canonical import JsonValue
 from ledger.errors import NotFoundError
 from ledger.store.batches import batched
 from ledger.store.database import Database
-from ledger.store.rows import OutboxRow, OutboxState, SignedTransaction
-from ledger.store.schema.gateway import OUTBOX, SUBMISSIONS
+from ledger.store.rows import FormerTransaction, OutboxRow, OutboxState, SignedTransaction
+from ledger.store.schema.gateway import FORMER_TRANSACTIONS, OUTBOX, SUBMISSIONS
 from ledger.store.statements import record_refusal
 from ledger.types import Address, Bytes32
 
 __all__ = ["Outbox"]
 
 _O = OUTBOX.c
+_F = FORMER_TRANSACTIONS.c
 _CLOCK_PUT_BACK: Final = timedelta(minutes=1)
 _FIELDS: Final = tuple(OutboxRow.__dataclass_fields__)
 _IN_FLIGHT: Final = (OutboxState.PENDING, OutboxState.SENT, OutboxState.INCLUDED)
 _SELECT: Final = select(*(_O[name] for name in _FIELDS))
+_FORMER: Final = select(*(_F[name] for name in FormerTransaction.__dataclass_fields__))
 # Built once: it is executed for every transaction.
 _SETTLE: Final = (
     update(OUTBOX)
@@ -165,9 +167,10 @@ class Outbox:
     def refuse_and_fill(
         self, subject: str, refusal: Mapping[str, JsonValue], noop: SignedTransaction, now: datetime
     ) -> None:
-        """Record a certain refusal as the statement's, and put a transaction without effect at its nonce.
+        """Put a transaction without effect at its nonce, and note the certain refusal that it is there for.
 
-        That one stays in flight, so that nobody behind it waits; `mark_done` settles it as failed.
+        It stays in flight, so that nobody behind it waits. The statement is refused by `mark_failed`, once it is sure
+        that this one was executed and not the former one, which is kept: `take_back`.
 
         Raises:
             NotFoundError: no such row.
@@ -181,7 +184,35 @@ class Outbox:
             "updated_at": now,
         }
         with self._database.write() as connection:
-            _refuse(connection, subject, refusal, filled)
+            _keep_former(connection, _get(connection, subject), noop.hash)
+            connection.execute(update(OUTBOX).where(_O.subject == subject).values(**filled))
+
+    def take_back(self, subject: str, transaction: Bytes32, now: datetime) -> None:
+        """Follow a former transaction of the same nonce instead of the present one: a node has it.
+
+        Raises:
+            NotFoundError: no such row.
+        """
+        with self._database.write() as connection:
+            row = _get(connection, subject)
+            former = connection.execute(select(FORMER_TRANSACTIONS).where(_F.hash == transaction)).one()
+            _keep_former(connection, row, transaction)
+            taken = {"raw": former.raw, "hash": former.hash, "noop": former.noop, "block": None}
+            taken |= {"state": OutboxState.SENT, "updated_at": now}
+            connection.execute(update(OUTBOX).where(_O.subject == subject).values(**taken))
+
+    def formers_in_flight(self) -> tuple[FormerTransaction, ...]:
+        """Those that may still take the nonce of what is in flight for the same subject."""
+        same = (_F.subject == _O.subject) & (_F.relay == _O.relay) & (_F.nonce == _O.nonce)
+        return self._load_formers(_FORMER.join(OUTBOX, same).where(_O.state.in_(_IN_FLIGHT)))
+
+    def formers_at(self, relay: Address, nonce: int) -> tuple[FormerTransaction, ...]:
+        """Those that were signed with this nonce, whatever they were for."""
+        return self._load_formers(_FORMER.where(_F.relay == relay, _F.nonce == nonce))
+
+    def _load_formers(self, query: Select[Any]) -> tuple[FormerTransaction, ...]:
+        with self._database.read() as connection:
+            return tuple(FormerTransaction(*row) for row in connection.execute(query.order_by(_F.hash)))
 
     def renew(
         self,
@@ -201,6 +232,7 @@ class Outbox:
         """
         with self._database.write() as connection:
             row = _get(connection, subject)
+            _keep_former(connection, row)
             renewed = _new_row(subject, row.relay, _next_nonce(connection, row.relay, chain_nonce), sign, now)
             kept = row.outcome if outcome is None else dict(outcome)
             values = _to_values(renewed) | {"created_at": row.created_at, "outcome": kept}
@@ -259,6 +291,13 @@ def _get(connection: Connection, subject: str) -> Row[Any]:
 
 def _not_there(subject: str) -> NotFoundError:
     return NotFoundError(f"nothing is on its way to the chain for {subject}")
+
+
+def _keep_former(connection: Connection, row: Row[Any], successor: Bytes32 | None = None) -> None:
+    """Remember what the row has as former; its successor, if it was one, is none any more."""
+    connection.execute(delete(FORMER_TRANSACTIONS).where(_F.hash.in_({row.hash, successor} - {None})))
+    kept = {name: row._mapping[name] for name in FORMER_TRANSACTIONS.c.keys()}  # noqa: SIM118  # columns, not a dict
+    connection.execute(insert(FORMER_TRANSACTIONS), [kept])
 
 
 def _refuse(

@@ -80,7 +80,11 @@ class SignedStatement:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a contract did not execute it: code and facts as of the contract's error."""
+    """Why a contract did not execute it: code and facts as of the contract's error.
+
+    An outcome's facts say besides, as ``relayable_until``, its deadline in Unix seconds: until then whoever holds the
+    statement may bring it to its contract again, and once that executes it, it is in force and no longer refused.
+    """
 
     code: str
     detail: str

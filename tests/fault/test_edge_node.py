@@ -91,6 +91,20 @@ def test_a_refusal_of_what_the_node_has_refuses_nothing(world: EdgeWorld) -> Non
     assert {outcome.in_force for outcome in told.values()} == {InForce.YES}
 
 
+def test_an_effect_outranks_a_refusal(world: EdgeWorld) -> None:
+    with world.gateway() as gateway:
+        signed = world.signatory.register()
+        world.wire.break_with(refuse(-32000, "intrinsic gas too low"), SEND, times=1)
+        (digest,) = world.accept(gateway, [signed])
+        eventually(lambda: gateway.statements.outcome(digest).in_force is InForce.REFUSED)
+        refusal = gateway.statements.outcome(digest).refusal
+        assert refusal is not None
+        assert (refusal.code, refusal.facts["relayable_until"]) == ("transaction-invalid", signed.statement.deadline)
+        world.relay_elsewhere(signed)
+        eventually(lambda: gateway.statements.outcome(digest).in_force is InForce.YES)
+        assert gateway.statements.outcome(digest).refusal is None
+
+
 def test_nothing_is_answered_in_time(world: EdgeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ledger.chain.edge.connect_http", lambda url, _s, session: connect_http(url, 1.0, session))
     with world.gateway() as gateway:

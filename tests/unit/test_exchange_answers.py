@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from ledger.chain import Refusal, RefusalKind, classify_refusal
+from ledger.chain import SignedTransaction as SentTransaction
 from ledger.errors import UnavailableError
 from ledger.exchange import Gateway
-from ledger.store.rows import OutboxRow, SignedTransaction
+from ledger.store.rows import OutboxRow, OutboxState, SignedTransaction
 from tests.support.edge_world import settings_for
 from tests.support.exchange import found_in
 
@@ -76,3 +77,43 @@ def test_one_that_has_to_wait_holds_up_no_judgement(gateway: Gateway) -> None:
     with pytest.raises(UnavailableError, match="pool is full"):
         gateway._submitter._answers.judge([(first, classify_refusal(-32000, "txpool is full")), (second, INVALID)])
     assert found_again(gateway, "lift:b:0").noop
+
+
+def bring(gateway: Gateway, row: OutboxRow) -> None:
+    """The node executes it: embedded, at once and for good."""
+    assert gateway.parts.edge.send([SentTransaction(row.relay, row.nonce, row.raw, row.hash)]) == [None]
+    gateway._indexer.catch_up()
+
+
+def test_a_transaction_that_was_given_up_and_comes_all_the_same_has_its_effect(gateway: Gateway) -> None:
+    row = enqueue(gateway, "lift:a:0")
+    gateway._submitter._answers.judge([(row, INVALID)])
+    bring(gateway, row)  # another node behind the same name had it
+    gateway._submitter._not_sent.add(row.subject)
+    assert gateway._submitter._follow() == (True, True)
+    assert gateway._submitter._follow() == (True, True)
+    done = found_again(gateway, row.subject)
+    assert (done.state, done.hash, done.outcome) == (OutboxState.DONE, row.hash, None)
+
+
+def test_a_nonce_that_a_given_up_transaction_spent_is_ours(gateway: Gateway) -> None:
+    row, submitter = enqueue(gateway, "lift:a:0"), gateway._submitter
+    submitter._answers.judge([(row, INVALID)])
+    bring(gateway, row)
+    filled = found_again(gateway, row.subject)
+    submitter._note_answers([filled], [Refusal(RefusalKind.NONCE_TOO_LOW, -32000, "nonce too low")])
+    assert found_again(gateway, row.subject).hash == row.hash
+    submitter._follow()
+    assert found_again(gateway, row.subject).state is OutboxState.DONE
+
+
+def test_a_nonce_that_the_former_transaction_of_another_subject_spent_is_ours(gateway: Gateway) -> None:
+    parts, submitter = gateway.parts, gateway._submitter
+    first = enqueue(gateway, "lift:a:0")
+    submitter._nonces.renew_row(parts.relay, first, "it was thought lost")
+    noop = parts.edge.sign_noop(parts.relay, first.nonce)
+    assert parts.store.outbox.fill(first.relay, first.nonce, SignedTransaction(noop.raw, noop.hash), parts.now())
+    bring(gateway, first)
+    (gap,) = [row for row in parts.store.outbox.in_flight() if row.nonce == first.nonce]
+    submitter._note_answers([gap], [Refusal(RefusalKind.NONCE_TOO_LOW, -32000, "nonce too low")])
+    assert submitter.step()

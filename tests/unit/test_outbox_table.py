@@ -11,7 +11,7 @@ import pytest
 from ledger.canonical import JsonValue
 from ledger.errors import NotFoundError
 from ledger.store.rows import InForce, OutboxRow, OutboxState, SignedTransaction
-from ledger.types import Address
+from ledger.types import Address, Bytes32
 from tests.support.store_world import NOW, World, account, open_world, word
 
 RELAY, OTHER = account("relay"), account("other relay")
@@ -31,6 +31,12 @@ def sign(nonce: int) -> SignedTransaction:
 
 def enqueue(world: World, *subjects: str, chain_nonce: int = 0, relay: Address = RELAY) -> tuple[OutboxRow, ...]:
     return world.store.outbox.enqueue(relay, chain_nonce, [(subject, sign) for subject in subjects], NOW)
+
+
+def in_force(world: World, digest: Bytes32) -> InForce:
+    statement = world.store.statements.find(digest)
+    assert statement is not None
+    return statement.in_force
 
 
 def state(world: World, subject: str) -> OutboxState:
@@ -171,13 +177,38 @@ def test_a_certain_refusal_fills_its_nonce(world: World) -> None:
     outbox.refuse_and_fill(subject, REFUSAL, SignedTransaction(b"noop", word("noop")), NOW)
     (row,) = outbox.take(RELAY, limit=1, resend_before=NOW)
     assert (row.raw, row.hash, row.noop, row.nonce, row.outcome) == (b"noop", word("noop"), True, 0, REFUSAL)
-    statement = world.store.statements.find(new.digest)
-    assert statement is not None
-    assert statement.in_force is InForce.REFUSED
-    outbox.mark_done(subject, NOW, block=2)
+    assert in_force(world, new.digest) is InForce.PENDING, "the former transaction may be in a pool"
+    outbox.mark_failed(subject, REFUSAL, NOW)
+    assert (state(world, subject), in_force(world, new.digest)) == (OutboxState.FAILED, InForce.REFUSED)
+    outbox.mark_done(subject, NOW, block=2)  # whoever says so
     settled = outbox.find(subject)
     assert settled is not None
     assert (settled.state, settled.outcome, settled.block) == (OutboxState.FAILED, REFUSAL, 2)
+
+
+def test_a_former_transaction_is_taken_back_as_often_as_it_is_replaced(world: World) -> None:
+    (row,) = enqueue(world, "a")
+    outbox, noop = world.store.outbox, SignedTransaction(b"noop", word("noop"))
+    for _ in range(2):
+        outbox.refuse_and_fill("a", REFUSAL, noop, NOW)
+        assert [each.hash for each in outbox.formers_in_flight()] == [row.hash]
+        outbox.take_back("a", row.hash, LATER)
+        assert [each.hash for each in outbox.formers_in_flight()] == [noop.hash]
+        assert outbox.formers_at(RELAY, row.nonce) == outbox.formers_in_flight()
+        (back,) = outbox.in_flight()
+        assert (back.raw, back.hash, back.noop, back.nonce) == (row.raw, row.hash, False, row.nonce)
+        assert (back.state, back.updated_at) == (OutboxState.SENT, LATER)
+    outbox.mark_done("a", LATER, block=1)
+    assert outbox.formers_in_flight() == ()
+    assert state(world, "a") is OutboxState.DONE
+
+
+def test_what_has_another_nonce_now_is_remembered_under_its_own(world: World) -> None:
+    (row,) = enqueue(world, "a")
+    outbox = world.store.outbox
+    outbox.renew("a", 3, sign, NOW)
+    assert [each.hash for each in outbox.formers_at(RELAY, row.nonce)] == [row.hash]
+    assert (outbox.formers_at(RELAY, 3), outbox.formers_at(OTHER, 0), outbox.formers_in_flight()) == ((), (), ())
 
 
 def test_what_is_not_there_is_not_found(world: World) -> None:
@@ -189,3 +220,5 @@ def test_what_is_not_there_is_not_found(world: World) -> None:
         outbox.mark_failed("a", REFUSAL, NOW)
     with pytest.raises(NotFoundError):
         outbox.refuse_and_fill("a", REFUSAL, sign(0), NOW)
+    with pytest.raises(NotFoundError):
+        outbox.take_back("a", word("a"), NOW)

@@ -21,7 +21,7 @@ from ledger.store.rows.deliveries import DeliveryRow
 from ledger.store.rows.documents import DocumentRow, DraftRow
 from ledger.store.rows.erasures import ErasureRow
 from ledger.store.rows.keys import ApiKeyRow, IdempotencyRow
-from ledger.store.rows.outbox import OutboxRow, OutboxState, SignedTransaction
+from ledger.store.rows.outbox import FormerTransaction, OutboxRow, OutboxState, SignedTransaction
 from ledger.store.rows.pages import RowPage
 from ledger.store.rows.participants import BallotRow, GovernorsRow, KeyRow, ParticipantRow, ProposalRow
 from ledger.store.rows.sealings import SealingRow, SealingState
@@ -47,6 +47,7 @@ __all__ = [
     "EffectRow",
     "ErasureRow",
     "FileRow",
+    "FormerTransaction",
     "GovernorsRow",
     "GrantRow",
     "HistoryRow",

@@ -10,7 +10,7 @@ from enum import StrEnum
 from ledger.canonical import JsonValue
 from ledger.types import Address, Bytes32
 
-__all__ = ["OutboxRow", "OutboxState", "SignedTransaction"]
+__all__ = ["FormerTransaction", "OutboxRow", "OutboxState", "SignedTransaction"]
 
 
 class OutboxState(StrEnum):
@@ -29,6 +29,16 @@ class SignedTransaction:
 
     raw: bytes
     hash: Bytes32
+
+
+@dataclass(frozen=True, slots=True)
+class FormerTransaction:
+    """One whose place another transaction of the same subject took."""
+
+    hash: Bytes32
+    subject: str
+    relay: Address
+    nonce: int
 
 
 @dataclass(frozen=True, slots=True)

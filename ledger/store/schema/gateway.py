@@ -30,6 +30,7 @@ __all__ = [
     "DOCUMENTS",
     "DOCUMENT_READERS",
     "DRAFTS",
+    "FORMER_TRANSACTIONS",
     "IDENTITY",
     "IDEMPOTENCY",
     "OPENINGS",
@@ -224,6 +225,18 @@ OUTBOX: Final = Table(
     Column("updated_at", Moment, nullable=False),
     UniqueConstraint("relay", "nonce"),
     Index(None, "state", "relay", "nonce"),
+)
+
+FORMER_TRANSACTIONS: Final = Table(
+    "former_transactions",  # that others took the place of in the outbox; a node may have them all the same
+    METADATA,
+    Column("hash", DigestBytes, primary_key=True),
+    Column("subject", String(160), nullable=False),
+    Column("relay", AddressBytes, nullable=False),
+    Column("nonce", BigInteger, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("noop", Boolean, nullable=False),
+    Index(None, "relay", "nonce"),
 )
 
 API_KEYS: Final = Table(
