@@ -16,10 +16,10 @@ from ledger.exchange.parts import Parts
 from ledger.exchange.relays import Relays
 from ledger.exchange.reporting import refusal_json
 from ledger.store.rows import OutboxRow, SignedTransaction
+from ledger.types import Bytes32
 
 __all__ = ["Answers", "Refused", "is_refused"]
 
-_NONCE_SPENT: Final = frozenset({RefusalKind.NONCE_TOO_LOW, RefusalKind.REPLACEMENT_UNDERPRICED})
 _PAUSE_S: Final = 1.0
 
 Refused = tuple[OutboxRow, Refusal]
@@ -37,6 +37,8 @@ class Answers:
         self._parts = parts
         self._nonces = nonces
         self._relays = relays
+        self._contested: set[Bytes32] = set()
+        """those whose nonce something else in a pool has: the database is an older copy, or another node's pool"""
 
     def find_known(self, refused: Sequence[Refused]) -> set[str]:
         """The subjects of ``refused`` that the node has all the same, pooled or mined; former transactions count.
@@ -67,21 +69,33 @@ class Answers:
 
     def _judge(self, row: OutboxRow, refusal: Refusal) -> str | None:
         """Why it is to be sent again later; None: another transaction takes its nonce, which is sent at once."""
-        if refusal.kind in _NONCE_SPENT:
-            self._nonces.check_node()
-            if self._is_ours(row):
-                self._nonces.renew_lost(self._relays.find(row.relay), row, "a former transaction of ours had its nonce")
-                return None
-            raise FatalError(
-                f"nonce {row.nonce} of the relay account {row.relay} was spent by a transaction that is not ours: "
-                "stop whoever else uses this key, and restart"
+        if refusal.kind is RefusalKind.REPLACEMENT_UNDERPRICED:  # nothing is spent yet
+            self._contested.add(row.hash)
+            return (
+                f"a transaction that this gateway does not know has nonce {row.nonce} of the relay account {row.relay} "
+                "in the node's pool: what waits for that nonce gets another one once it is in a block"
             )
+        if refusal.kind is RefusalKind.NONCE_TOO_LOW:
+            return self._judge_spent(row)
         if refusal.kind.is_certain and not row.noop:
             self._fill(row, refusal)
             return None
         if refusal.kind is RefusalKind.NONCE_GAP:
             self._nonces.fill_gap(self._relays.find(row.relay))
         return f"the node does not take a transaction ({refusal.message}): {refusal.kind.advise(row.relay)}"
+
+    def _judge_spent(self, row: OutboxRow) -> str | None:
+        self._nonces.check_node()
+        if self._parts.edge.nonce(row.relay) <= row.nonce:
+            return f"the node says that nonce {row.nonce} of the relay account {row.relay} is spent, and counts fewer"
+        if row.hash in self._contested or self._is_ours(row):
+            self._contested.discard(row.hash)
+            self._nonces.renew_lost(self._relays.find(row.relay), row, "a transaction from another time had its nonce")
+            return None
+        raise FatalError(
+            f"nonce {row.nonce} of the relay account {row.relay} was spent by a transaction that is not ours: "
+            "stop whoever else uses this key, and restart"
+        )
 
     def _is_ours(self, row: OutboxRow) -> bool:
         """Whether a transaction that was ours has this nonce, whatever it was for."""

@@ -10,12 +10,13 @@ import pytest
 
 from ledger.chain import Refusal, RefusalKind, classify_refusal
 from ledger.chain import SignedTransaction as SentTransaction
-from ledger.errors import UnavailableError
+from ledger.errors import FatalError, UnavailableError
 from ledger.exchange import Gateway
 from ledger.store.rows import OutboxRow, OutboxState, SignedTransaction
 from tests.support.edge_world import settings_for
 from tests.support.exchange import found_in
 
+TOO_LOW = Refusal(RefusalKind.NONCE_TOO_LOW, -32000, "nonce too low")
 INVALID = Refusal(RefusalKind.INVALID, -32000, "intrinsic gas too low")
 
 
@@ -101,7 +102,7 @@ def test_a_nonce_that_a_given_up_transaction_spent_is_ours(gateway: Gateway) -> 
     submitter._answers.judge([(row, INVALID)])
     bring(gateway, row)
     filled = found_again(gateway, row.subject)
-    submitter._note_answers([filled], [Refusal(RefusalKind.NONCE_TOO_LOW, -32000, "nonce too low")])
+    submitter._note_answers([filled], [TOO_LOW])
     assert found_again(gateway, row.subject).hash == row.hash
     submitter._follow()
     assert found_again(gateway, row.subject).state is OutboxState.DONE
@@ -115,5 +116,31 @@ def test_a_nonce_that_the_former_transaction_of_another_subject_spent_is_ours(ga
     assert parts.store.outbox.fill(first.relay, first.nonce, SignedTransaction(noop.raw, noop.hash), parts.now())
     bring(gateway, first)
     (gap,) = [row for row in parts.store.outbox.in_flight() if row.nonce == first.nonce]
-    submitter._note_answers([gap], [Refusal(RefusalKind.NONCE_TOO_LOW, -32000, "nonce too low")])
+    submitter._note_answers([gap], [TOO_LOW])
     assert submitter.step()
+
+
+def test_a_nonce_that_something_unknown_has_in_a_pool_is_waited_for(gateway: Gateway) -> None:
+    parts, answers, row = gateway.parts, gateway._submitter._answers, enqueue(gateway, "lift:a:0")
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="gets another one once it is in a block"):
+            answers.judge([(row, classify_refusal(-32000, "replacement transaction underpriced"))])
+    with pytest.raises(UnavailableError, match="counts fewer"):
+        answers.judge([(row, TOO_LOW)])
+    assert found_again(gateway, row.subject) == row
+    foreign = parts.edge._sign(
+        parts.relay, row.relay, b"of a time that a restored copy knows nothing of", row.nonce, 50_000
+    )
+    assert parts.edge.send([foreign]) == [None]
+    gateway._indexer.catch_up()
+    answers.judge([(row, TOO_LOW)])
+    renewed = found_again(gateway, row.subject)
+    assert (renewed.nonce, renewed.state) == (row.nonce + 1, OutboxState.PENDING)
+
+
+def test_a_nonce_that_somebody_else_spent_stops_it(gateway: Gateway) -> None:
+    parts, row = gateway.parts, enqueue(gateway, "lift:a:0")
+    assert parts.edge.send([parts.edge._sign(parts.relay, row.relay, b"foreign", row.nonce, 50_000)]) == [None]
+    gateway._indexer.catch_up()
+    with pytest.raises(FatalError, match="not ours"):
+        gateway._submitter._answers.judge([(row, TOO_LOW)])
