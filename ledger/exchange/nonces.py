@@ -7,6 +7,7 @@ counts an account's transactions otherwise, and soon will not.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -16,9 +17,16 @@ from ledger.errors import UnavailableError
 from ledger.exchange.parts import Parts
 from ledger.exchange.reporting import refusal_json
 from ledger.store.rows import OutboxRow, SignedTransaction
+from ledger.types import Address
 
 __all__ = ["Nonces"]
 
+MOST_AHEAD: Final = 1024
+"""nonces beyond the outbox's own that a node is believed to have counted when it says so twice"""
+_LOOKS: Final = 5
+"""how often in a row it has to say so of more"""
+_MOMENT_S: Final = 0.05
+_FILL_AT_ONCE: Final = 16
 _SPENT: Final = "another transaction took this nonce"
 _logger = logging.getLogger(__name__)
 
@@ -28,6 +36,7 @@ class Nonces:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._far: dict[Address, tuple[int, int]] = {}
 
     def is_node_current(self) -> bool:
         """Whether the node has what is indexed: else what it says of an account, or of a call, is of another moment."""
@@ -46,6 +55,46 @@ class Nonces:
         if not self.is_node_current():
             raise UnavailableError("the node does not have the blocks that are indexed: ask again", retry_after_s=1.0)
 
+    def next_on_chain(self, account: Address) -> int:
+        """The account's next nonce by the chain, where the node is to be believed. Raises: as `confirm`."""
+        return self.confirm(account, self._parts.edge.nonce(account))
+
+    def confirm(self, account: Address, counted: int) -> int:
+        """What the node counted, if it is to be believed: more than this gateway sent only when it says so again.
+
+        A nonce that is too high by mistake would leave a gap that everything behind it waits for.
+
+        Raises:
+            UnavailableError: it says something else when it is asked again, is behind, or counts far more for a moment.
+        """
+        own = self._parts.store.outbox.next_nonce(account, 0)
+        if counted <= own or self._parts.edge.rpc is not None:  # a chain in this process does not err
+            self._far.pop(account, None)
+            return counted
+        time.sleep(_MOMENT_S)
+        again = self._parts.edge.nonce(account)
+        if again != counted:
+            raise UnavailableError(
+                f"the node counts {counted} transactions of the relay account {account}, then {again}: asked again",
+                retry_after_s=1.0,
+            )
+        self.check_node()
+        if own and counted - own > MOST_AHEAD:
+            self._await_repeated(account, counted, own)
+        return counted
+
+    def _await_repeated(self, account: Address, counted: int, own: int) -> None:
+        """A database that was restored from long ago may be so far behind; a node that errs says it a few times."""
+        known, looks = self._far.get(account, (counted, 0))
+        looks = looks + 1 if known == counted else 1
+        self._far[account] = (counted, looks)
+        if looks < _LOOKS:
+            raise UnavailableError(
+                f"the node counts {counted} transactions of the relay account {account} and this gateway sent {own}: "
+                "it is believed if it goes on saying so. Compare the node with others; does anybody else use this key?",
+                retry_after_s=1.0,
+            )
+
     def renew(self, signer: Signer) -> None:
         """Give what lost its nonce to a transaction that is not ours another one: an effect comes once all the same.
 
@@ -53,11 +102,12 @@ class Nonces:
             UnavailableError: node, signer or database do not answer.
         """
         edge, outbox = self._parts.edge, self._parts.store.outbox
-        chain_nonce = edge.nonce(signer.address)
+        chain_nonce = self.next_on_chain(signer.address) if outbox.in_flight(signer.address) else 0
         spent = [row for row in outbox.in_flight(signer.address) if row.nonce < chain_nonce]
         formers = outbox.formers_in_flight()
-        known = edge.known_transactions([each.hash for each in (*spent, *formers)])
-        ours = {each.subject for each in (*spent, *formers) if each.hash in known}
+        hashes = [(row.subject, row.hash) for row in spent] + [(each.subject, each.hash) for each in formers]
+        known = edge.known_transactions([transaction for _, transaction in hashes])
+        ours = {subject for subject, transaction in hashes if transaction in known}
         lost = [row for row in spent if row.subject not in ours]
         if not lost or not self.is_node_current():
             return
@@ -84,7 +134,7 @@ class Nonces:
         Raises:
             UnavailableError: node, signer or database do not answer.
         """
-        outbox, chain_nonce = self._parts.store.outbox, self._parts.edge.nonce(signer.address)
+        outbox, chain_nonce = self._parts.store.outbox, self.next_on_chain(signer.address)
         signing = self._signing(signer, row)
         renewed = outbox.renew(row.subject, chain_nonce, signing, self._parts.now(), outcome=outcome)
         _logger.warning("%s goes by nonce %d now: %s", row.subject, renewed.nonce, why)
@@ -97,7 +147,10 @@ class Nonces:
         return sign
 
     def fill_gap(self, signer: Signer) -> None:
-        """Spend nonces that no transaction has, in front of those that wait for them.
+        """Spend nonces that no transaction has, in front of those that wait for them: a few now, others the next time.
+
+        What waits so far behind that filling would take for ever gets the next nonces instead; its
+        former transactions are remembered.
 
         Raises:
             UnavailableError: node, signer or database do not answer.
@@ -107,7 +160,18 @@ class Nonces:
         end = min((row.nonce for row in outbox.in_flight(signer.address)), default=first)
         if end <= first or edge.nonce(signer.address, pending=True) > first or not self.is_node_current():
             return
-        for nonce in range(first, end):
+        if end - first > MOST_AHEAD:
+            self._bring_down(signer, first)
+            return
+        for nonce in range(first, min(end, first + _FILL_AT_ONCE)):
             noop = edge.sign_noop(signer, nonce)
             if outbox.fill(signer.address, nonce, SignedTransaction(noop.raw, noop.hash), self._parts.now()):
                 _logger.warning("nothing had nonce %d of the relay account %s: it is spent", nonce, signer.address)
+
+    def _bring_down(self, signer: Signer, first: int) -> None:
+        if self._parts.edge.nonce(signer.address) != first:
+            return
+        beyond = self._parts.store.outbox.in_flight(signer.address)[:MOST_AHEAD]
+        signed = [(row.subject, self._signing(signer, row)(first + place)) for place, row in enumerate(beyond)]
+        if self._parts.store.outbox.bring_down(signer.address, first, signed, self._parts.now()):
+            _logger.warning("%s has sent %d transactions, no more: what waits goes by the next", signer.address, first)

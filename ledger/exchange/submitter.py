@@ -186,6 +186,8 @@ class Submitter:
     ) -> tuple[int, Address, list[_Item]]:
         """Sign with the nonces that the outbox will most likely give: a remote signer must not hold the database."""
         first = self._parts.store.outbox.next_nonce(signer.address, chain_nonce)
+        if first == chain_nonce:  # else the outbox knows better, whatever the node counts
+            self._nonces.confirm(signer.address, chain_nonce)
         ahead = {
             first + place: (call, self._sign(signer, call, first + place)) for place, (_, call) in enumerate(calls)
         }

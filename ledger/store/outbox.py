@@ -239,6 +239,25 @@ class Outbox:
             connection.execute(update(OUTBOX).where(_O.subject == subject).values(**values))
             return renewed
 
+    def bring_down(
+        self, relay: Address, first: int, signed: Sequence[tuple[str, SignedTransaction]], now: datetime
+    ) -> bool:
+        """Give what is in flight the nonces from ``first`` on, in this order; whether all of them were free.
+
+        Raises:
+            NotFoundError: no such row.
+        """
+        with self._database.write() as connection:
+            taken = (_O.relay == relay) & _O.nonce.between(first, first + len(signed) - 1)
+            if connection.scalar(select(func.count()).select_from(OUTBOX).where(taken)):
+                return False
+            for nonce, (subject, transaction) in enumerate(signed, start=first):
+                _keep_former(connection, _get(connection, subject))
+                values = {"nonce": nonce, "raw": transaction.raw, "hash": transaction.hash, "block": None}
+                values |= {"state": OutboxState.PENDING, "updated_at": now}
+                connection.execute(update(OUTBOX).where(_O.subject == subject).values(**values))
+            return True
+
     def fill(self, relay: Address, nonce: int, noop: SignedTransaction, now: datetime) -> bool:
         """Put a transaction without effect at a nonce that nothing has; whether nothing had it."""
         with self._database.write() as connection:

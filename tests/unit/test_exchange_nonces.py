@@ -10,7 +10,7 @@ import pytest
 from ledger.chain import Refusal, RefusalKind
 from ledger.errors import UnavailableError
 from ledger.exchange import Gateway
-from ledger.exchange.nonces import Nonces
+from ledger.exchange.nonces import MOST_AHEAD, Nonces
 from ledger.store.rows import OutboxRow, OutboxState, SignedTransaction
 from tests.support.edge_world import settings_for
 from tests.support.exchange import found_in
@@ -83,6 +83,61 @@ def test_a_gap_is_filled_once_and_nothing_else_is(gateway: Gateway) -> None:
     assert not parts.store.outbox.fill(
         parts.relay.address, row.nonce, SignedTransaction(row.raw, row.hash), parts.now()
     )
+
+
+def count_as(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """The node is one that may err, and counts so many of our transactions."""
+    edge = gateway.parts.edge
+    monkeypatch.setattr(edge, "rpc", None)
+    monkeypatch.setattr(edge, "nonce", lambda _account, **_: count)
+
+
+def test_a_count_that_is_too_high_once_leaves_no_gap(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    row, relay = enqueue(gateway, "lift:a:0"), gateway.parts.relay.address
+    count_as(gateway, monkeypatch, row.nonce + 1)
+    nonces = gateway._submitter._nonces
+    with pytest.raises(UnavailableError, match="asked again"):
+        nonces.confirm(relay, 10**7)
+    assert nonces.next_on_chain(relay) == row.nonce + 1
+    count_as(gateway, monkeypatch, row.nonce)
+    with pytest.raises(UnavailableError, match="asked again"):
+        gateway._submitter._sign_ahead(gateway.parts.relay, [], 10**7)
+
+
+def test_a_count_that_is_repeated_is_believed_and_a_far_one_after_a_while(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, relay = enqueue(gateway, "lift:a:0"), gateway.parts.relay.address
+    nonces = gateway._submitter._nonces
+    count_as(gateway, monkeypatch, row.nonce + MOST_AHEAD)
+    assert nonces.next_on_chain(relay) == row.nonce + MOST_AHEAD
+    count_as(gateway, monkeypatch, 10**7)
+    for _ in range(4):
+        with pytest.raises(UnavailableError, match="Compare the node with others"):
+            nonces.next_on_chain(relay)
+    assert nonces.next_on_chain(relay) == 10**7
+    monkeypatch.setattr(nonces, "is_node_current", lambda: False)
+    with pytest.raises(UnavailableError, match="indexed"):
+        nonces.next_on_chain(relay)
+
+
+def test_a_gap_is_filled_a_few_nonces_at_a_time(gateway: Gateway) -> None:
+    parts, row = gateway.parts, enqueue(gateway, "lift:a:0", skip=40)
+    Nonces(parts).fill_gap(parts.relay)
+    rows = parts.store.outbox.in_flight()
+    assert [each.nonce for each in rows] == [*range(row.nonce - 40, row.nonce - 24), row.nonce]
+
+
+def test_what_waits_behind_a_gap_that_is_too_wide_goes_by_the_next_nonces(gateway: Gateway) -> None:
+    parts, far = gateway.parts, enqueue(gateway, "lift:a:0", skip=10**7)
+    enqueue(gateway, "lift:b:0")
+    Nonces(parts).fill_gap(parts.relay)
+    first = far.nonce - 10**7
+    assert [each.nonce for each in parts.store.outbox.in_flight()] == [first, first + 1]
+    gateway._submitter.step()
+    gateway._submitter.step()
+    assert {found_again(gateway, each).state for each in ("lift:a:0", "lift:b:0")} == {OutboxState.DONE}
+    assert [each.hash for each in parts.store.outbox.formers_at(far.relay, far.nonce)] == [far.hash]
 
 
 def test_a_node_that_refuses_gaps_has_them_filled(gateway: Gateway) -> None:
