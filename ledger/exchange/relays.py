@@ -127,6 +127,7 @@ class Lanes:
         self._of_ordered: dict[Bytes32, Address] = {}
         self._of_dataset: dict[Bytes32, Address] = {}
         self._waiting: set[Bytes32] = set()
+        self._held: set[Bytes32] = set()
 
     def occupy(self, account: Address, row: StatementRow | None) -> None:
         """Count what is on its way by ``account``; ``row`` is None for what is no statement."""
@@ -150,10 +151,18 @@ class Lanes:
         """How many to give transactions at once, so that something is on its way and something made ready."""
         return -(-MOST_IN_FLIGHT * len(self._accounts) // _PARTS)
 
+    def hold(self, row: StatementRow) -> None:
+        """Let a statement wait that may yet be refused, and what keeps its place behind it."""
+        lane = _Lane.of(row)
+        if lane.dataset is None:
+            self._waiting.add(lane.participant)
+        else:
+            self._held.add(lane.dataset)
+
     def place(self, row: StatementRow) -> Address | None:
         """The account that the next statement goes by, and occupies thereby; None: it waits, and what follows it."""
         lane = _Lane.of(row)
-        if lane.participant in self._waiting:
+        if lane.participant in self._waiting or lane.dataset in self._held:
             return None
         account = self._choose(lane)
         if account is None or account not in self._accounts or self._load[account] >= MOST_IN_FLIGHT:

@@ -2,7 +2,8 @@
 
 A transaction reverts by what was there when it was executed. That is not always what will stay: after a reorganisation
 a statement may come before the one that it depends on, which went by another account. So the contract is asked again,
-and refuses for good only what it refuses once all that was given a transaction earlier has its outcome.
+and refuses for good only what it refuses once all that was given a transaction earlier has its outcome, by a block that
+is final, too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ledger.chain import Signer
 from ledger.errors import RefusedError
 from ledger.exchange.nonces import Nonces
 from ledger.exchange.parts import Parts
+from ledger.exchange.refusing import Refusing
 from ledger.exchange.reporting import refusal_json
 from ledger.exchange.tracing import traces
 from ledger.store.rows import OutboxRow, StatementRow
@@ -51,9 +53,10 @@ class Reverted:
         self._parts = parts
         self._nonces = nonces
         self._simulate = simulate
+        self._refusing = Refusing(parts, nonces)
 
     def judge(self, row: OutboxRow, final: int) -> Judgement:
-        """What becomes of it; a refusal as the store keeps it. Nothing is changed by asking.
+        """What becomes of it; a refusal as the store keeps it. Nothing is stored by asking.
 
         Raises:
             UnavailableError: node or database do not answer, or the node does not have what is indexed.
@@ -63,10 +66,12 @@ class Reverted:
             return _refusal_of(row)
         found = self._simulate(statement)
         if isinstance(found, RefusedError):
-            if self._has_predecessors(row):
+            self._refusing.look()
+            if self._has_predecessors(row) or not self._refusing.stands(statement.digest):
                 return Fate.WAITS
-            self._nonces.check_node()
+            self._refusing.forget(statement.digest)
             return refusal_json(found.code, str(found), found.facts)
+        self._refusing.forget(statement.digest)
         if not found:  # its effect is there
             effect = self._parts.store.chain.find_effect(statement.digest)
             return Fate.DONE if effect is not None and effect.block <= final else Fate.WAITS

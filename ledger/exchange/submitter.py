@@ -2,8 +2,9 @@
 
 Of each statement: simulate, then in one SQL transaction nonce, signed bytes and hash, and only then send. What is
 stored is sent again until its outcome is final; repeats are no-ops on chain, so that somebody else's relaying of the
-same statement does no harm. A statement is refused when its simulation is while nothing is in flight before it, or
-when its transaction reverted in a final block and would not succeed now either (`ledger.exchange.reverted`).
+same statement does no harm. A statement is refused when its simulation is while nothing is in flight before it, and
+still is when that block is final (`ledger.exchange.refusing`), or when its transaction reverted in a final block and
+would not succeed now either (`ledger.exchange.reverted`).
 
 Node and submitter work at the same time: while the node takes one part of what may be on its way, what it took before
 is followed and the next part is simulated, signed and stored.
@@ -28,6 +29,7 @@ from ledger.errors import RefusedError
 from ledger.exchange.answers import Answers, is_refused
 from ledger.exchange.nonces import Nonces
 from ledger.exchange.parts import Parts
+from ledger.exchange.refusing import Refusing, simulate, simulate_each
 from ledger.exchange.relays import MOST_IN_FLIGHT, Lanes, Relays
 from ledger.exchange.reporting import refusal_json
 from ledger.exchange.reverted import Fate, Judgement, Reverted
@@ -63,7 +65,8 @@ class Submitter:
         self._relays = Relays(parts)
         self._waiting = Submittable(parts.store)
         self._answers = Answers(parts, self._nonces, self._relays)
-        self._reverted = Reverted(parts, self._nonces, self._simulate)
+        self._refusing = Refusing(parts, self._nonces)
+        self._reverted = Reverted(parts, self._nonces, partial(simulate, parts))
         self._on_way: dict[str, StatementRow] = {}
         self._not_sent: set[str] = set()
         self._sending: frozenset[str] = frozenset()
@@ -114,7 +117,8 @@ class Submitter:
     def pause_s(self) -> float:
         """In how many seconds to look again, when a step found nothing to do: soon after a move, then later."""
         settings = self._parts.settings
-        pause_s = min(self._pause_s, settings.poll_s) if self._parts.store.outbox.depth() else settings.resting_s
+        is_busy = len(self._refusing) or self._parts.store.outbox.depth()
+        pause_s = min(self._pause_s, settings.poll_s) if is_busy else settings.resting_s
         self._pause_s *= 2
         return pause_s
 
@@ -206,17 +210,23 @@ class Submitter:
 
     def _enqueue_new(self) -> bool:
         lanes, is_idle = self._lanes()
-        rows = self._waiting.take(min(lanes.room, _AT_ONCE if self._is_inside else lanes.part))
+        room = min(lanes.room, _AT_ONCE if self._is_inside else lanes.part)
+        rows = self._waiting.take(room + len(self._refusing) if room else 0)
+        if rows:
+            self._refusing.look([row.digest for row in rows])
         calls = [encode_statement(self._parts.deployment.contracts, executable(row)) for row in rows]
         ready: defaultdict[Address, list[tuple[str, Call]]] = defaultdict(list)
         refused, cleared = 0, 0
-        for row, call, found in zip(rows, calls, self._simulate_each(calls), strict=True):
+        for row, call, found in zip(rows, calls, simulate_each(self._parts, calls), strict=True):
             if isinstance(found, RefusedError):
-                if ready or not is_idle:
+                if (ready or not is_idle) and not self._refusing.is_waiting(row.digest):
                     break  # what is in flight may be what it waits for
-                self._refuse(row, found)
+                if not self._refusing.refuse(row, found):
+                    lanes.hold(row)
+                    continue
                 refused += 1
             elif found:
+                self._refusing.forget(row.digest)
                 account = lanes.place(row)
                 if account is None:
                     continue
@@ -230,7 +240,7 @@ class Submitter:
         return bool(ready or refused)
 
     def _lanes(self) -> tuple[Lanes, bool]:
-        """How what is on its way occupies the relay accounts, and whether nothing is."""
+        """How what is on its way occupies the relay accounts, and whether all of that is in a block."""
         store = self._parts.store
         in_flight = store.outbox.subjects_in_flight()
         unknown = [Bytes32.parse(each) for each, _ in in_flight if each[:2] == "0x" and each not in self._on_way]
@@ -239,24 +249,9 @@ class Submitter:
         lanes = Lanes([each.address for each in self._relays.active()])
         for subject, account in in_flight:
             lanes.occupy(account, self._on_way.get(subject))
-        return lanes, not in_flight
-
-    def _simulate_each(self, calls: Sequence[Call]) -> list[bool | RefusedError]:
-        """Of each by itself whether it would change anything (a repeat answers false), or why it is refused."""
-        found = self._parts.edge.simulate_each(calls, self._parts.relay.address)
-        return [each if isinstance(each, RefusedError) else any(each) for each in found]
-
-    def _simulate(self, row: StatementRow) -> bool | RefusedError:
-        [found] = self._simulate_each([encode_statement(self._parts.deployment.contracts, executable(row))])
-        return found
-
-    def _refuse(self, row: StatementRow, refusal: RefusedError) -> None:
-        self._nonces.check_node()
-        if self._parts.store.chain.find_effect(row.digest) is None:
-            _logger.info("the contract refuses %s %s: %s", row.type, row.digest, refusal.code)
-            told = refusal_json(refusal.code, str(refusal), refusal.facts)
-            self._parts.store.statements.refuse(row.digest, told)
-            traces.moved(str(row.digest), "refused by the contract", code=refusal.code)
+        if self._parts.edge.settings.finality_blocks == 0:
+            return lanes, not in_flight
+        return lanes, all(row.state is OutboxState.INCLUDED for row in store.outbox.in_flight())
 
     # Sending
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from ledger.exchange.submitter import Submitter
 from ledger.statements import generate_private_key
 from ledger.store.rows import InForce, NewStatement, OutboxRow, OutboxState, StatementRow
 from ledger.surface.outcomes import SignedStatement
+from ledger.types import Address
 from tests.support.edge_world import Signatory, settings_for
 from tests.support.exchange import found_in
 
@@ -133,6 +136,94 @@ def test_what_reverts_with_nothing_before_it_is_refused(world: World) -> None:
     assert refusal is not None
     assert refusal["code"] == "dataset-registry-parent-unknown"
     assert (world.row(child).state, world.row(other).state) == (OutboxState.FAILED, OutboxState.DONE)
+
+
+def make_final_late(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    edge = world.gateway.parts.edge
+    monkeypatch.setattr(edge, "settings", replace(edge.settings, finality_blocks=2))
+
+
+def mine(world: World, count: int = 2) -> None:
+    edge, somebody = world.gateway.parts.edge, LocalSigner(generate_private_key())
+    for nonce in range(count):
+        assert edge.send([edge.sign_noop(somebody, nonce)]) == [None]
+    world.gateway._indexer.catch_up()
+
+
+def test_what_reverted_is_judged_once_its_block_is_final(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    child, submitter = world.register(world.register()), world.gateway._submitter
+    monkeypatch.setattr(submitter, "_enqueue_new", lambda: False)
+    make_final_late(world, monkeypatch)
+    world.store(child)
+    world.send(child)
+    asked: list[str] = []
+    judge = submitter._reverted.judge
+
+    def judge_and_note(row: OutboxRow, final: int) -> Any:
+        asked.append(row.subject)
+        return judge(row, final)
+
+    monkeypatch.setattr(submitter._reverted, "judge", judge_and_note)
+    submitter._follow()
+    assert (world.row(child).state, asked) == (OutboxState.INCLUDED, [])
+    mine(world)
+    submitter._follow()
+    assert (world.row(child).state, asked) == (OutboxState.INCLUDED, [world.subject(child)])
+    mine(world)  # now the block is final that it is still refused by
+    submitter._follow()
+    assert world.row(child).state is OutboxState.FAILED
+
+
+def test_a_refusal_stands_once_its_block_is_final(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_final_late(world, monkeypatch)
+    child, other, submitter = world.register(world.register()), world.register(), world.gateway._submitter
+    refused = world.statement(child)
+    monkeypatch.setattr(submitter._waiting, "take", lambda count: [refused, world.statement(other)][:count])
+    assert submitter._enqueue_new()
+    assert world.row(other).state is OutboxState.PENDING, "what does not depend on it goes"
+    monkeypatch.setattr(submitter._waiting, "take", lambda count: [refused][:count])
+    mine(world, 1)
+    assert not submitter._enqueue_new()
+    header = world.gateway.parts.edge.header
+    mine(world, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(submitter._nonces, "check_node", lambda: None)
+        patch.setattr(world.gateway.parts.edge, "header", lambda number: header(number - 1))
+        assert not submitter._enqueue_new(), "that block went away"
+    world.send(other)
+    mine(world)
+    submitter._follow()
+    assert not submitter._enqueue_new()  # noted anew
+    mine(world)
+    assert world.statement(child).refusal is None
+    assert submitter._enqueue_new()
+    assert world.statement(child).in_force is InForce.REFUSED
+
+
+def test_nothing_is_refused_while_something_is_in_flight(world: World) -> None:
+    parent, submitter = world.register(), world.gateway._submitter
+    child = world.register(parent)
+    world.store(parent)
+    assert not submitter._enqueue_new()
+    assert world.statement(child).refusal is None
+    world.settle()
+    assert {world.statement(each).in_force for each in (parent, child)} == {InForce.YES}
+
+
+def test_the_shares_of_several_accounts_are_stored_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts, accounts = world.gateway.parts, [LocalSigner(generate_private_key()) for _ in range(2)]
+    call = encode_statement(parts.deployment.contracts, world.register())
+    enqueue = parts.store.outbox.enqueue
+
+    def fail_later(relay: Address, *args: Any) -> Any:
+        if relay == accounts[1].address:
+            raise UnavailableError("the database is gone")
+        return enqueue(relay, *args)
+
+    monkeypatch.setattr(parts.store.outbox, "enqueue", fail_later)
+    with pytest.raises(UnavailableError):
+        world.gateway._submitter._store_signed([(each, [(f"lift:{each.address}:0", call)]) for each in accounts])
+    assert parts.store.outbox.depth() == 0
 
 
 def test_what_somebody_else_relayed_after_it_reverted_is_in_force(world: World) -> None:
