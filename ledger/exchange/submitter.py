@@ -27,6 +27,7 @@ from ledger.chain import Call, Receipt, Refusal, Signer, encode_statement
 from ledger.chain import SignedTransaction as ChainTransaction
 from ledger.errors import RefusedError
 from ledger.exchange.answers import Answers, is_refused
+from ledger.exchange.effects import Effects
 from ledger.exchange.nonces import Nonces
 from ledger.exchange.parts import Parts
 from ledger.exchange.refusing import Refusing, simulate, simulate_each
@@ -34,6 +35,7 @@ from ledger.exchange.relays import MOST_IN_FLIGHT, Lanes, Relays
 from ledger.exchange.reporting import refusal_json
 from ledger.exchange.reverted import Fate, Judgement, Reverted
 from ledger.exchange.submittable import Submittable, executable
+from ledger.exchange.succession import Succession
 from ledger.exchange.tracing import traces
 from ledger.store.rows import OutboxRow, OutboxState, SignedTransaction, StatementRow
 from ledger.types import Address, Bytes32
@@ -65,6 +67,7 @@ class Submitter:
         self._relays = Relays(parts)
         self._waiting = Submittable(parts.store)
         self._answers = Answers(parts, self._nonces, self._relays)
+        self._effects = Effects(parts, self._relays)
         self._refusing = Refusing(parts, self._nonces)
         self._reverted = Reverted(parts, self._nonces, partial(simulate, parts))
         self._on_way: dict[str, StatementRow] = {}
@@ -74,7 +77,7 @@ class Submitter:
         self._looked_at_s = 0.0
         self._pause_s = _SHORTEST_PAUSE_S
         self._turn = threading.Lock()
-        self._handing_over: dict[int, threading.Event] = {}
+        self._succession = Succession(parts, self._relays, self._turn)
 
     def step(self) -> bool:
         """Follow what is in flight, submit what is new, send; whether anything moved."""
@@ -105,6 +108,9 @@ class Submitter:
     def _progress(self) -> tuple[bool, bool]:
         """Follow what is in flight and store what is new; whether anything moved, and all was followed."""
         moved, is_all = self._follow()
+        if not self._is_inside and self._effects.check():
+            self._look_at_all()
+            moved = True
         if moved and not is_all:
             return True, False
         if not self._is_renewed:
@@ -112,7 +118,7 @@ class Submitter:
                 self._nonces.renew(relay)
             self._is_renewed = True
         # What a relay account sent gets its outcome before its successor sends anything.
-        return (self._change_over() if self._handing_over else self._enqueue_new()) or moved, True
+        return (self._succession.change_over() if self._succession.is_asked else self._enqueue_new()) or moved, True
 
     def pause_s(self) -> float:
         """In how many seconds to look again, when a step found nothing to do: soon after a move, then later."""
@@ -127,25 +133,9 @@ class Submitter:
 
         Statements are accepted meanwhile and wait.
         """
-        with self._turn:
-            handed_over = self._handing_over.setdefault(number, threading.Event())
+        handed_over = self._succession.ask(number)
         self._on_sent()
         return handed_over.wait(timeout_s)
-
-    def _change_over(self) -> bool:
-        """Of the accounts that are to be followed, those that have nothing on its way."""
-        moved = False
-        for number, handed_over in list(self._handing_over.items()):
-            former = self._relays.all()[number - 1].address
-            with self._turn:
-                if self._parts.store.outbox.in_flight(former):
-                    continue
-                present = self._relays.adopt_next(number).address
-                del self._handing_over[number]
-            handed_over.set()
-            moved = True
-            _logger.info("transactions are sent from the account %s from now on, no more from %s", present, former)
-        return moved
 
     def settle(self, timeout_s: float = 5.0) -> bool:
         """Wait until nothing is on its way and all is indexed; False when there was nothing to wait for."""
@@ -348,6 +338,8 @@ class Submitter:
             if done:
                 outbox.mark_all_done([(row.subject, block) for row, block in done], self._parts.now())
         self._not_sent.difference_update(each.subject for each in mined)
+        if not self._is_inside:
+            self._effects.expect((row.subject, block) for row, block in done)
         for row, block in done:
             traces.in_force(row.subject, block=block, transaction=str(row.hash))
         for row in rows:

@@ -267,6 +267,21 @@ class Outbox:
             connection.execute(insert(OUTBOX), [_to_values(row) | {"noop": True}])
             return True
 
+    def last_done(self, relay: Address, limit: int) -> tuple[OutboxRow, ...]:
+        """The newest of a relay account's transactions of statements that are done."""
+        done = (_O.state == OutboxState.DONE) & (_O.relay == relay) & _O.digest.is_not(None)
+        query = _SELECT.where(done).order_by(_O.nonce.desc()).limit(limit)
+        with self._database.read() as connection:
+            return tuple(_to_row(row) for row in connection.execute(query))
+
+    def reopen(self, subjects: Sequence[str], now: datetime) -> None:
+        """Make done ones pending again: they were done by what a node said, and the chain has no effect of them."""
+        with self._database.write() as connection:
+            for batch in batched(subjects):
+                done = _O.subject.in_(batch) & (_O.state == OutboxState.DONE)
+                pending = {"state": OutboxState.PENDING, "block": None, "updated_at": now}
+                connection.execute(update(OUTBOX).where(done).values(**pending))
+
     def put_back(self, subjects: Sequence[str], now: datetime) -> None:
         """Make sent or included ones pending again (the head went back, the node lost its pool)."""
         with self._database.write() as connection:

@@ -247,7 +247,7 @@ def test_a_further_account_is_followed_when_what_it_sent_has_its_outcome(node: O
         former = [each.address for each in submitter._relays.all()]
         with ThreadPoolExecutor(1) as pool:
             rotated = pool.submit(keys.rotate_relay, number=2)
-            eventually(lambda: bool(submitter._handing_over))
+            eventually(lambda: bool(submitter._succession.is_asked))
             meanwhile = node.register(gateway, 3)
             eventually(lambda: submitter.step() or rotated.done())
             while not rotated.done():

@@ -15,6 +15,7 @@ from ledger.chain import LocalSigner, SignedTransaction, Signer, encode_statemen
 from ledger.chain import SignedStatement as ExecutableStatement
 from ledger.errors import UnavailableError
 from ledger.exchange import Founded, Gateway
+from ledger.exchange.effects import Effects
 from ledger.exchange.reverted import MOST_RENEWALS
 from ledger.exchange.submitter import Submitter
 from ledger.statements import generate_private_key
@@ -198,6 +199,23 @@ def test_a_refusal_stands_once_its_block_is_final(world: World, monkeypatch: pyt
     assert world.statement(child).refusal is None
     assert submitter._enqueue_new()
     assert world.statement(child).in_force is InForce.REFUSED
+
+
+def test_what_is_said_to_be_done_and_has_no_effect_is_judged_again(world: World) -> None:
+    parts, submitter, signed = world.gateway.parts, world.gateway._submitter, world.register()
+    cursor = parts.store.projections.cursor()
+    assert cursor is not None
+    world.store(signed)
+    row = world.row(signed)
+    parts.store.outbox.mark_done(row.subject, parts.now(), block=cursor.block)  # by another one's receipt
+    effects = Effects(parts, submitter._relays)
+    effects.expect([(row.subject, cursor.block + 1), ("lift:a:0", cursor.block)])
+    assert not effects.check(), "that block is not indexed yet"
+    assert Effects(parts, submitter._relays).check(), "also after a start"
+    assert world.row(signed).state is OutboxState.PENDING
+    world.settle()
+    assert (world.row(signed).state, world.statement(signed).in_force) == (OutboxState.DONE, InForce.YES)
+    assert not effects.check()
 
 
 def test_nothing_is_refused_while_something_is_in_flight(world: World) -> None:

@@ -211,6 +211,19 @@ def test_what_has_another_nonce_now_is_remembered_under_its_own(world: World) ->
     assert (outbox.formers_at(RELAY, 3), outbox.formers_at(OTHER, 0), outbox.formers_in_flight()) == ((), (), ())
 
 
+def test_what_was_done_by_mistake_is_pending_again(world: World) -> None:
+    new = world.say("ParticipantRetirement", participant=word("a"))
+    subject, outbox = str(new.digest), world.store.outbox
+    enqueue(world, "a", subject)
+    assert outbox.last_done(RELAY, 9) == ()
+    for each in ("a", subject):
+        outbox.mark_done(each, NOW, block=4)
+    assert [row.subject for row in outbox.last_done(RELAY, 9)] == [subject]
+    outbox.reopen([subject, "a"], LATER)
+    assert {state(world, each) for each in ("a", subject)} == {OutboxState.PENDING}
+    assert [row.block for row in outbox.in_flight()] == [None, None]
+
+
 def test_what_is_not_there_is_not_found(world: World) -> None:
     outbox = world.store.outbox
     assert outbox.find("a") is None

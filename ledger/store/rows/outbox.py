@@ -14,12 +14,12 @@ __all__ = ["FormerTransaction", "OutboxRow", "OutboxState", "SignedTransaction"]
 
 
 class OutboxState(StrEnum):
-    """Where a transaction is. Pending, sent and included are in flight; done and failed are outcomes, for ever."""
+    """Where a transaction is. Pending, sent and included are in flight; done and failed are outcomes."""
 
     PENDING = "pending"  # durable, not sent yet
     SENT = "sent"  # handed to a node at least once
     INCLUDED = "included"  # in a block that is not final
-    DONE = "done"  # its effect is final, whoever relayed it
+    DONE = "done"  # its effect is final, whoever relayed it; looked for in the index once that is there
     FAILED = "failed"  # it will have no effect; the outcome says why
 
 
