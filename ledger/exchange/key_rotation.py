@@ -298,7 +298,8 @@ class KeyRotation:
                 return signer
         raise ConflictError(
             "the operator signs a rotation, and the gateway holds no active key of it: let it draw one, "
-            "`concord participant add-key --custodial --control-key FILE` with the operator's API key and control key",
+            "`concord participant add-key --custodial --wait accepted --control-key FILE` with the operator's API key "
+            "and control key",
             code="no-custodial-key",
         )
 
