@@ -77,7 +77,7 @@ def _choose(held: Sequence[KeyView], old: Address | None) -> Address:
     if not held:
         raise NotFoundError(
             "the gateway holds no active key of yours: there is nothing to rotate. To let it draw one: "
-            "`concord participant add-key --custodial --control-key FILE`"
+            "`concord participant add-key --custodial --wait accepted --control-key FILE`"
         )
     if old is not None:
         if old not in {key.key for key in held}:
