@@ -148,7 +148,7 @@ class Node:
 
 def test_a_lost_response_and_a_busy_node_lose_nothing(still: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway = still.gateway
-    Node(gateway, monkeypatch, ["lost", Refusal(RefusalKind.BUSY, 0, "pool is full"), None])
+    Node(gateway, monkeypatch, [Refusal(RefusalKind.BUSY, 0, "pool is full"), "lost", None])
     digest = state(still)
     for _ in range(2):
         with pytest.raises(UnavailableError):
@@ -175,10 +175,22 @@ def test_a_certain_refusal_is_an_outcome_and_blocks_nobody(still: Consortium, mo
 
 
 def test_a_foreign_nonce_stops_the_submitter(still: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
-    Node(still.gateway, monkeypatch, [Refusal(RefusalKind.NONCE_TOO_LOW, 0, "nonce too low")])
+    gateway = still.gateway
+    Node(gateway, monkeypatch, [Refusal(RefusalKind.NONCE_TOO_LOW, 0, "nonce too low")])
+    monkeypatch.setattr(gateway.parts.edge, "nonce", lambda _: 1 << 20)
     state(still)
-    with pytest.raises(FatalError):
-        still.gateway._submitter.step()
+    with pytest.raises(FatalError, match="not ours"):
+        gateway._submitter.step()
+
+
+def test_a_nonce_is_not_spent_because_a_node_says_so_once(still: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = still.gateway
+    Node(gateway, monkeypatch, [Refusal(RefusalKind.NONCE_TOO_LOW, 0, "nonce too low"), None])
+    digest = state(still)
+    with pytest.raises(UnavailableError, match="counts fewer"):
+        gateway._submitter.step()
+    settle(gateway)
+    assert gateway.statements.outcome(digest).in_force is InForce.YES
 
 
 def test_our_own_hash_behind_a_low_nonce_is_sent(still: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +207,7 @@ def test_a_reverted_transaction_tells_why(still: Consortium, monkeypatch: pytest
     gateway = still.gateway
     digest = state(still)
     other = contradict(still, digest)
-    monkeypatch.setattr(gateway._submitter, "_simulate_each", lambda calls: [True] * len(calls))
+    monkeypatch.setattr("ledger.exchange.submitter.simulate_each", lambda _, calls: [True] * len(calls))
     gateway._submitter._enqueue_new()
     gateway._submitter._send()
     monkeypatch.undo()
