@@ -151,7 +151,7 @@ class HomeCheck:
             return None
         found = self.statements.check(row)
         if found.wrong is not None and len(wrong) < _MOST_SURPLUS:
-            wrong.append(Finding("signature", f"the statement of entry {index}: {found.wrong}", index))
+            wrong.append(Finding(found.kind, f"the statement of entry {index}: {found.wrong}", index))
         if found.registered is not None:
             seconds.add(index, *found.registered)
         return found.entry

@@ -31,13 +31,14 @@ Key = tuple[str, Address]
 class FoundStatement:
     """What a stored statement makes: ``entry`` is None where it can not be read.
 
-    ``wrong`` says what is wrong with its signature. ``registered`` are dataset, version and content hash of a
-    registration.
+    ``wrong`` says what is wrong with its signature, or (``kind``) as what it is stored. ``registered`` are dataset,
+    version and content hash of a registration.
     """
 
     entry: bytes | None
     wrong: str | None = None
     registered: tuple[bytes, int, bytes] | None = None
+    kind: str = "signature"
 
 
 class StatementCheck:
@@ -56,7 +57,14 @@ class StatementCheck:
     def check(self, row: ScannedStatement) -> FoundStatement:
         """Compute entry and signer of one statement again; raises nothing, whatever is stored."""
         found = self._check_quickly(row) or self._check_slowly(row)
-        if found.entry is None or found.wrong is not None or row.type in _SELF_PROVING:
+        if found.entry is None or found.wrong is not None:
+            return found
+        if Entry.of(row.digest, row.participant, row.signature).to_bytes() != found.entry:
+            wrong = (
+                f"it is stored as {row.digest} of {row.participant}, and its text makes another digest or participant"
+            )
+            return FoundStatement(found.entry, wrong, found.registered, kind="statement")
+        if row.type in _SELF_PROVING:
             return found
         keys = self._keys(row.participant)
         statement_type = STATEMENT_TYPES.get(row.type)
@@ -86,8 +94,10 @@ class StatementCheck:
             return FoundStatement(None)
         try:
             statement = Statement.parse(row.type, json.loads(row.message))
-        except UnknownStatementTypeError:  # of a later version: its text can not be hashed here
-            return FoundStatement(Entry.of(row.digest, row.participant, row.signature).to_bytes())
+        except UnknownStatementTypeError:
+            entry = Entry.of(row.digest, row.participant, row.signature).to_bytes()
+            wrong = f"this version knows no type {row.type!r}, and can not check its text"
+            return FoundStatement(entry, wrong, kind="statement")
         except (MalformedError, ValueError, RecursionError):
             return FoundStatement(None)
         digest = statement.digest(self._domains)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -149,10 +150,20 @@ def test_a_cosignature_is_checked_too() -> None:
     assert check().check(replace(row, cosignature=sign_digest(CONTROL, row.digest))).wrong is not None
 
 
-def test_a_type_of_a_later_version_counts_by_its_digest() -> None:
+def test_a_type_that_nobody_knows_is_told() -> None:
     row = replace(stored(), type="TimeTravel")
     found = check().check(row)
-    assert (found.entry, found.wrong) == (entry_of(row), None)
+    assert found.entry == entry_of(row)
+    assert found.wrong is not None
+    assert "no type 'TimeTravel'" in found.wrong
+
+
+@pytest.mark.parametrize("changed", [{"digest": salt(9)}, {"participant": salt(9)}])
+def test_what_is_stored_under_something_else_is_told(changed: dict[str, Any]) -> None:
+    found = check().check(replace(stored(), **changed))
+    assert found.entry == entry_of(stored())
+    assert found.wrong is not None
+    assert "stored as" in found.wrong
 
 
 def test_keys_are_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
