@@ -134,7 +134,7 @@ class Store:
             UnavailableError, FatalError: the database could not be read.
         """
         with self.snapshot():
-            return bool(self.statements.list_submittable(1)) or self.outbox.depth() > 0
+            return self.outbox.depth() > 0 or bool(self.statements.list_submittable(1))
 
     def close(self) -> None:
         """Let go of all connections, and of the leases that they hold."""
