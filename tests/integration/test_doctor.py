@@ -6,7 +6,6 @@ import json
 import shutil
 import sqlite3
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 from ledger.chain import RefusalKind, RemoteKey
 from ledger.errors import UnavailableError
-from ledger.exchange import Founded, GatewaySettings
+from ledger.exchange import GatewaySettings
 from ledger.exchange.doctor import Check, Diagnosis, Standing, diagnose
 from ledger.exchange.findings import judge
 from ledger.keyfiles import WrongPassphraseError
@@ -24,36 +23,16 @@ from tests.support.answering import Said, answering
 from tests.support.asked_gateway import asked
 from tests.support.bad_wire import SEND, refuse
 from tests.support.edge_world import edge_world, settings_for
-from tests.support.exchange import PASSPHRASE, found_in, open_gateway, registration, upload
+from tests.support.exchange import PASSPHRASE, open_gateway
+from tests.support.operated import Kept, home, kept
 from tests.support.waiting import eventually
 
-DATA = b"plant,mwh\nA,1\n"
 NOWHERE = "http://127.0.0.1:1"
 MINUTE_S = 60
 OTHER = Said(body=b"other.example/log\n1\n", headers={"Content-Type": "text/plain"})
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A home with a statement and a file, stopped."""
-
-    home: Path
-    founded: Founded
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    home = tmp_path_factory.mktemp("doctor") / "home"
-    founded = found_in(home)
-    with open_gateway(home, founded) as running:
-        running.state("utility", registration("power", {"plants.csv": DATA}))
-        upload(running, "utility", "utility/power", 1, "plants.csv", DATA)
-    return Kept(home, founded)
-
-
-@pytest.fixture
-def home(kept: Kept, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(kept.home, tmp_path / "home"))
+__all__ = ["home", "kept"]
 
 
 def look(home: Path, url: str = NOWHERE, **settings: Any) -> dict[str, Check]:

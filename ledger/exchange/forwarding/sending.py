@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -134,13 +134,15 @@ class Sending:
         row, hashes = each.row, document_hashes(each.statement)
         known = self._parts.store.documents.find_stated(hashes, row.participant, asker=addressee_of(each.statement))
         documents = tuple(ForwardedDocument(salt=found.salt, document=found.document) for found in known.values())
-        bare = ForwardedStatement(
-            type=row.type, message=dict(row.message), signature="0x" + row.signature.hex(), signer=row.signer
-        )
         whole = ForwardedStatement(
-            type=bare.type, message=bare.message, signature=bare.signature, signer=bare.signer, documents=documents
+            type=row.type,
+            message=dict(row.message),
+            signature="0x" + row.signature.hex(),
+            signer=row.signer,
+            documents=documents,
         )
-        return whole if len(encode_canonical(dump_value(whole))) <= MOST_FORWARDED_BYTES else bare
+        is_small = len(encode_canonical(dump_value(whole))) <= MOST_FORWARDED_BYTES
+        return whole if is_small else replace(whole, documents=())
 
     def _note_failure(self, each: _Waiting, endpoint: str, error: Exception) -> bool:
         """Try it again later, or no more; whether no more."""
