@@ -16,11 +16,13 @@ from ledger.store import bulk
 from ledger.store.database import Database
 from ledger.store.migrating import _config, upgrade
 from ledger.store.rows import InForce, NewStatement
+from ledger.store.version_keys import DATASET_KEY_SIZE, version_key
 from ledger.types import Bytes32
 from tests.support.databases import database_url
 from tests.support.store_world import NOW, World, open_world, word
 
 SALT = word("a salt")
+LARGE = 2**64 - 1
 
 
 def said(world: World, version: int = 1, salt: Bytes32 = SALT, **members: Any) -> NewStatement:
@@ -150,13 +152,15 @@ def test_a_database_of_the_first_version_keeps_all_that_it_said(tmp_path: Path) 
             connection.exec_driver_sql(f"INSERT INTO statement_parties VALUES ({d}, {party})")
         connection.exec_driver_sql(
             "INSERT INTO said_registrations (digest, dataset, participant, version, content_hash, metadata_hash, "
-            f"dataset_salt) VALUES ({d}, {o}, {p}, '00000000000000000001', {o}, {o}, {o})"
+            f"dataset_salt) VALUES ({d}, {o}, {p}, '{LARGE:020d}', {o}, {o}, {o})"
         )
     with opened.write() as connection:
         upgrade(connection)
         rows = connection.exec_driver_sql("SELECT arrival, digest, dataset, version FROM statements").all()
         found = [(row[0], bytes(row[1]).hex(), bytes(row[2]).hex(), int(row[3])) for row in rows]
-        assert found == [(7, digest, other, 1)]
+        assert found == [(7, digest, other, LARGE)]
+        keys = connection.exec_driver_sql("SELECT dataset_key, version_key FROM statements").one()
+        assert (bytes(keys[0]), keys[1]) == (word("consumer")[:DATASET_KEY_SIZE], version_key(LARGE))
         parties = connection.exec_driver_sql("SELECT participant FROM statement_parties").all()
         assert [bytes(row[0]).hex() for row in parties] == [other]
     opened.close()
